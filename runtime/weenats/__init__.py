@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from weenats.interceptors import CallNext, Interceptor
     from weenats.model import Model
     from weenats.principal import Principal
+    from weenats.protocol.identifiers import new_message_id
     from weenats.protocol.messages import AggregateId
     from weenats.service import Endpoint, NatsService, NatsServiceBuilder, ServiceHandlers
     from weenats.service.health import CustomCheck
@@ -133,6 +134,7 @@ else:
             "weenats.interceptors": ["CallNext", "Interceptor"],
             "weenats.model": ["Model"],
             "weenats.principal": ["Principal"],
+            "weenats.protocol.identifiers": ["new_message_id"],
             "weenats.protocol.messages": ["AggregateId"],
             "weenats.service": [
                 "Endpoint",
@@ -215,4 +217,5 @@ __all__ = [
     "UnavailableError",
     "UnimplementedError",
     "WrongEventLoopError",
+    "new_message_id",
 ]

@@ -12,7 +12,17 @@ from copy import copy
 from dataclasses import dataclass
 from time import monotonic, monotonic_ns
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, Self, TypeVar, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    Protocol,
+    Self,
+    TypeVar,
+    cast,
+)
 
 from typing_extensions import override
 
@@ -204,6 +214,11 @@ class Work(Protocol):
         ...
 
     @property
+    def envelope(self) -> bytes:
+        """The request as it was received."""
+        ...
+
+    @property
     def is_shielded(self) -> bool:
         """Whether interruptions are deferred."""
         ...
@@ -332,6 +347,11 @@ class RequestContext(MessageContext):
     def size(self) -> int:
         """The size of the request's envelope in bytes; 0 on the client side."""
         return 0 if self._work is None else self._work.size
+
+    @property
+    def envelope(self) -> bytes:
+        """The request as it was received; b"" on the client side."""
+        return b"" if self._work is None else self._work.envelope
 
     @property
     def time_to_run(self) -> float | None:
@@ -510,6 +530,11 @@ class Response:
     """
 
     result: object
+
+    @property
+    def headers(self) -> bytes:
+        """Header lines of the reply that say where the result is; b"" if it is in the reply."""
+        return b""
 
 
 CURRENT: Final[ContextVar[MessageContext | None]] = ContextVar(

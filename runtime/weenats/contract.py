@@ -3,7 +3,9 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
+
+from typing_extensions import override
 
 from weenats.errors import ServiceError
 from weenats.protocol import messages, subjects
@@ -15,11 +17,13 @@ __all__ = [
     "AnyOperation",
     "AuthRequirement",
     "Command",
+    "DurabilityDemand",
     "Entity",
     "Event",
     "Query",
     "RateLimit",
     "ServiceContract",
+    "Stream",
 ]
 
 PayloadT = TypeVar("PayloadT")
@@ -101,6 +105,53 @@ class Entity(messages.Entity, Generic[StateT]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stream:
+    """A stream of JetStream that keeps durable events.
+
+    Attributes:
+        name: name of the stream.
+        service: name of the service that publishes the events.
+        events: the ends of the subjects of its events, `{aggregate}.{event}`.
+        partitions: how many events may be processed at a time; those of one key are in one
+            partition, in order.
+        max_age: seconds after which events are removed; None for never.
+        max_bytes: maximum size, at which new events are refused; None for none.
+        max_messages: maximum number of events, at which new ones are refused; None for none.
+        replicas: how many servers keep them.
+        storage: "file" or "memory".
+        dead_letters: name of the stream of events that a consumer could not process.
+    """
+
+    name: str
+    service: str
+    events: tuple[str, ...]
+    partitions: int = 16
+    max_age: float | None = None
+    max_bytes: int | None = None
+    max_messages: int | None = None
+    replicas: int = 1
+    storage: Literal["file", "memory"] = "file"
+    dead_letters: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dead_letters", f"{self.name}-dead-letters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DurabilityDemand:
+    """What a contract demands of the servers that keep what a service stores.
+
+    Attributes:
+        replicas: how many servers keep it at least.
+        sync: after how many seconds at most it is on disk; 0 before it is acknowledged, None for no
+            demand.
+    """
+
+    replicas: int = 1
+    sync: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServiceContract:
     """Name and version of a service.
 
@@ -111,6 +162,8 @@ class ServiceContract:
         digest: hash of what services and clients must agree on, `sha256:...`.
         document: returns the whole contract as JSON, with all its schemas; None if the package was
             generated before packages had it.
+        streams: the streams of its durable events.
+        durability: what it demands of the servers that keep what it stores; None for nothing.
         cancel_subject: subject to which clients publish the cancellation of calls.
 
     Raises:
@@ -122,6 +175,8 @@ class ServiceContract:
     description: str
     digest: str
     document: Callable[[], str] | None = None
+    streams: tuple[Stream, ...] = ()
+    durability: DurabilityDemand | None = None
     cancel_subject: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -161,6 +216,11 @@ class _Descriptor:
     subject: str = field(init=False)
     label: str = field(init=False)
 
+    @property
+    def path(self) -> str:
+        """The end of the subject: the aggregate, if any, and the name."""
+        return self.name if self.aggregate is None else f"{self.aggregate.name}.{self.name}"
+
     def __post_init__(self) -> None:
         aggregate = None if self.aggregate is None else self.aggregate.name
         subject = subjects.build(self.contract.name, self.kind, aggregate, self.name)
@@ -179,6 +239,7 @@ class Event(_Descriptor, Generic[DataT]):
         contract: the service.
         aggregate: what the event is about. None: the service itself; the event has no key.
         data: type of the data: a model class, or a Schema.
+        stream: the stream that keeps it, so that it is durable; None for at most once.
         description: description in the contract.
         deprecated: whether to stop using it, since a later version will not have it.
         subject: subject to which the event is published.
@@ -187,6 +248,7 @@ class Event(_Descriptor, Generic[DataT]):
 
     kind: ClassVar[Kind] = Kind.EVENT
     data: type[DataT] | Schema[DataT]
+    stream: Stream | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -197,6 +259,12 @@ class _Operation(_Descriptor, Generic[PayloadT, ResultT]):
     auth: AuthRequirement | None = None
     rate_limit: RateLimit | None = None
     timeout: float | None = None
+    large: int | None = None
+
+    @property
+    def may_be_retried(self) -> bool:
+        """Whether clients may send a call again: it then has the effect of one call."""
+        return self.idempotent
 
     @property
     def for_instances(self) -> bool:
@@ -223,6 +291,10 @@ class Command(_Operation[PayloadT, ResultT]):
         auth: requirements on callers. None: the settings of the service apply.
         rate_limit: rate limit of the operation, in addition to that of the service.
         timeout: timeout of calls in seconds, on both sides. None: the default of the client.
+        large: how many bytes a payload and a result may have that do not fit into a message and
+            travel through the object store. None: they have to fit.
+        once: seconds for which the first reply of a message id is kept, and given to repeats, so
+            that clients may retry it. None: no reply is kept.
         description: description in the contract.
         deprecated: whether to stop using it, since a later version will not have it.
         subject: subject of requests.
@@ -232,6 +304,13 @@ class Command(_Operation[PayloadT, ResultT]):
     kind: ClassVar[Kind] = Kind.COMMAND
     payload: type[PayloadT] | Schema[PayloadT]
     emits: tuple[Event[Any], ...] = ()
+    once: int | None = None
+
+    @property
+    @override
+    def may_be_retried(self) -> bool:
+        """Whether clients may send a call again: it then has the effect of one call."""
+        return self.idempotent or self.once is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -250,6 +329,8 @@ class Query(_Operation[PayloadT, ResultT]):
         auth: requirements on callers. None: the settings of the service apply.
         rate_limit: rate limit of the operation, in addition to that of the service.
         timeout: timeout of calls in seconds, on both sides. None: the default of the client.
+        large: how many bytes a payload and a result may have that do not fit into a message and
+            travel through the object store. None: they have to fit.
         description: description in the contract.
         deprecated: whether to stop using it, since a later version will not have it.
         subject: subject of requests.

@@ -4,7 +4,7 @@ A chain is composed once, from its members; the first member is the outermost.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import signature
@@ -17,6 +17,7 @@ from weenats._internal.validation import check_async
 from weenats.context import RequestContext, Response
 from weenats.contract import AnyOperation
 from weenats.errors import ServiceError
+from weenats.protocol.messages import HealthCheckEntry
 from weenats.transport.base import Delivery
 
 __all__ = ["CallNext", "Interceptor", "Setting"]
@@ -91,9 +92,31 @@ class ServiceFeature(ABC):
     def describe(self, operation: AnyOperation) -> Description | None:
         """Describe the feature for an `operation`, None when there is nothing to show."""
 
+    async def start(self) -> None:  # noqa: B027 - most features have nothing to start
+        """Prepare what the feature needs, before the service takes requests.
+
+        Raises:
+            ServiceError: the service cannot start.
+        """
+
+    async def close(self, timeout: float) -> None:  # noqa: B027 - most features have nothing to end
+        """End what runs in the background; the connection is still open.
+
+        Args:
+            timeout: the seconds within which it has to end.
+        """
+
+    def stored_in(self) -> Sequence[str]:
+        """Return the names of the streams that it needs to keep what it stores, () for none."""
+        return ()
+
     def gauges(self) -> Mapping[str, float]:
         """Return the current values of its gauges, by their names."""
         return {}
+
+    def health_checks(self) -> Sequence[HealthCheckEntry]:
+        """Return what health requests are answered about the feature, () for nothing."""
+        return ()
 
     def seconds_until_ready(self) -> float | None:
         """Return the seconds until it admits requests, 0 while it does; see `self_eject`.

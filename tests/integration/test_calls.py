@@ -27,6 +27,7 @@ from weenats import (
     NoRespondersError,
     RequestContext,
     UnavailableError,
+    new_message_id,
 )
 
 if TYPE_CHECKING:
@@ -87,6 +88,15 @@ async def test_metadata_is_always_sent(client: ProbeClient, handlers: Probe) -> 
     assert first.message_id != second.message_id
     assert first.correlation_id == first.message_id
     assert first.causation_id is None
+
+
+async def test_message_id_of_a_repeated_call(client: ProbeClient, handlers: Probe) -> None:
+    """A call with the id of an earlier one has it in the service, and correlates with it."""
+    first = new_message_id()
+    for _ in range(2):
+        await client.run("t-1", Run(action="a"), message_id=first)
+    assert [each.message_id for each in handlers.seen] == [first, first]
+    assert handlers.seen[1].correlation_id == first
 
 
 async def test_call_options_reach_the_handler(client: ProbeClient, handlers: Probe) -> None:

@@ -31,7 +31,7 @@ EXPORTS = {
         ServiceError ServiceHandlers ServiceSyncClient SubscribeOptions SyncEventHandler
         SyncEventSubscription TelemetryManager TelemetrySettings TokenValidator Transport
         UnauthenticatedError UnavailableError UnimplementedError
-        WrongEventLoopError
+        WrongEventLoopError new_message_id
     """,
     "weenats.auth": """
         AuthConfig AuthInterceptor InvalidTokenError JwksKeySource JwksState JwtAuthConfig
@@ -44,8 +44,8 @@ EXPORTS = {
     """,
     "weenats.context": "Key MessageContext Principal RequestContext Response",
     "weenats.contract": """
-        Aggregate AnyOperation AuthRequirement Command Entity Event Query RateLimit
-        ServiceContract
+        Aggregate AnyOperation AuthRequirement Command DurabilityDemand Entity Event Query RateLimit
+        ServiceContract Stream
     """,
     "weenats.discovery": """
         OnInvalid check_health get_contract_document get_service_info get_service_stats
@@ -60,8 +60,9 @@ EXPORTS = {
         UnavailableError UnimplementedError WrongEventLoopError
     """,
     "weenats.events": """
-        EventHandler EventSubscription PublishOptions ReceivedEvent SubscribeOptions
-        SyncEventHandler SyncEventSubscription publish subscribe subscribe_sync
+        ConsumeOptions Consumption EventConsumer EventHandler EventRoute EventSubscription
+        PublishOptions ReceivedEvent SubscribeOptions SyncEventHandler SyncEventSubscription consume
+        consuming publish read_events subscribe subscribe_sync
     """,
     "weenats.formats": """
         AwareDatetime Base64 Decimal IPv4Address IPv6Address IntEnum UUID date time timedelta
@@ -95,7 +96,8 @@ CONSTANTS = "weenats.telemetry.semconv"  # names of attributes only
 FIXTURES = "weenats.testing.plugin"  # parameters of fixtures are other fixtures
 
 CREATED_BY_WEENATS = {
-    *("ClusterServer", "EventSubscription", "MessageContext", "NatsService", "ReceivedEvent"),
+    *("ClusterServer", "Consumption", "EventSubscription", "MessageContext", "NatsService"),
+    "ReceivedEvent",
     "RequestContext",
 }
 """Classes without Args, since users do not create their instances."""

@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -33,6 +33,7 @@ from weenats.protocol.timeouts import seconds
 from weenats_codegen.cli.connection import connection, warn_of_differences
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.instances import not_running, reported_health, trouble
+from weenats_codegen.cli.large import stored_payload, whole_reply
 from weenats_codegen.cli.output import emit, emit_value, json_text
 from weenats_codegen.cli.suggestions import did_you_mean
 from weenats_codegen.naming import labels_meant
@@ -104,8 +105,11 @@ async def exchange(arguments: Arguments, payload: bytes | None, servers: Sequenc
             endpoint, kind = await locate(transport, arguments, left)
             check_subject(arguments, endpoint, kind)
             key, payload = assign(arguments, payload, endpoint)
+            left = max(deadline - monotonic(), 0.0)
+            payload, large = await stored_payload(transport, arguments.service, payload, left)
             request = encode_request(arguments.token, key, payload, endpoint, kind)
-            delivery = await _send(transport, arguments, endpoint.subject, request, deadline)
+            delivery = await _send(transport, arguments, endpoint.subject, request, deadline, large)
+            delivery = await whole_reply(transport, arguments.service, delivery)
         finally:
             await instances
     return decode_reply(delivery, arguments.service, kind)
@@ -133,13 +137,18 @@ def assign(
     return values[0], parse_payload(None) if payload is None else payload
 
 
-async def _send(
-    transport: "NatsTransport", arguments: Arguments, subject: str, request: bytes, deadline: float
+async def _send(  # noqa: PLR0913, PLR0917 - the parts of a request
+    transport: "NatsTransport",
+    arguments: Arguments,
+    subject: str,
+    request: bytes,
+    deadline: float,
+    large: Mapping[str, str],
 ) -> "Delivery":
     remaining = round((deadline - monotonic()) * 1000)
     if remaining <= 0:
         raise DeadlineExceededError("the time of --timeout passed before the call was sent")
-    lines = headers.encode({headers.TIMEOUT: str(remaining)})
+    lines = headers.encode({headers.TIMEOUT: str(remaining), **large})
     if arguments.token:
         warn_if_exposed(transport)
     service = arguments.service

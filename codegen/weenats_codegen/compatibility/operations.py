@@ -88,12 +88,19 @@ def _messages(pair: _Pair, schemas: MessageSchemas) -> Iterator[Finding]:
 
 def _policies(pair: _Pair) -> Iterator[Finding]:
     old, new, label = pair.old, pair.new, pair.new.label
-    if old.idempotent != new.idempotent:
-        if old.idempotent:
-            message = f"{label} is not idempotent any more, and old clients retry it"
+    if old.may_be_retried != new.may_be_retried:
+        if old.may_be_retried:
+            what = "is not idempotent" if old.idempotent else "does not answer repeats (once)"
+            message = f"{label} {what} any more, and old clients retry it"
             yield pair.finding("idempotency-lost", message)
         else:
-            yield pair.finding("idempotency-gained", f"{label} is idempotent now")
+            what = "is idempotent" if new.idempotent else "answers repeats (once)"
+            yield pair.finding("idempotency-gained", f"{label} {what} now")
+    elif old.once is not None and new.once is not None and old.once != new.once:
+        rule = "once-shortened" if new.once < old.once else "once-prolonged"
+        message = f"the replies of {label} were kept for {old.once} s and are for {new.once} s"
+        yield pair.finding(rule, message, "once")
+    yield from _large(pair, old.large, new.large)
     yield from _authentication(pair, old.auth, new.auth)
     if old.timeout != new.timeout:
         is_raised = (new.timeout or DEFAULT_TIMEOUT) > (old.timeout or DEFAULT_TIMEOUT)
@@ -103,6 +110,17 @@ def _policies(pair: _Pair) -> Iterator[Finding]:
         )
         yield pair.finding(rule, message, "timeout")
     yield from _rate_limit(pair, old.rate_limit, new.rate_limit)
+
+
+def _large(pair: _Pair, old: int | None, new: int | None) -> Iterator[Finding]:
+    label = pair.new.label
+    if old is not None and new is None:
+        yield pair.finding("large-removed", f"{label} is not large any more")
+    elif old is not None and new is not None and new < old:
+        message = f"{label} allowed {old} bytes and allows {new}"
+        yield pair.finding("large-lowered", message, "maxBytes")
+    elif new != old:
+        yield pair.finding("large-raised", f"{label} allows {new} bytes")
 
 
 def _seconds(timeout: float | None) -> str:

@@ -137,6 +137,7 @@ class _Document:
             "description": event.description,
             "messages": [{"$ref": f"{_channel(label)}/messages/event"}],
             "tags": _tags("event", event),
+            **({} if event.stream is None else {"x-stream": event.stream.name}),
         }
 
     def _event_payload(self, event: Event) -> _DOCUMENT:
@@ -362,6 +363,10 @@ def _policies(operation: Operation) -> _DOCUMENT:
     found: _DOCUMENT = {}
     if operation.timeout is not None:
         found["x-timeout"] = operation.timeout
+    if operation.large is not None:
+        found["x-large"] = operation.large
+    if operation.once is not None:
+        found["x-once"] = operation.once
     if operation.rate_limit is not None:
         limit = operation.rate_limit
         found["x-rate-limit"] = {"maxRequestsPerSecond": limit.max_requests_per_second}

@@ -10,6 +10,7 @@ from weenats_codegen.ir.contract import (
     Auth,
     Contract,
     DeclaredError,
+    Durability,
     Event,
     Operation,
     RateLimit,
@@ -18,6 +19,7 @@ from weenats_codegen.ir.document import document
 from weenats_codegen.ir.library import shared_shapes
 from weenats_codegen.ir.shapes import shape
 from weenats_codegen.ir.shapes.grammar import ref_name
+from weenats_codegen.ir.streams import stream_of_events, streams
 from weenats_codegen.parser.walk import entries, owners
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from weenats_codegen.parser.walk import Entry, Node
 
 Members = dict[str, Any]
+_MAX_BYTES: Final = 64 * 1024 * 1024
+"""How large the payload or result of a large operation may be if its contract does not say it."""
+_SECONDS_OF_UNIT: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def build(source: Source, bundle: Bundle, libraries: Sequence[Library] = ()) -> Contract:
@@ -62,6 +67,7 @@ class _Builder:
         self._aggregates: Final = {
             name: self._aggregate(name, node) for name, node in owners(self._root) if name
         }
+        self._streams: Final = stream_of_events(source.root)
         self._events: Final = {
             entry.name: self._event(entry) for entry in entries(self._root, "events")
         }
@@ -76,6 +82,7 @@ class _Builder:
             package=self._data.get("python", {}).get("package") or naming.package_name(service),
             client=naming.client_class_name(service),
             sync_client=naming.sync_client_class_name(service),
+            consumer=naming.consumer_class_name(service),
             handlers=naming.handlers_class_name(service),
             stub=naming.handlers_stub_name(service, self._shapes.definitions.keys()),
             errors=tuple(self._errors.values()),
@@ -83,11 +90,13 @@ class _Builder:
             commands=self._operations("commands"),
             queries=self._operations("queries"),
             events=tuple(self._events.values()),
+            streams=streams(self._root),
             bundle=self._bundle,
             shapes=self._shapes,
             notes=self._notes,
             libraries=tuple(self._libraries),
             document=document(self._root, self._bundle),
+            durability=_durability(self._data.get("durability")),
         )
 
     def _aggregate(self, name: str, node: Node) -> Aggregate:
@@ -119,6 +128,8 @@ class _Builder:
             data=self._model(entry.node.location.child("data")),
             publish=publish,
             subscribe=subscribe,
+            consume=naming.consumer_method(entry.name),
+            stream=self._streams.get(entry.name),
             deprecated=cast("Members", entry.node.mapping).get("deprecated", False),
         )
 
@@ -152,6 +163,8 @@ class _Builder:
             item=self._item(place.child("result")) if value.get("page") else "",
             iterate=naming.iterating_method(entry.python_name),
             deprecated=value.get("deprecated", False),
+            once=_seconds(value.get("once")),
+            large=value.get("maxBytes", _MAX_BYTES) if value.get("large") else None,
         )
 
     def _item(self, place: Location) -> str:
@@ -176,6 +189,19 @@ def _rate_limit(value: Members | None) -> RateLimit | None:
     return RateLimit(
         max_requests_per_second=float(value["maxRequestsPerSecond"]), burst=_number(value, "burst")
     )
+
+
+def _seconds(text: str | None) -> int | None:
+    """Return a number of seconds, minutes, hours or days in seconds."""
+    return None if text is None else int(text[:-1]) * _SECONDS_OF_UNIT[text[-1]]
+
+
+def _durability(value: Members | None) -> Durability | None:
+    if value is None:
+        return None
+    sync = value.get("sync")
+    seconds = 0 if sync == "always" else _seconds(sync)
+    return Durability(replicas=value.get("replicas", 1), sync=seconds)
 
 
 def _number(value: Members, key: str) -> float | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from weenats_codegen.ir.bundle import Bundle
     from weenats_codegen.ir.library import Library
     from weenats_codegen.ir.shapes import Shapes
+    from weenats_codegen.ir.streams import Stream
     from weenats_codegen.parser.diagnostics import Diagnostic
 
 
@@ -68,6 +69,8 @@ class Event:
         data: The model of the data.
         publish: The method that publishes it.
         subscribe: The method that subscribes to it.
+        consume: The method of the consumer that handles it.
+        stream: The stream that keeps it; None if it is not durable.
         deprecated: Whether consumers should stop using it.
     """
 
@@ -78,6 +81,8 @@ class Event:
     data: str
     publish: str
     subscribe: str
+    consume: str
+    stream: Stream | None
     deprecated: bool
 
     @property
@@ -131,6 +136,20 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Durability:
+    """What the service demands of the servers that keep what it stores.
+
+    Attributes:
+        replicas: How many servers keep it at least.
+        sync: After how many seconds at most it is on disk; 0 before it is acknowledged, None for no
+            demand.
+    """
+
+    replicas: int
+    sync: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """A command or a query.
 
@@ -149,6 +168,9 @@ class Operation:
         auth: The authentication that it requires; None leaves that to the service.
         rate_limit: The rate limit; None leaves that to the service.
         timeout: The default timeout of callers in seconds; None for that of the runtime.
+        large: How many bytes a payload or result may have that travels through the object store;
+            None if they have to fit into a message.
+        once: Seconds for which the first reply is kept and given to repeats; None for no time.
         item: The type of an item of a page; "" unless it is a list query.
         iterate: The method of the client that iterates over all pages.
         deprecated: Whether clients should stop using it.
@@ -171,6 +193,13 @@ class Operation:
     deprecated: bool
     item: str = ""
     iterate: str = ""
+    once: int | None = None
+    large: int | None = None
+
+    @property
+    def may_be_retried(self) -> bool:
+        """Whether a call that is sent again has the effect of one call."""
+        return self.idempotent or self.once is not None
 
     @property
     def key(self) -> str:
@@ -195,6 +224,7 @@ class Contract:
         package: The Python package.
         client: The client class.
         sync_client: The class of the synchronous client.
+        consumer: The abstract class of the consumer of durable events.
         handlers: The abstract class of the handlers.
         stub: The class in handlers.py.
         errors: The declared errors.
@@ -202,10 +232,12 @@ class Contract:
         commands: The commands.
         queries: The queries.
         events: The events.
+        streams: The streams that keep durable events.
         bundle: All schemas.
         shapes: Their shapes, which become the models.
         notes: What is doubtful in the schemas.
         libraries: The libraries that it uses, those that they use included.
+        durability: What it demands of the servers that keep what it stores; None for nothing.
         document: The contract as one document, see `ir.document`.
     """
 
@@ -216,6 +248,7 @@ class Contract:
     package: str
     client: str
     sync_client: str
+    consumer: str
     handlers: str
     stub: str
     errors: tuple[DeclaredError, ...]
@@ -223,16 +256,23 @@ class Contract:
     commands: tuple[Operation, ...]
     queries: tuple[Operation, ...]
     events: tuple[Event, ...]
+    streams: tuple[Stream, ...]
     bundle: Bundle
     shapes: Shapes
     notes: tuple[Diagnostic, ...] = ()
     libraries: tuple[Library, ...] = ()
     document: str = ""
+    durability: Durability | None = None
 
     @property
     def operations(self) -> tuple[Operation, ...]:
         """The commands, then the queries."""
         return self.commands + self.queries
+
+    @property
+    def durable_events(self) -> tuple[Event, ...]:
+        """The events that streams keep."""
+        return tuple(event for event in self.events if event.stream is not None)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -277,7 +317,7 @@ class Contract:
             "errors": {error.name: [error.code, error.details] for error in self.errors},
             "commands": _operations(self.commands),
             "queries": _operations(self.queries),
-            "events": {event.name: [_name(event.aggregate), event.data] for event in self.events},
+            "events": {event.name: _event(event) for event in self.events},
             "schema": without_descriptions(self.bundle),
         }
         text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -290,6 +330,12 @@ def _key(aggregate: Aggregate | None) -> str:
 
 def _name(aggregate: Aggregate | None) -> str | None:
     return None if aggregate is None else aggregate.name
+
+
+def _event(event: Event) -> list[object]:
+    stream = event.stream
+    kept = [] if stream is None else [stream.name, stream.partitions]
+    return [_name(event.aggregate), event.data, *kept]
 
 
 def _operations(operations: Sequence[Operation]) -> dict[str, object]:
@@ -316,4 +362,8 @@ def _policy(operation: Operation) -> dict[str, object]:
         policy["rateLimit"] = [limit.max_requests_per_second, limit.burst]
     if operation.timeout is not None:
         policy["timeout"] = operation.timeout
+    if operation.once is not None:
+        policy["once"] = operation.once
+    if operation.large is not None:
+        policy["large"] = operation.large
     return policy

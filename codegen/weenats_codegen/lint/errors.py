@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from weenats_codegen.ir.streams import check_streams
 from weenats_codegen.lint import operations
 from weenats_codegen.lint.aggregates import check_keys
 from weenats_codegen.lint.names import check_names
@@ -188,6 +189,45 @@ unreachable.""",
     rateLimit: {{maxRequestsPerSecond: 10, burst: 20}}""",
     check=lambda subject: operations.check_rate_limits(subject.root),
 )
+STREAM_CONFLICT: Final = Rule(
+    id="stream-conflict",
+    level="error",
+    summary="places of the contract say different things of one stream",
+    why="""\
+The settings of a stream may be at the service, at aggregates and at events. Where they are about
+the same stream they have to agree, since there is one.""",
+    wrong="""\
+stream: {maxAge: 30d}
+events:
+  opened:
+    description: It was opened.
+    data: {type: object}
+    stream: {maxAge: 7d}""",
+    right="""\
+stream: {maxAge: 30d}
+events:
+  opened:
+    description: It was opened.
+    data: {type: object}
+    stream: {name: box-openings, maxAge: 7d}""",
+    check=lambda subject: check_streams(subject.root),
+)
+LARGE_OPERATION: Final = Rule(
+    id="large-operation",
+    level="error",
+    summary="maxBytes of an operation that is not large, or a large command with `once`",
+    why="""\
+Only payloads and results that travel through the object store have a maximum size of their own. The
+reply of a command with `once` is kept in one message.""",
+    wrong=f"""\
+{_QUERY}
+    maxBytes: 10000000""",
+    right=f"""\
+{_QUERY}
+    large: true
+    maxBytes: 10000000""",
+    check=lambda subject: operations.check_large(subject.root),
+)
 INVISIBLE_CHARACTER: Final = Rule(
     id="invisible-character",
     level="error",
@@ -213,5 +253,7 @@ ERRORS: Final[tuple[Rule, ...]] = (
     PACKAGE_NAME,
     KEY_TYPE,
     RATE_LIMIT_BURST,
+    LARGE_OPERATION,
+    STREAM_CONFLICT,
     INVISIBLE_CHARACTER,
 )

@@ -50,6 +50,23 @@ def check_rate_limits(contract: Node) -> Iterator[Diagnostic]:
                 )
 
 
+def check_large(contract: Node) -> Iterator[Diagnostic]:
+    """Yield maximum sizes of operations that are not large, and large commands with `once`."""
+    for section in ("commands", "queries"):
+        for operation in entries(contract, section):
+            members = operation.node.mapping
+            if "maxBytes" in members and members.get("large") is not True:
+                yield operation.node.diagnostic(
+                    "is for large operations", "add large: true, or remove it", "maxBytes"
+                )
+            if members.get("large") is True and "once" in members:
+                yield operation.node.diagnostic(
+                    "cannot be with large, as kept replies have to fit into a message",
+                    "remove one of them",
+                    "once",
+                )
+
+
 def check_package(contract: Node) -> Iterator[Diagnostic]:
     """Yield a package name that is a Python keyword or another package."""
     given, service = contract.get("python", "package"), contract.get("service")

@@ -4,8 +4,8 @@ Every subject that the runtime uses is listed once, with its purpose.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
-from typing import Final, Self
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from weenats.protocol import subjects
 from weenats.protocol.subjects import Kind
@@ -13,42 +13,12 @@ from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 from weenats_codegen.ir.contract import Contract, Event, Operation
 from weenats_codegen.naming import labels_meant
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
+from weenats_codegen.permissions.buckets import buckets, guarantees, large_of_client
+from weenats_codegen.permissions.durable import publishing
+from weenats_codegen.permissions.entries import Entry, Permissions, inbox
 
 _REPLY_GRACE: Final = 5.0
 """Seconds after a caller's timeout in which a busy service still replies that time ran out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A subject that a user may publish or subscribe to.
-
-    Attributes:
-        subject: The subject; if only one queue group may subscribe, a space and its name follow.
-        purpose: What the subject is used for.
-    """
-
-    subject: str
-    purpose: str
-
-    def shared(self, queue_group: str | None) -> Self:
-        """Return the same entry for members of a queue group only; None changes nothing."""
-        return replace(self, subject=f"{self.subject} {queue_group}") if queue_group else self
-
-
-@dataclass(frozen=True, slots=True)
-class Permissions:
-    """What a NATS user may do; everything else is denied.
-
-    Attributes:
-        publish: The subjects that it may publish to.
-        subscribe: The subjects that it may subscribe to.
-        reply_within: Seconds within which it may reply to a message, once per message; None if it
-            never replies.
-    """
-
-    publish: tuple[Entry, ...]
-    subscribe: tuple[Entry, ...]
-    reply_within: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +37,38 @@ class Used:
     discovery: bool
 
 
-def of_service(
-    contract: Contract, *, queue_group: str | None = None, max_timeout: float = 0.0
+def of_service(  # noqa: PLR0913 - what the builder of a service was called with
+    contract: Contract,
+    *,
+    queue_group: str | None = None,
+    max_timeout: float = 0.0,
+    streams: Literal["apply", "check"] | None = None,
+    inbox_prefix: str = "_INBOX",
+    shared_limits: bool = False,
 ) -> Permissions:
     """Return the permissions of a service: operations, events, discovery, health, monitoring.
 
-    It has no inbox: the calls that its handlers make are those of a client.
+    It has no inbox, unless it uses JetStream: the calls that its handlers make are those
+    of a client.
 
     Args:
         contract: The contract.
         queue_group: The name passed to `with_queue_group`; by default that of the service.
         max_timeout: The longest timeout of a caller in seconds, if it is longer than those of the
             contract and the default of the runtime.
+        streams: What `with_streams` was called with; None if it was not.
+        inbox_prefix: The prefix in its ConnectionOptions, for the answers of JetStream.
+        shared_limits: Whether it is built with `with_rate_limit(scope="service")`.
 
     Returns:
         What the user of the service may do.
 
     Raises:
-        SubjectError: The queue group is invalid.
+        SubjectError: The queue group or the prefix is invalid.
     """
     name = contract.service
     group = subjects.check_queue_group(name if queue_group is None else queue_group)
+    kept = buckets(contract, shared_limits=shared_limits)
     timeouts = [each.timeout or DEFAULT_TIMEOUT for each in contract.operations]
     discovery = [
         Entry(subject, f"discovery of {what}")
@@ -100,7 +81,10 @@ def of_service(
     ]
     return Permissions(
         publish=(
-            *_events(contract).values(),
+            *(_published(contract, event) for event in contract.events),
+            *publishing(contract, streams),
+            *kept,
+            *guarantees(contract),
             Entry(subjects.monitoring(name), "snapshots, with_monitoring"),
         ),
         subscribe=(
@@ -109,6 +93,7 @@ def of_service(
             Entry(subjects.contract(name), "the contract").shared(name),
             Entry(subjects.cancel(name), "calls that are cancelled"),
             Entry(subjects.all_on_instance(name), "calls of this instance"),
+            *([inbox(inbox_prefix)] if contract.streams or kept else []),
             *discovery,
         ),
         reply_within=max(max_timeout, *timeouts, 0.0) + _REPLY_GRACE,
@@ -157,11 +142,12 @@ def of_client(
         raise ContractError(missing)
     if queue_group is not None:
         subjects.check_queue_group(queue_group)
-    prefix = subjects.check_inbox_prefix(inbox_prefix)
-    inbox = Entry(f"{prefix}.>", "replies, to all users with this prefix")
+    replies = inbox(inbox_prefix)
     publish = [entry for label, entry in operations.items() if label in called]
     if publish:
         publish.append(Entry(subjects.cancel(contract.service), "calls that it cancels"))
+    if any(each.large is not None and each.label in called for each in contract.operations):
+        publish += large_of_client(contract)
     if publish or used.discovery:
         publish += _verification_requests(contract.service)
     if used.discovery:
@@ -176,7 +162,7 @@ def of_client(
     subscribed = [
         entry.shared(queue_group) for name, entry in events.items() if name in used.events
     ]
-    return Permissions(tuple(publish), (*([inbox] if publish else []), *subscribed))
+    return Permissions(tuple(publish), (*([replies] if publish else []), *subscribed))
 
 
 def _operations(contract: Contract) -> dict[str, Entry]:
@@ -187,6 +173,15 @@ def _operations(contract: Contract) -> dict[str, Entry]:
 
 def _events(contract: Contract) -> dict[str, Entry]:
     return {each.name: _entry(contract, Kind.EVENT, each) for each in contract.events}
+
+
+def _published(contract: Contract, event: Event) -> Entry:
+    """Return what a service needs to publish an event; a stream publishes durable ones on."""
+    entry = _entry(contract, Kind.EVENT, event)
+    if event.stream is None:
+        return entry
+    path = entry.subject.removeprefix(f"{contract.service}.{Kind.EVENT}.")
+    return Entry(subjects.stored_event(contract.service, "*", path), entry.purpose)
 
 
 def _entry(contract: Contract, kind: Kind, member: Operation | Event) -> Entry:

@@ -8,7 +8,7 @@ from typing import Final
 
 from jinja2 import Environment
 
-from weenats_codegen.ir.contract import Auth, Contract, Event, Operation, RateLimit
+from weenats_codegen.ir.contract import Auth, Contract, Durability, Event, Operation, RateLimit
 from weenats_codegen.render import literals
 from weenats_codegen.render.contract_document import render_contract_document
 from weenats_codegen.render.environment import environment, shown_path, tuple_source
@@ -29,6 +29,8 @@ HANDLERS: Final = "handlers.py"
 """The stub of the handlers."""
 CONTRACT_TEST: Final = "test_handlers.py"
 """The stub of the contract test."""
+CONSUMER: Final = "consumer.py"
+"""The consumer of durable events, of contracts that have some."""
 STUBS: Final = (HANDLERS, "app.py", CONTRACT_TEST)
 """The files that the user edits: handlers, the program that serves them, and their test."""
 
@@ -65,7 +67,8 @@ def render(
     operations = [operation.constant for operation in contract.operations]
     aggregates = [aggregate.constant for aggregate in contract.aggregates]
     events = [event.constant for event in contract.events]
-    constants = ["CONTRACT", *aggregates, *operations, *events]
+    streams = [stream.constant for stream in contract.streams]
+    constants = ["CONTRACT", *streams, *aggregates, *operations, *events]
     errors = [error.class_name for error in contract.errors]
     checks: dict[str, str] = {}
     if not has_copies:
@@ -81,6 +84,7 @@ def render(
         "pyright": DEPRECATED if has_deprecated else "",
         "exports": {
             "client": [contract.client],
+            "consumer": [contract.consumer] if contract.streams else [],
             "sync_client": [contract.sync_client],
             "errors": errors,
             "models": contract.models,
@@ -89,7 +93,9 @@ def render(
         },
     }
     title = f'"""The models of {contract.service}, generated from the schemas of its contract."""'
-    modules = _CLIENT_MODULES if client_only else _CLIENT_MODULES + _SERVICE_MODULES
+    modules: list[str] = [*_CLIENT_MODULES]
+    modules += [CONSUMER] * bool(contract.streams)
+    modules += [] if client_only else _SERVICE_MODULES
     files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in modules}
     files["models.py"] = f"{header}\n{title}\n\n{models}"
     files["contract_document.py"] = render_contract_document(contract, header)
@@ -144,6 +150,11 @@ def operation_docstring(operation: Operation) -> str:
     if operation.emits:
         text = f"{text.rstrip()}\n\nEmits {operation.emitted}."
     sentences = [demand.sentence for demand in (operation.auth, operation.rate_limit) if demand]
+    if operation.once is not None:
+        sentences.append(
+            f"For {operation.once:,} seconds, a call with the message_id of an earlier one gets its"
+            " reply, and is not executed again."
+        )
     if sentences:
         text = f"{text.rstrip()}\n\n{' '.join(sentences)}"
     raises = {error.class_name: error.description for error in operation.errors}
@@ -174,6 +185,12 @@ def rate_limit(limit: RateLimit) -> str:
     return f"RateLimit(max_requests_per_second={limit.max_requests_per_second!r}{burst})"
 
 
+def durability_demand(demand: Durability) -> str:
+    """Return the source of the demand on durability in the descriptor of a contract."""
+    sync = "" if demand.sync is None else f", sync={demand.sync}"
+    return f"DurabilityDemand(replicas={demand.replicas}{sync})"
+
+
 @cache
 def _environment() -> Environment:
     """Return the templates, with filters for what contracts demand."""
@@ -182,6 +199,7 @@ def _environment() -> Environment:
         **found.filters,
         "auth_requirement": auth_requirement,
         "rate_limit": rate_limit,
+        "durability": durability_demand,
         "operation_docstring": operation_docstring,
         "described": described,
         "deprecation": deprecation_text,

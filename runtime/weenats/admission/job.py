@@ -91,6 +91,11 @@ class Job:
         return len(self.delivery.payload)
 
     @property
+    def envelope(self) -> bytes:
+        """The payload of the message."""
+        return self.delivery.payload
+
+    @property
     def digest(self) -> str:
         """The digest of the message's payload, computed once however often others name it."""
         self._digest = self._digest or digest_of(self.delivery.payload)

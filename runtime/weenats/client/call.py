@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from weenats._internal.validation import check_options
+from weenats.client.large import LargeCall
 from weenats.client.tokens import TOKEN_REFUSED, TokenSource, check_source, set_token
 from weenats.codec.keys import key_codec
 from weenats.codec.operations import operation_codec
@@ -21,7 +22,7 @@ from weenats.errors import (
 from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
 from weenats.protocol.headers import NO_HEADERS
-from weenats.protocol.identifiers import STAMPER, check_correlation
+from weenats.protocol.identifiers import STAMPER, check_correlation, check_message_id
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.telemetry.propagation import inherited_header_lines
 
@@ -44,6 +45,8 @@ class CallOptions(TypedDict, total=False):
         timeout: the time limit of the call, in seconds or as timedelta. By default that of the
             client, else of the operation in the contract, else 5 seconds. Within a handler the
             remaining time of the request is the upper limit.
+        message_id: the id of the call, a ULID; see new_message_id. By default a new one. A call
+            that repeats an earlier one has its id.
         correlation_id: by default that of the message being served, else the id of the call.
         causation_id: by default the id of the message being served.
         token: a JWT that authenticates the caller, or a provider that returns one, sync or async;
@@ -53,6 +56,7 @@ class CallOptions(TypedDict, total=False):
     """
 
     timeout: Duration
+    message_id: str
     correlation_id: str
     causation_id: str
     token: TokenSource
@@ -97,6 +101,8 @@ class CallDefaults(NamedTuple):
             TypeError: an option is unknown.
         """
         message_id, timestamp = STAMPER.stamp()
+        if "message_id" in options:
+            message_id = check_message_id(options["message_id"])
         if "timeout" in options:
             timeout = seconds(options["timeout"])
         else:
@@ -177,6 +183,7 @@ class Exchange:
         self._cancel_subject = operation.contract.cancel_subject
         self._codec = operation_codec(operation)
         self._transport = transport
+        self._large = None if operation.large is None else LargeCall(operation, transport)
         self._headers = headers
         self._header_lines = header_names.encode(headers)
 
@@ -204,17 +211,24 @@ class Exchange:
             else header_names.encode(context.headers)
         )
         trace = context.trace_headers or inherited_header_lines()
+        body = self._codec.encode_request(context)
+        if self._large is not None:
+            body, reference = await self._large.sent(context, body)
+            lines += reference
         reply = await self._transport.request(
             self._subject,
-            self._codec.encode_request(context),
+            body,
             b"Wee-Timeout: %d\r\n%b%b" % (remaining, trace, lines),
             deadline,
             is_reply,
             cancel_subject=self._cancel_subject,
             message_id=context.message_id,
         )
+        answer = reply.payload
+        if self._large is not None:
+            answer = await self._large.received(reply)
         try:
-            return self._codec.decode_response(reply.payload)
+            return self._codec.decode_response(answer)
         except InternalError as error:
             foreign = None if error.remote else error_in_headers(reply)
             if foreign is None:

@@ -111,7 +111,7 @@ class RetryInterceptor:
             ServiceError: the error of the last attempt.
         """
         self._budget.add_call()
-        if context.operation.idempotent:
+        if context.operation.may_be_retried:
             return self._call(context, call_next)
         return call_next(context)
 

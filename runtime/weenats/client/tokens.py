@@ -217,7 +217,7 @@ class TokenInterceptor:
                 raise
             renewed = await _before_deadline(provider.renew(token), context)
             # Other services than ours may not say whether they executed the call.
-            if renewed is None or not (refused == "true" or context.operation.idempotent):
+            if renewed is None or not (refused == "true" or context.operation.may_be_retried):
                 raise
         return await self._send(context.replace(token=renewed), call_next)
 

@@ -217,7 +217,7 @@ class OperationCodec:
                     raise ContractBreachError(self.operation, result)
                 body = b'{"success":true'
             else:
-                body = b'{"success":true,"result":%b' % self._encode_result(result)
+                body = _SUCCESS_HEAD + self._encode_result(result)
         except TypeError:
             why = ""
         except ValueError as error:
@@ -225,6 +225,38 @@ class OperationCodec:
         else:
             return body + reply_end(duration, request)
         raise ContractBreachError(self.operation, result, why)
+
+    def encode_stored(self, duration: float, request: RequestContext) -> bytes:
+        """Encode the reply of a request whose result is in the object store.
+
+        Args:
+            duration: the duration of the request in milliseconds.
+            request: the request.
+        """
+        return _SUCCESS_HEAD + b"null" + reply_end(duration, request)
+
+    def payload_place(self, data: bytes, context: RequestContext) -> slice:
+        """Return where the payload is in a request that this codec has encoded.
+
+        Args:
+            data: the bytes of the request.
+            context: the request.
+        """
+        key = len(to_json(context.key)) if self._has_key else 0
+        start = self._key_at + key + len(self._payload_head)
+        end = (
+            len(data) - 1 - len(message_metadata(context, context.token)) - len(self._metadata_head)
+        )
+        return slice(start, end)
+
+    @staticmethod
+    def result_place(data: bytes) -> slice:
+        """Return where the result is in a reply that this codec has encoded.
+
+        Args:
+            data: the bytes of the reply.
+        """
+        return slice(len(_SUCCESS_HEAD), data.rindex(b',"duration":'))
 
     def decode_response(self, data: bytes) -> Response:
         """Decode a reply.
@@ -433,6 +465,7 @@ class ReceivedResponse(Response):
 
 _FAILURE: Final = Reader(typed_dict(messages.Failure))
 _REPLY_METADATA: Final = Reader(_ReplyMetadata)
+_SUCCESS_HEAD: Final = b'{"success":true,"result":'
 _FAILURE_HEAD: Final = b'{"success":false'
 # No unknown members, whose values would have to be searched for NaN.
 _METADATA: Final = quiet_validator(typed_dict(messages.MessageMetadata, CLOSED, context=UNREAD))

@@ -69,6 +69,10 @@ class Request:
         self._data = data
         self._place = place
 
+    def withhold(self) -> None:
+        """Let reading the payload fail, as it is not in the request but in the object store."""
+        self._read = _refuse_to_read
+
     def read_context(self) -> Mapping[str, JsonValue]:
         """Check `metadata.context`, and return its values, read-only.
 
@@ -121,3 +125,11 @@ class Request:
                 self.error = error
                 raise
         return self._payload
+
+
+def _refuse_to_read(key: str, data: bytes, place: slice | None) -> object:
+    """Raise that the payload is not there yet."""
+    del key, data, place
+    raise RuntimeError(
+        "the payload of a large request is read after the interceptors: they cannot use it"
+    )

@@ -1,11 +1,10 @@
 """Subscriptions to typed events."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Final, Generic, Self, TypedDict
+from typing import Final, Generic, Self, TypedDict
 
 from typing_extensions import TypeVar, Unpack
 
@@ -14,21 +13,17 @@ from weenats._internal.validation import check_async, check_options
 from weenats.admission.controller import Admission, check_concurrency
 from weenats.admission.job import Job
 from weenats.admission.scope import SCOPE, Scope
-from weenats.codec.events import EventCodec, event_codec
-from weenats.context import CURRENT, MessageContext, received_context
 from weenats.contract import Event
 from weenats.errors import InvalidArgumentError, ServiceError
+from weenats.events.handling import EventHandler, EventRunner
 from weenats.protocol import subjects
 from weenats.telemetry.manager import SILENT, TelemetryManager
-from weenats.telemetry.messaging import EventTelemetry
 from weenats.transport.base import Subscription, Transport
 
 __all__ = [
     "DEFAULT_CONCURRENCY",
     "MAX_QUEUE",
-    "EventHandler",
     "EventSubscription",
-    "ReceivedEvent",
     "SubscribeOptions",
     "subscribe",
 ]
@@ -53,43 +48,6 @@ class SubscribeOptions(TypedDict, total=False):
     max_concurrency: int
 
 
-class ReceivedEvent(MessageContext, Generic[DataT, KeyT]):
-    """A received event.
-
-    Attributes:
-        id: the id of the event.
-        key: the key of the aggregate, of the type in the contract; None for an event of the service
-            itself.
-        revision: the revision of the aggregate after the event; None when the publisher gave none.
-        timestamp: when the event happened, ISO 8601 in UTC with milliseconds.
-        data: the data of the event, of the type that the contract declares.
-    """
-
-    __slots__ = ("data", "id", "key", "revision")
-
-    def __init__(self, notification: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-        metadata = notification.get("metadata", {})
-        message_id = metadata.get("messageId", notification["id"])
-        correlation = metadata.get("correlation", {})
-        super().__init__(
-            message_id,
-            correlation.get("correlationId", message_id),
-            notification["timestamp"],
-            correlation.get("causationId"),
-            received_context(metadata),
-            headers,
-        )
-        self.id: str = notification["id"]
-        aggregate = notification.get("aggregate")
-        key: Any = None if aggregate is None else aggregate["key"]
-        self.key: KeyT = key
-        self.revision: int | None = notification.get("revision")
-        self.data: DataT = notification["data"]
-
-    def __repr__(self) -> str:
-        return f"<ReceivedEvent {type(self.data).__name__} {self.id}>"
-
-
 class EventSubscription:
     """A running subscription; `async with` ends it.
 
@@ -108,10 +66,6 @@ class EventSubscription:
 
     async def __aexit__(self, *_: object) -> None:
         await self.unsubscribe()
-
-
-EventHandler = Callable[[ReceivedEvent[DataT, KeyT]], Awaitable[None]]
-"""An async function that handles an event; its exceptions are logged."""
 
 
 async def subscribe(
@@ -163,12 +117,7 @@ async def subscribe(
         max_queue=MAX_QUEUE,
         variables=None if scope is None else scope.variables,
     )
-    worker = _EventWorker(
-        event,
-        handler,
-        None if telemetry is SILENT else EventTelemetry(telemetry, event, "process", queue_group),
-        event_codec(event),
-    )
+    worker = _EventWorker(event, EventRunner(event, handler, telemetry, queue_group))
     interest = transport.subscribe(
         event.subject, lambda delivery: admission.submit(Job(worker, delivery)), queue_group
     )
@@ -212,33 +161,17 @@ class _EventWork:
 @dataclass(frozen=True, slots=True, eq=False)
 class _EventWorker(Generic[DataT, KeyT]):
     event: Event[DataT]
-    handler: EventHandler[DataT, KeyT]
-    telemetry: EventTelemetry | None
-    codec: EventCodec
+    runner: EventRunner[DataT, KeyT]
 
     async def run(self, job: Job) -> None:
-        # One coroutine for each event: one more would be a tenth of what is done here.
+        delivery = job.delivery
         try:
-            notification = self.codec.decode(job.delivery.payload)
-        except InvalidArgumentError as error:
-            _LOG.warning(
-                "a message on %s does not match the contract: %s",
-                self.event.subject,
-                error.details or error,
-            )
-            if self.telemetry is not None:
-                self.telemetry.refuse(job.delivery.headers, error)
+            event = self.runner.decode(delivery.payload, delivery.headers)
+        except InvalidArgumentError:  # it was logged and recorded
             job.answered = True
             return
-        # Not `ReceivedEvent[DataT, KeyT](...)`, which creates a type for each event.
-        event: ReceivedEvent[DataT, KeyT] = ReceivedEvent(notification, job.delivery.headers)
-        CURRENT.set(event)
         try:
-            if self.telemetry is None:
-                await self.handler(event)
-            else:
-                with self.telemetry.processing(event):
-                    await self.handler(event)
+            await self.runner.handle(event)
         except asyncio.CancelledError:
             _LOG.warning("the handler of %s was cancelled", self.event.subject)
         except Exception:  # noqa: BLE001 - any exception of the handler is logged
@@ -247,5 +180,5 @@ class _EventWorker(Generic[DataT, KeyT]):
 
     def refuse(self, job: Job, error: ServiceError) -> None:
         _LOG.error("an event on %s was dropped: %s", self.event.subject, error.label)
-        if self.telemetry is not None and not job.started:
-            self.telemetry.refuse(job.delivery.headers, error)
+        if not job.started:
+            self.runner.refuse(job.delivery.headers, error)

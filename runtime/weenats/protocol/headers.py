@@ -16,6 +16,7 @@ __all__ = [
     "ERROR",
     "ERROR_CODE",
     "HEADER_FRAMING",
+    "LARGE",
     "MESSAGE_ID",
     "NO_HEADERS",
     "PROPAGATED",
@@ -36,6 +37,8 @@ RETRY_AFTER: Final = "Wee-Retry-After"
 """The `retryAfter` of an error: the time until a retry makes sense, in milliseconds."""
 TOKEN_REFUSED: Final = "Wee-Token-Refused"  # noqa: S105 - a name
 """Of an UNAUTHENTICATED error: "true" when the caller was refused before the handler began."""
+LARGE: Final = "Wee-Large"
+"""The name, size and digest of a payload or a result that is in the object store."""
 ERROR: Final = "Nats-Service-Error"
 """The text of an error (ADR-32)."""
 ERROR_CODE: Final = "Nats-Service-Error-Code"

@@ -17,7 +17,14 @@ from weenats.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["STAMPER", "Stamper", "check_correlation", "check_token"]
+__all__ = [
+    "STAMPER",
+    "Stamper",
+    "check_correlation",
+    "check_message_id",
+    "check_token",
+    "new_message_id",
+]
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _VALUE_OF_PAIR: Final = {pair: value for value, pair in enumerate(_PAIRS)}
@@ -30,6 +37,7 @@ _MAX_AHEAD: Final = 1000
 """How far the last id may be ahead of the clock, in milliseconds."""
 _stampers: Final[WeakSet[Stamper]] = WeakSet()
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_MESSAGE_ID: Final = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _CORRELATION: Final = re.compile(r"[\x20-\x7e]{1,128}")
 
 
@@ -111,6 +119,33 @@ STAMPER: Final = Stamper()
 """The stamper of this process."""
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_reset_all)
+
+
+def new_message_id() -> str:
+    """Return a new message id, for the option `message_id` of a call.
+
+    A caller that stores it before the call can repeat the call after a restart, with the same id.
+    """
+    return STAMPER.new_id()
+
+
+def check_message_id(identifier: str) -> str:
+    """Check a message id.
+
+    Args:
+        identifier: the id.
+
+    Returns:
+        The id.
+
+    Raises:
+        InvalidArgumentError: it is not a ULID in upper case.
+    """
+    if type(identifier) is not str or _MESSAGE_ID.fullmatch(identifier) is None:
+        raise InvalidArgumentError(
+            "message_id must be a ULID in upper case, as new_message_id() returns"
+        )
+    return identifier
 
 
 def check_token(token: str) -> str:

@@ -11,7 +11,7 @@ from aiolimiter import AsyncLimiter
 if TYPE_CHECKING:
     from weenats.contract import RateLimit
 
-__all__ = ["Bucket", "KeyedLimiter", "Limiter", "SharedLimiter"]
+__all__ = ["Bucket", "KeyedLimiter", "LeakyBucket", "Limiter", "SharedLimiter"]
 
 _MAX_REMOVED: Final = 2
 """Number of drained buckets that one new key removes at most."""
@@ -45,11 +45,18 @@ class Limiter(Protocol):
         ...
 
 
-class _Bucket(AsyncLimiter):
-    """The leaky bucket of aiolimiter, without its waiting."""
+class LeakyBucket(AsyncLimiter):
+    """The leaky bucket of aiolimiter, without its waiting.
+
+    Args:
+        limit: the limit of the bucket.
+    """
 
     __slots__ = ()
     _level: float
+
+    def __init__(self, limit: RateLimit) -> None:
+        super().__init__(limit.capacity, limit.capacity / limit.max_requests_per_second)
 
     def wait(self) -> float:
         """Return the seconds until the next request is allowed, 0 if it is allowed now."""
@@ -67,8 +74,12 @@ class _Bucket(AsyncLimiter):
         self._leak()
         return self._level if self._level > _TOLERANCE else 0.0
 
-    @level.setter
-    def level(self, level: float) -> None:
+    def fill(self, level: float) -> None:
+        """Set how full the bucket is.
+
+        Args:
+            level: how full, in requests.
+        """
         self._leak()
         self._level = level
 
@@ -85,7 +96,7 @@ class SharedLimiter:
     """
 
     def __init__(self, limit: RateLimit) -> None:
-        self._bucket = _bucket(limit)
+        self._bucket = LeakyBucket(limit)
 
     def bucket(self, key: str) -> Bucket:
         """Return the bucket.
@@ -114,10 +125,10 @@ class KeyedLimiter:
     def __init__(self, limit: RateLimit, max_keys: int) -> None:
         self._limit = limit
         self._max_keys = max_keys
-        self._buckets: dict[str, _Bucket] = {}
+        self._buckets: dict[str, LeakyBucket] = {}
         self._drains: list[tuple[float, str]] = []
         """A heap with one entry for each key: no earlier than then its bucket is drained."""
-        self._shared = _bucket(limit)
+        self._shared = LeakyBucket(limit)
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -135,8 +146,8 @@ class KeyedLimiter:
         self._remove_drained(now)
         if len(self._buckets) >= self._max_keys:
             return self._shared
-        bucket = self._buckets[key] = _bucket(self._limit)
-        bucket.level = self._shared.level
+        bucket = self._buckets[key] = LeakyBucket(self._limit)
+        bucket.fill(self._shared.level)
         heappush(self._drains, (now + bucket.drained_after(), key))
         return bucket
 
@@ -154,7 +165,3 @@ class KeyedLimiter:
             else:
                 del self._buckets[key]
                 removed += 1
-
-
-def _bucket(limit: RateLimit) -> _Bucket:
-    return _Bucket(limit.capacity, limit.capacity / limit.max_requests_per_second)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from weenats.contract import AnyOperation
     from weenats.interceptors import CallNext
     from weenats.principal import Principal
-    from weenats.rate_limit.buckets import Limiter
+    from weenats.rate_limit.buckets import Bucket, Limiter
     from weenats.rate_limit.settings import RateLimitSettings
 
 __all__ = ["RateLimitInterceptor"]
@@ -65,6 +65,11 @@ class RateLimitInterceptor:
         if self._is_keyed:
             key = self._key(context)
             buckets = [limiter.bucket(key) for limiter in self._limiters]
+        return self._pass(buckets, context, call_next)
+
+    def _pass(
+        self, buckets: Sequence[Bucket], context: RequestContext, call_next: CallNext
+    ) -> Awaitable[Response]:
         for bucket in buckets:
             wait = bucket.wait()
             if wait > 0:

@@ -7,20 +7,31 @@ from typing import TYPE_CHECKING, Final
 from typing_extensions import override
 
 from weenats.interceptors import PRINCIPAL, Description, ServiceFeature, Setting
+from weenats.protocol.messages import HealthCheckEntry
 from weenats.rate_limit.interceptor import RateLimitInterceptor
+from weenats.rate_limit.leases import LeasedLimiter, SharedBudget
+from weenats.rate_limit.ledger import Ledger
+from weenats.rate_limit.shared_interceptor import SharedLimitInterceptor
 from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import JsonValue
 
     from weenats.contract import AnyOperation, RateLimit
+    from weenats.rate_limit.buckets import Limiter
     from weenats.rate_limit.settings import RateLimitSettings
+    from weenats.transport.base import Transport
 
 __all__ = ["RateLimits"]
 _NO_PRINCIPAL: Final = (
     "with_rate_limit(per_client=True) requires authentication before it: {remedy}, or pass a"
     " key_extractor"
 )
+
+_CHECK: Final = "rate-limits"
+_NOT_SHARED: Final = "limits count per instance now, as JetStream does not answer"
 
 
 class RateLimits(ServiceFeature):
@@ -29,17 +40,26 @@ class RateLimits(ServiceFeature):
     Args:
         settings: the limit of the service, and whose requests are counted together.
         operations: the operations of the service.
+        transport: the connection for limits that instances share; None for a chain that is only
+            described.
     """
 
-    def __init__(self, settings: RateLimitSettings, operations: Iterable[AnyOperation]) -> None:
+    def __init__(
+        self,
+        settings: RateLimitSettings,
+        operations: Sequence[AnyOperation],
+        transport: Transport | None = None,
+    ) -> None:
         self._settings = settings
-        service = [] if settings.limit is None else [settings.limiter(settings.limit)]
+        self._budget = _budget(settings, operations, transport)
+        service = [] if settings.limit is None else [self._limiter("service", settings.limit)]
         self._interceptors: dict[AnyOperation, RateLimitInterceptor] = {}
+        kind = RateLimitInterceptor if self._budget is None else SharedLimitInterceptor
         for operation in operations:
             limit = operation.rate_limit
-            limiters = [*service, *([] if limit is None else [settings.limiter(limit)])]
-            if limiters:
-                self._interceptors[operation] = RateLimitInterceptor(operation, limiters, settings)
+            own = [] if limit is None else [self._limiter(operation.subject, limit)]
+            if limiters := [*service, *own]:
+                self._interceptors[operation] = kind(operation, limiters, settings)
 
     @property
     def refused(self) -> int:
@@ -71,8 +91,24 @@ class RateLimits(ServiceFeature):
                 semconv.FEATURE_RATE_LIMIT: False,
                 semconv.RATE_LIMIT_IDENTITY: identity,
             },
-            statistics={"rateLimit": lambda: {"refused": interceptor.refused}},
+            statistics={"rateLimit": lambda: self._statistics(interceptor)},
         )
+
+    @override
+    async def start(self) -> None:
+        if self._budget is not None:
+            await self._budget.open()
+
+    @override
+    async def close(self, timeout: float) -> None:
+        if self._budget is not None:
+            await self._budget.close(timeout)
+
+    @override
+    def health_checks(self) -> Sequence[HealthCheckEntry]:
+        if self._budget is None or self._budget.is_shared:
+            return ()
+        return (HealthCheckEntry(name=_CHECK, status="ok", message=_NOT_SHARED),)
 
     @override
     def gauges(self) -> Mapping[str, float]:
@@ -80,4 +116,25 @@ class RateLimits(ServiceFeature):
 
     def _text(self, limit: RateLimit) -> str:
         whose = "of each caller" if self._settings.is_keyed else "of all callers"
-        return f"{limit.max_requests_per_second:g} a second, {limit.capacity:g} at once, {whose}"
+        shared = ", in all instances together" if self._settings.scope == "service" else ""
+        rate = f"{limit.max_requests_per_second:g} a second, {limit.capacity:g} at once"
+        return f"{rate}, {whose}{shared}"
+
+    def _limiter(self, name: str, limit: RateLimit) -> Limiter:
+        if self._budget is None:
+            return self._settings.limiter(limit)
+        return LeasedLimiter(self._budget, name, limit, self._settings.max_clients)
+
+    def _statistics(self, interceptor: RateLimitInterceptor) -> dict[str, JsonValue]:
+        refused: dict[str, JsonValue] = {"refused": interceptor.refused}
+        return refused if self._budget is None else {**refused, "shared": self._budget.is_shared}
+
+
+def _budget(
+    settings: RateLimitSettings, operations: Sequence[AnyOperation], transport: Transport | None
+) -> SharedBudget | None:
+    """Return what limits that instances share are taken from, None if they share none."""
+    if settings.scope == "instance" or transport is None or not operations:
+        return None
+    service = operations[0].contract.name
+    return SharedBudget(service, Ledger(service, transport))

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from weenats.context import RequestContext
     from weenats.contract import RateLimit
 
-__all__ = ["KeyExtractor", "MissingPrincipal", "RateLimitSettings"]
+__all__ = ["KeyExtractor", "LimitScope", "MissingPrincipal", "RateLimitSettings"]
 KeyExtractor = Callable[["RequestContext"], str | None]
 """Returns the key of the bucket that a request takes from, None when it has no key."""
+LimitScope = Literal["instance", "service"]
+"""Whether a limit counts the requests of one instance, or of all instances together."""
 MissingPrincipal = Literal["shared", "reject"]
 """Requests without a key share one bucket, or are rejected as UNAUTHENTICATED."""
 
@@ -32,6 +34,7 @@ class RateLimitSettings:
         key_extractor: returns the keys of buckets in place of the principal.
         on_missing_principal: what happens to requests without a key.
         max_clients: how many buckets there are at most.
+        scope: whether limits count for each instance or for all together.
 
     Raises:
         ValueError: a value is out of bounds, or values contradict each other.
@@ -43,6 +46,7 @@ class RateLimitSettings:
     key_extractor: KeyExtractor | None = None
     on_missing_principal: MissingPrincipal = "shared"
     max_clients: int = 10_000
+    scope: LimitScope = "instance"
 
     def __post_init__(self) -> None:
         extract: object = self.key_extractor
@@ -53,6 +57,8 @@ class RateLimitSettings:
                 "on_missing_principal must be 'shared' or 'reject',"
                 f" not {self.on_missing_principal!r}"
             )
+        if self.scope not in ("instance", "service"):
+            raise ValueError(f"scope must be 'instance' or 'service', not {self.scope!r}")
         if self.on_missing_principal == "reject" and not self.is_keyed:
             raise ValueError(
                 "on_missing_principal='reject' requires per_client=True or a key_extractor"

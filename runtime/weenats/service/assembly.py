@@ -75,7 +75,16 @@ class Assembly:
         endpoints = handlers.endpoints()
         operations = [endpoint.operation for endpoint in endpoints]
         self._chain = build_chain(
-            settings.members, Host(operations, settings.queue_group, self.telemetry, self._review)
+            settings.members,
+            Host(
+                operations,
+                settings.queue_group,
+                self.telemetry,
+                self._review,
+                instance_id,
+                transport,
+                handlers.contract,
+            ),
         )
         self.runners = [self._runner(endpoint, transport) for endpoint in endpoints]
         self.health = HealthChecks(settings.health or HealthSettings(), self._review)
@@ -113,6 +122,19 @@ class Assembly:
         for feature in self._chain:
             values |= feature.gauges()
         return values
+
+    async def start(self) -> None:
+        """Prepare what the features need.
+
+        Raises:
+            ServiceError: the service cannot start.
+        """
+        for feature in self._chain:
+            await feature.start()
+
+    async def close_features(self, timeout: float) -> None:
+        """End what the features do in the background, within `timeout`."""
+        await asyncio.gather(*(feature.close(timeout) for feature in self._chain))
 
     async def drain(self, budget: float) -> None:
         """Leave the queue group, and finish the admitted requests and events within `budget`."""
@@ -227,7 +249,9 @@ class Assembly:
         return {"instanceSubject": subjects.on_instance(operation.subject, instance_id)}
 
     def _checks(self) -> list[HealthCheckEntry]:
-        entries = self.health.entries
+        entries = [*self.health.entries]
+        for feature in self._chain:
+            entries += feature.health_checks()
         jwks = self._settings.jwks
         if self._settings.health is None or jwks is None:
             return entries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 from weenats import interceptors as chains
 from weenats._internal.extras import check_installed
@@ -12,7 +12,10 @@ from weenats.admission.controller import check_concurrency
 from weenats.auth.authentication import Authentication
 from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers
 from weenats.contract import RateLimit
+from weenats.durability import Durability
+from weenats.idempotency import Idempotency
 from weenats.interceptors import PRINCIPAL, UserInterceptor
+from weenats.large import LargePayloads
 from weenats.protocol import subjects
 from weenats.protocol.timeouts import Duration, seconds
 from weenats.rate_limit import RateLimits, RateLimitSettings
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from weenats.circuit_breaker import IsFailure, Listener, Scope
     from weenats.contract import AnyOperation
     from weenats.interceptors import Interceptor, ServiceFeature
-    from weenats.rate_limit import KeyExtractor, MissingPrincipal
+    from weenats.rate_limit import KeyExtractor, LimitScope, MissingPrincipal
     from weenats.service.explain import OperationPolicy
     from weenats.service.health import CustomCheck
     from weenats.service.monitoring import CustomMetric
@@ -45,6 +48,9 @@ if TYPE_CHECKING:
 __all__ = ["NatsServiceBuilder"]
 _MAX_QUEUE: Final = 100_000
 _OF_CONTRACT: Final = "contract"
+_LARGE: Final = "large"
+_ONCE: Final = "once"
+_DURABILITY: Final = "durability"
 _AUTH_IS_OFF: Final = (
     "with_auth(NoAuthConfig()) turns it off; pass a JwtAuthConfig or a validator instead"
 )
@@ -103,6 +109,12 @@ class NatsServiceBuilder:
         )
         limits = Member(_OF_CONTRACT, RateLimitSettings(), _rate_limits, Position.INNER)
         self._settings = self._with_member(limits)._settings
+        large = Member(_LARGE, None, _large, Position.INNER)
+        self._settings = self._with_member(large)._settings
+        once = Member(_ONCE, None, _idempotency, Position.INNER)
+        self._settings = self._with_member(once)._settings
+        durability = Member(_DURABILITY, None, _durability, Position.INNERMOST)
+        self._settings = self._with_member(durability)._settings
 
     def with_servers(self, servers: str | Sequence[str]) -> Self:
         """Connect to other NATS servers.
@@ -244,8 +256,9 @@ class NatsServiceBuilder:
         key_extractor: KeyExtractor | None = None,
         on_missing_principal: MissingPrincipal = "shared",
         max_clients: int = 10_000,
+        scope: LimitScope = "instance",
     ) -> Self:
-        """Limit the rate of requests to each instance, at this position in the chain.
+        """Limit the rate of requests to instances or the service, at this position in the chain.
 
         Requests above the limit fail immediately with RESOURCE_EXHAUSTED and a `retryAfter` in
         milliseconds. Limits of operations in the contract apply as well, with the same keys.
@@ -261,6 +274,8 @@ class NatsServiceBuilder:
                 ("shared"), or are refused as UNAUTHENTICATED ("reject").
             max_clients: how many callers have limits of their own at once, 1 to 1,000,000; further
                 ones share a limit.
+            scope: the limits are those of each "instance", or those of the "service", which its
+                instances share by JetStream; this holds for the limits of the contract as well.
 
         Returns:
             A builder with this limit.
@@ -282,6 +297,7 @@ class NatsServiceBuilder:
             key_extractor=key_extractor,
             on_missing_principal=on_missing_principal,
             max_clients=max_clients,
+            scope=scope,
         )
         self._check_first_call("with_rate_limit")
         limits = Member("with_rate_limit", settings, _rate_limits)
@@ -481,6 +497,31 @@ class NatsServiceBuilder:
             )
         )
 
+    def with_streams(self, mode: Literal["apply", "check"]) -> Self:
+        """Look at the streams of the contract's durable events when the service starts.
+
+        Without it nothing is done at the start, and publishing to a stream that does not exist
+        fails. `weenats streams` does the same from the command line.
+
+        Args:
+            mode: "apply" creates streams and updates their settings, but never so that stored
+                events may be lost; "check" only compares them. The service does not start when
+                that fails or they differ.
+
+        Returns:
+            A builder with this setting.
+
+        Raises:
+            ValueError: the mode is unknown, or the contract has no durable events.
+        """
+        if mode not in {"apply", "check"}:
+            raise ValueError(f'mode is "apply" or "check", not {mode!r}')
+        if not self._handlers.contract.streams:
+            raise ValueError(
+                f"the contract of {self._handlers.contract.name} has no durable events"
+            )
+        return self._with(streams=mode)
+
     def with_process(self, number: int) -> Self:
         """Build one of several processes that serve the same on one machine.
 
@@ -568,7 +609,19 @@ def _authentication(auth: Authentication, _: Host) -> ServiceFeature:
 
 
 def _rate_limits(settings: RateLimitSettings, host: Host) -> ServiceFeature:
-    return RateLimits(settings, host.operations)
+    return RateLimits(settings, host.operations, host.transport)
+
+
+def _idempotency(_: None, host: Host) -> ServiceFeature:
+    return Idempotency(host.operations, host.instance_id, host.transport)
+
+
+def _large(_: None, host: Host) -> ServiceFeature:
+    return LargePayloads(host.operations, host.transport)
+
+
+def _durability(_: None, host: Host) -> ServiceFeature:
+    return Durability(host.contract, host.chain, host.transport)
 
 
 def _circuit_breakers(policy: CircuitBreakerPolicy, host: Host) -> ServiceFeature:

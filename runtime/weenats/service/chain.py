@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Generic, TypeVar
 
-from weenats.contract import AnyOperation
+from weenats.contract import AnyOperation, ServiceContract
 from weenats.interceptors import ServiceFeature
 from weenats.telemetry import TelemetryManager
 from weenats.telemetry.manager import SILENT
+from weenats.transport.base import Transport
 
 __all__ = ["Host", "Member", "Position", "add_member", "build_chain"]
 OptionsT = TypeVar("OptionsT")
@@ -32,6 +33,9 @@ class Host:
         queue_group: the queue group of the instance.
         telemetry: its telemetry.
         review: to be called when the readiness of a feature has changed.
+        instance_id: the id of the instance.
+        transport: its connection; None for a chain that is only described.
+        contract: the contract of the service; None as well.
         chain: all members of the chain, the outermost first.
     """
 
@@ -39,6 +43,9 @@ class Host:
     queue_group: str = ""
     telemetry: TelemetryManager = SILENT
     review: Callable[[], None] = lambda: None
+    instance_id: str = ""
+    transport: Transport | None = None
+    contract: ServiceContract | None = None
     chain: list[ServiceFeature] = field(default_factory=list["ServiceFeature"])
 
 
@@ -47,7 +54,8 @@ class Member(Generic[OptionsT]):
     """A member of the chain, as the builder keeps it.
 
     Attributes:
-        added_by: the method of the builder that added it, or "contract".
+        added_by: the method of the builder that added it, or the
+            part of the contract.
         options: what the method was called with.
         build: returns the feature of one running instance, from the options.
         position: where it stands.

@@ -22,6 +22,7 @@ from weenats.errors import (
     UnimplementedError,
 )
 from weenats.interceptors import Interceptor, chain, result_of
+from weenats.protocol import headers as header_names
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.timeouts import from_header
 from weenats.service.discovery import EndpointCounters
@@ -71,6 +72,7 @@ class EndpointRunner:
         self._on_refused = on_refused
         self._codec = operation_codec(endpoint.operation)
         self._handler = endpoint.handler
+        self._is_large = endpoint.operation.large is not None
         self._logged_unimplemented = False
         self._call = chain(interceptors, self._handle)
 
@@ -106,15 +108,20 @@ class EndpointRunner:
         context = None
         try:
             request = self._codec.decode_request(job.delivery.payload)
+            if self._is_large and header_names.LARGE in job.delivery.headers:
+                request.withhold()
             context = job.context = _context(self.operation, request, job)
             if self._admission.cancelled:
                 self._admission.check_cancelled(job)
             CURRENT.set(context)
-            result = result_of(await self._call(context))
+            response = await self._call(context)
+            result = result_of(response)
             elapsed = perf_counter_ns() - started
-            reply = self._codec.encode_success(
-                result, elapsed / _NANOSECONDS_PER_MILLISECOND, context
-            )
+            duration = elapsed / _NANOSECONDS_PER_MILLISECOND
+            if headers := response.headers:
+                reply = self._codec.encode_stored(duration, context)
+            else:
+                reply = self._codec.encode_success(result, duration, context)
         except asyncio.CancelledError:
             # If the deadline or a stop cancelled it, the request has been answered already.
             self._answer_failure(
@@ -131,7 +138,7 @@ class EndpointRunner:
             self._answer_failure(job, InternalError(), started, context)
             raise
         else:
-            self._answer(job, reply, elapsed)
+            self._answer(job, reply, headers, elapsed)
 
     def refuse(self, job: Job, error: ServiceError) -> None:
         """Answer a request that cannot be run or finished.
@@ -181,13 +188,13 @@ class EndpointRunner:
             place = f"{frames[-1].filename}:{frames[-1].lineno}"
             _LOG.warning("%s is not implemented: see %s", self.operation.subject, place)
 
-    def _answer(self, job: Job, reply: bytes, elapsed: int) -> None:
+    def _answer(self, job: Job, reply: bytes, headers: bytes, elapsed: int) -> None:
         if job.answered:
             return
         job.answered = True
         failure: ServiceError | None = None
         try:
-            self._transport.publish(job.delivery.reply, reply)
+            self._transport.publish(job.delivery.reply, reply, headers)
         except MessageTooLargeError:
             # Logged with its arguments: records that differ in the size alone are alike.
             values = self.operation.subject, len(reply), self._transport.max_payload

@@ -146,8 +146,9 @@ def _parts(operation: AnyOperation) -> Iterator[tuple[str, type[Any] | Schema[An
 
 def _retries(operation: AnyOperation) -> Setting:
     usual = operation.kind is Kind.QUERY
-    source = _DEFAULT if operation.idempotent == usual else _CONTRACT
-    value = "allowed to clients, as it is idempotent" if operation.idempotent else "never"
+    source = _DEFAULT if operation.may_be_retried == usual else _CONTRACT
+    reason = "is idempotent" if operation.idempotent else "answers repeats with its first reply"
+    value = f"allowed to clients, as it {reason}" if operation.may_be_retried else "never"
     return Setting("retries", value, source)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from weenats.auth import JwksKeySource
 from weenats.service.chain import Member
@@ -24,6 +24,7 @@ class ServiceSettings:
         members: the members of the chain, the outermost first.
         jwks: the published keys that tokens are verified with, None when there are none.
         auth_is_off: whether a NoAuthConfig has turned authentication off.
+        streams: what is done with the streams of the contract at the start; None for nothing.
     """
 
     servers: str | Sequence[str] = field(repr=False)  # URLs may have passwords
@@ -41,6 +42,7 @@ class ServiceSettings:
     telemetry: TelemetrySettings | None = None
     health: HealthSettings | None = None
     monitoring: MonitoringSettings | None = None
+    streams: Literal["apply", "check"] | None = None
 
     @property
     def max_waiting(self) -> int:

@@ -50,6 +50,7 @@ CIRCUIT_BREAKER_REFUSED: Final = "circuit_breaker.refused"
 CIRCUIT_BREAKER_CHANGED: Final = "circuit_breaker.changed"
 AUTHENTICATION_FAILED: Final = "authentication.failed"
 AUTHORIZATION_FAILED: Final = "authorization.failed"
+REPLAYED: Final = "once.replayed"
 DRAIN_STARTED: Final = "drain.started"
 
 NATS: Final = "nats"

@@ -1,4 +1,7 @@
-"""An in-memory transport for unit tests, with NATS's wildcards, queue groups and no-responders."""
+"""An in-memory transport for unit tests, with NATS's wildcards, queue groups and no-responders.
+
+It has streams and key-value buckets as well, see `memory_streams`.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +16,10 @@ from weenats.errors import (
     DeadlineExceededError,
     WrongEventLoopError,
 )
+from weenats.protocol.headers import Headers
 from weenats.protocol.identifiers import STAMPER
+from weenats.testing.memory_events import MemoryEvents
+from weenats.testing.memory_streams import Answer, MemoryStreams, matches
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription
 from weenats.transport.cancellation import send_cancellation
 from weenats.transport.inbox import RequestMux, gather_replies
@@ -35,10 +41,18 @@ class _Subscription:
 
 
 class MemoryBroker:
-    """Delivers messages between the transports that share it, in place of a NATS server."""
+    """Delivers messages between the transports that share it, in place of a NATS server.
 
-    def __init__(self) -> None:
+    Durable events are acknowledged and reach subscribers; they are not kept for consumers.
+
+    Args:
+        jetstream: whether it has streams.
+    """
+
+    def __init__(self, *, jetstream: bool = True) -> None:
         self._subscriptions: list[_Subscription] = []
+        self._streams = MemoryStreams() if jetstream else None
+        self._events = MemoryEvents()
         self._turn = count()
 
     def add(self, subscription: _Subscription) -> None:
@@ -73,10 +87,15 @@ class MemoryBroker:
         matching = [
             each
             for each in self._subscriptions
-            if _matches(each.tokens, tokens) and not each.loop.is_closed()
+            if matches(each.tokens, tokens) and not each.loop.is_closed()
         ]
-        if not matching and reply:
-            self.deliver(reply, "", b"", _NO_RESPONDERS)
+        answers: list[Answer] = []
+        if self._streams is not None:
+            answers = self._streams.answers(subject, payload, block)
+        if not matching and not answers and reply:
+            answers = [self._acknowledged(subject, payload, block)]
+        for answer in answers if reply else ():
+            self.deliver(reply, "", *answer)
         for subscription in self._one_of_each_group(matching):
             delivery = Delivery(subject, reply, payload, block)
             loop = subscription.loop
@@ -84,6 +103,15 @@ class MemoryBroker:
             call = loop.call_soon if is_here else loop.call_soon_threadsafe
             # As over a network, the sender's context variables do not arrive.
             call(subscription.on_delivery, delivery, context=Context())
+
+    def _acknowledged(self, subject: str, payload: bytes, block: bytes) -> Answer:
+        """Return the answer to a message that nobody receives: a durable event is acknowledged."""
+        stored = self._events.store(subject, Headers(block))
+        if stored is None:
+            return b"", _NO_RESPONDERS
+        if stored.subject:
+            self.deliver(stored.subject, "", payload, block)
+        return stored.acknowledgement, b""
 
     def _one_of_each_group(self, matching: list[_Subscription]) -> list[_Subscription]:
         groups: dict[str, list[_Subscription]] = {}
@@ -139,7 +167,7 @@ class MemoryTransport:
         self.is_private: Final = True
         self.server_address: Final[tuple[str, int] | None] = None
         self._mine: list[_Subscription] = []
-        self._mux = RequestMux(f"_INBOX.{STAMPER.new_id()}")
+        self._mux = RequestMux(self.new_inbox())
         self._inbox: _Subscription | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = asyncio.Event()
@@ -175,6 +203,14 @@ class MemoryTransport:
             if self._loop is not None:
                 self._check_open()
             await self._closed.wait()
+
+    async def wait_disconnected(self) -> None:
+        """Wait until the connection is closed: it ends in no other way; see `Transport`."""
+        await self.wait_closed()
+
+    def new_inbox(self) -> str:
+        """Return a unique subject for replies; see `Transport`."""
+        return f"_INBOX.{STAMPER.new_id()}"
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Publish a message; see `Transport`."""
@@ -221,7 +257,7 @@ class MemoryTransport:
         """Send a request and collect the replies; see `Transport`."""
         await self.connect()
         with self._mux.gathering(subject) as arrivals:
-            inbox = self.subscribe(f"_INBOX.{STAMPER.new_id()}", arrivals.put_nowait)
+            inbox = self.subscribe(self.new_inbox(), arrivals.put_nowait)
             try:
                 self.publish(subject, payload, headers, inbox.subject)
                 return await gather_replies(arrivals, timeout=timeout, quiet=quiet, accepts=accepts)
@@ -263,12 +299,3 @@ class MemoryTransport:
             raise ConnectionLostError("the connection to NATS is not open yet")
         if self._loop is not asyncio.get_running_loop():
             raise WrongEventLoopError
-
-
-def _matches(pattern: list[str], subject: list[str]) -> bool:
-    for index, part in enumerate(pattern):
-        if part == ">":
-            return len(subject) > index
-        if index >= len(subject) or part not in ("*", subject[index]):
-            return False
-    return len(pattern) == len(subject)

@@ -53,16 +53,25 @@ _CONTRACT: Final[Contract] = {
                     "rateLimit": {"maxRequestsPerSecond": 10},
                     "auth": {"scopes": ["orders:write"]},
                 },
-                "cancel": {"description": "Cancel.", "payload": _TEXT, "deprecated": True},
+                "cancel": {
+                    "description": "Cancel.",
+                    "payload": _TEXT,
+                    "deprecated": True,
+                    "once": "24h",
+                },
             },
             "queries": {"get": {"description": "Show."}},
             "events": {
                 "placed": {"description": "Placed.", "data": {"$ref": "#/$defs/Order"}},
                 "aged": {"description": "Old.", "data": _TEXT, "deprecated": True},
+                "kept": {"description": "Kept.", "data": _TEXT, "stream": {"maxAge": "30d"}},
             },
         }
     },
-    "commands": {"clear": {"description": "Clear.", "payload": _TEXT}},
+    "commands": {
+        "clear": {"description": "Clear.", "payload": _TEXT},
+        "fill": {"description": "Fill.", "payload": _TEXT, "large": True, "maxBytes": 2_000_000},
+    },
     "queries": {"count": {"description": "Count.", "result": {"type": "integer"}}},
     "events": {"opened": {"description": "Opened.", "data": _TEXT}},
     "errors": {
@@ -93,12 +102,22 @@ def _place(contract: Contract) -> Any:
     return _order(contract)["commands"]["place"]
 
 
+def _cancel(contract: Contract) -> Contract:
+    """Return the command `cancel` of a contract."""
+    command: Contract = contract["aggregates"]["order"]["commands"]["cancel"]
+    return command
+
+
 def _status(contract: Contract) -> Any:
     return contract["$defs"]["Order"]["properties"]["status"]["enum"]
 
 
 def _moved(contract: Contract) -> None:
     _order(contract)["commands"]["clear"] = contract.pop("commands")["clear"]
+
+
+def _kept(contract: Contract) -> Contract:
+    return _order(contract)["events"]["kept"]
 
 
 def _moved_event(contract: Contract) -> None:
@@ -173,6 +192,27 @@ CASES: Final[list[tuple[str, Edit, str]]] = [
     ),
     ("idempotency-lost", lambda c: _place(c).pop("idempotent"), "/commands/place"),
     (
+        "large-removed",
+        lambda c: c["commands"].update(fill={"description": "Fill.", "payload": _TEXT}),
+        "/commands/fill",
+    ),
+    (
+        "large-lowered",
+        lambda c: c["commands"]["fill"].update(maxBytes=1_500_000),
+        "/commands/fill/maxBytes",
+    ),
+    ("large-raised", lambda c: c["commands"]["fill"].pop("maxBytes"), "/commands/fill"),
+    (
+        "once-shortened",
+        lambda c: _cancel(c).update(once="90m"),
+        "/aggregates/order/commands/cancel/once",
+    ),
+    (
+        "once-prolonged",
+        lambda c: _cancel(c).update(once="2d"),
+        "/aggregates/order/commands/cancel/once",
+    ),
+    (
         "idempotency-gained",
         lambda c: c["commands"]["clear"].update(idempotent=True),
         "/commands/clear",
@@ -218,6 +258,12 @@ CASES: Final[list[tuple[str, Edit, str]]] = [
         "/events/shut",
     ),
     ("event-moved", _moved_event, "/aggregates/order/events/opened"),
+    ("event-durable", lambda c: _order(c)["events"]["placed"].update(durable=True), "/placed"),
+    ("event-not-durable", lambda c: _kept(c).pop("stream"), "/events/kept"),
+    ("event-stream-changed", lambda c: _kept(c)["stream"].update(name="kept"), "/events/kept"),
+    ("partitions-changed", lambda c: _kept(c)["stream"].update(partitions=3), "/events/kept"),
+    ("event-kept-shorter", lambda c: _kept(c)["stream"].update(maxAge="7d"), "/events/kept"),
+    ("stream-changed", lambda c: _kept(c)["stream"].update(replicas=3), "/events/kept"),
     ("event-not-emitted", lambda c: _place(c).pop("emits"), "/commands/place/emits"),
     ("event-emitted", lambda c: c["commands"]["clear"].update(emits=["opened"]), "/clear/emits"),
     ("version-lowered", lambda c: c.update(version="1.1.9"), "/version"),
@@ -237,7 +283,7 @@ def _compared(folder: Path, edit: Edit, base: Edit = lambda _: None) -> Comparis
     edit(new)
     contracts = []
     for name, contract in (("old", old), ("new", new)):
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True)
         (folder / name / "service.json").write_text(json.dumps(contract))
         contracts.append(read(folder / name))
     return compare(*contracts)
@@ -318,6 +364,15 @@ def test_each_reason_has_a_document(tmp_path: Path) -> None:
         'the new version refuses a request without the member "count"',
         'the new version refuses a request with the member "gift"',
     ]
+
+
+def test_command_that_does_not_answer_repeats_any_more(tmp_path: Path) -> None:
+    """Old clients retry what must not be done twice; an idempotent one may lose it."""
+    comparison = _compared(tmp_path, lambda c: _cancel(c).pop("once"))
+    found = _found(comparison, "idempotency-lost")
+    assert "does not answer repeats (once) any more" in found.message
+    comparison = _compared(tmp_path / "kept", lambda c: _cancel(c).update(idempotent=True))
+    assert not [each for each in comparison.findings if "idempotency" in each.rule.id]
 
 
 def test_payload_removed(tmp_path: Path) -> None:

@@ -152,6 +152,11 @@ def test_security_and_limits() -> None:
     """Tokens, scopes, rate limits and timeouts are in the document."""
     document = asyncapi(read(GOLDEN / "limits/contract"))
     assert any("x-rate-limit" in each for each in document["operations"].values())
+    document = asyncapi(read(GOLDEN / "once/contract"))
+    found = {name: each.get("x-once") for name, each in document["operations"].items()}
+    assert found["import-batch"] == 30 * 86400
+    document = asyncapi(read(GOLDEN / "large/contract"))
+    assert document["operations"]["fetch"]["x-large"] == 10_000_000
     document = asyncapi(read(GOLDEN / "auth/contract"))
     secured = [each for each in document["operations"].values() if "security" in each]
     assert secured

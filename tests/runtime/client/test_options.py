@@ -29,6 +29,8 @@ async def test_invalid_token_is_rejected_and_not_shown(token: Any) -> None:
     "options",
     [
         {"timeout": 0}, {"timeout": float("nan")}, {"timeout": True}, {"correlation_id": ""},
+        {"message_id": ""}, {"message_id": 5}, {"message_id": "01jd8q3x7b9z6m0n4r5s8t2vwy"},
+        {"message_id": "01JD8Q3X7B9Z6M0N4R5S8T2VWY\n"},
         {"correlation_id": 5}, {"causation_id": "a\n"}, {"headers": {"Wee-Timeout": "1"}},
         {"headers": {"X": "a\r\nY: 1"}}, {"context": {"x": float("nan")}},
         {"context": {"x": object()}},

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from testkit.waiting import settle
 from weenats.testing import MemoryTransport
-from weenats.testing.memory_transport import _matches
+from weenats.testing.memory_streams import matches
 from weenats.transport import Delivery
 
 TOKENS = st.sampled_from(["a", "b", "ab", "A", "a-b"])
@@ -33,7 +33,7 @@ def matches_by_regex(pattern: str, subject: str) -> bool:
 @example("*", "a.b")
 def test_subjects_match_like_in_nats(pattern: str, subject: str) -> None:
     """`*` matches one token, `>` one or more at the end."""
-    assert _matches(pattern.split("."), subject.split(".")) is matches_by_regex(pattern, subject)
+    assert matches(pattern.split("."), subject.split(".")) is matches_by_regex(pattern, subject)
 
 
 async def test_delivery_is_asynchronous() -> None:

@@ -1,0 +1,70 @@
+"""The permissions of a service for its buckets: of kept replies, and of limits that it shares."""
+
+from collections.abc import Iterator
+
+from weenats.durability.guarantees import SERVERS
+from weenats.transport.jetstream.api import PREFIX
+from weenats_codegen.ir.contract import Contract
+from weenats_codegen.permissions.entries import Entry
+
+
+def buckets(contract: Contract, *, shared_limits: bool = False) -> tuple[Entry, ...]:
+    """Return the subjects that a service publishes to for its buckets; () if it has none.
+
+    Args:
+        contract: The contract.
+        shared_limits: Whether its instances share their rate limits.
+    """
+    limits = _limits(contract) if shared_limits else ()
+    large = any(each.large is not None for each in contract.operations)
+    return (*_once(contract), *limits, *(_large(contract) if large else ()))
+
+
+def large_of_client(contract: Contract) -> tuple[Entry, ...]:
+    """Return what a client of large operations publishes to.
+
+    Args:
+        contract: The contract.
+    """
+    *entries, _ = _large(contract)  # the service creates the bucket
+    return tuple(entries)
+
+
+def _large(contract: Contract) -> Iterator[Entry]:
+    """Yield what large payloads and results need: the object store that they travel through."""
+    bucket = f"{contract.service}-large"
+    yield Entry(f"$O.{bucket}.C.*", "large payloads: write")
+    yield Entry(f"{PREFIX}DIRECT.GET.OBJ_{bucket}", "large payloads: read")
+    yield Entry(f"{PREFIX}STREAM.CREATE.OBJ_{bucket}", "large payloads: create the bucket")
+
+
+def guarantees(contract: Contract) -> tuple[Entry, ...]:
+    """Return what a service that stores something asks the servers at start, () for others.
+
+    Args:
+        contract: The contract.
+    """
+    if not contract.streams and all(each.once is None for each in contract.commands):
+        return ()
+    return (Entry(SERVERS, "durability, if it is exported"),)
+
+
+def _once(contract: Contract) -> Iterator[Entry]:
+    """Yield what commands with `once` need: the bucket of the replies that are kept."""
+    if all(each.once is None for each in contract.commands):
+        return
+    bucket = f"{contract.service}-once"
+    yield Entry(f"{PREFIX}STREAM.INFO.KV_{bucket}", "kept replies: settings of the bucket")
+    yield from _bucket(bucket, "kept replies")
+
+
+def _limits(contract: Contract) -> Iterator[Entry]:
+    """Yield what limits need that instances share: the bucket of what is taken of them."""
+    return _bucket(f"{contract.service}-limits", "shared limits")
+
+
+def _bucket(bucket: str, purpose: str) -> Iterator[Entry]:
+    """Yield what is needed to create a bucket, and to read and write its values."""
+    yield Entry(f"$KV.{bucket}.*", f"{purpose}: write")
+    yield Entry(f"{PREFIX}DIRECT.GET.KV_{bucket}", f"{purpose}: read")
+    yield Entry(f"{PREFIX}STREAM.CREATE.KV_{bucket}", f"{purpose}: create the bucket")

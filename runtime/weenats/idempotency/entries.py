@@ -1,0 +1,109 @@
+"""Entries of the bucket of kept replies: how they are named, and what they hold."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from weenats.protocol.subjects import Kind
+
+if TYPE_CHECKING:
+    from weenats.context import RequestContext
+
+__all__ = ["FREE", "Entry", "decode_entry", "done", "entry_name", "fingerprint", "running"]
+_DIGEST_SIZE: Final = 20
+_REPLY: Final = b'"reply":'
+FREE: Final = b'{"state":"free"}'
+"""The value of an entry whose command may run again: it failed in a way that may pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the bucket.
+
+    Attributes:
+        state: whether the command runs, has a reply that is kept, or may run again.
+        fingerprint: that of the payload; "" in an entry that is free.
+        reply: the reply as it was sent; b"" in an entry without one.
+    """
+
+    state: Literal["running", "done", "free"]
+    fingerprint: str = ""
+    reply: bytes = b""
+
+
+def entry_name(context: RequestContext) -> str:
+    """Return the name of the entry of a command: one for each operation, key, caller and message.
+
+    Args:
+        context: the request.
+    """
+    principal = context.principal
+    caller = None if principal is None else [principal.issuer, principal.id]
+    parts = [context.operation.subject, context.key, caller, context.message_id]
+    return _digest(json.dumps(parts))
+
+
+def fingerprint(context: RequestContext) -> str:
+    """Return a digest of the payload, the same whatever the order of its members.
+
+    Args:
+        context: the request.
+    """
+    envelope: dict[str, Any] = json.loads(context.envelope, parse_float=Decimal)
+    member = "command" if context.operation.kind is Kind.COMMAND else "query"
+    return _digest(json.dumps(envelope.get(member), sort_keys=True, default=_number))
+
+
+def running(instance: str, fingerprint: str) -> bytes:
+    """Return the value of an entry whose command runs.
+
+    Args:
+        instance: the id of the instance that runs it.
+        fingerprint: that of the payload.
+    """
+    members = {"state": "running", "instance": instance, "fingerprint": fingerprint}
+    return json.dumps(members, separators=(",", ":")).encode()
+
+
+def done(fingerprint: str, reply: bytes) -> bytes:
+    """Return the value of an entry whose command has ended.
+
+    Args:
+        fingerprint: that of the payload.
+        reply: the reply, which is JSON.
+    """
+    return b'{"state":"done","fingerprint":"%b",%b%b}' % (fingerprint.encode(), _REPLY, reply)
+
+
+def decode_entry(value: bytes) -> Entry | None:
+    """Return what an entry holds, None when it is not valid.
+
+    Args:
+        value: the value of the entry.
+    """
+    try:
+        entry = _ENTRY.validate_python({**from_json(value), "reply": b""})
+    except (ValueError, TypeError, ValidationError):
+        return None
+    if entry.state != "done":
+        return entry
+    start = value.find(_REPLY) + len(_REPLY)
+    return Entry(entry.state, entry.fingerprint, value[start:-1])
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(), digest_size=_DIGEST_SIZE).hexdigest()
+
+
+def _number(value: Decimal) -> list[str]:
+    return ["number", str(value)]
+
+
+_ENTRY: Final = TypeAdapter(Entry)

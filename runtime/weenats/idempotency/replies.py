@@ -1,0 +1,190 @@
+"""The bucket of kept replies: who may run a command, and what its repeats are answered."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from weenats._internal.background import Background
+from weenats._internal.limited_log import LimitedLogger
+from weenats.errors import FailedPreconditionError, InternalError, ServiceError, UnavailableError
+from weenats.idempotency import lease
+from weenats.idempotency.entries import Entry, decode_entry, entry_name, fingerprint, running
+from weenats.idempotency.lease import Lease
+from weenats.transport.jetstream import (
+    JetStream,
+    StreamMissingError,
+    WrongSequenceError,
+    bucket_config,
+)
+
+if TYPE_CHECKING:
+    from weenats.context import RequestContext
+    from weenats.transport.base import Transport
+    from weenats.transport.jetstream import StreamConfig
+
+__all__ = ["Replies", "replies_config"]
+_LOG: Final = LimitedLogger("weenats.idempotency")
+_TIMEOUT: Final = 2.0
+"""Seconds that JetStream has for an answer."""
+_FIRST_PAUSE: Final = 0.005
+_LONGEST_PAUSE: Final = 0.25
+"""Seconds between two looks at an entry whose command runs."""
+_OTHER_PAYLOAD: Final = "the message id was used before, with another payload"
+_UNAVAILABLE: Final = "repeats cannot be recognized now, so the command was not executed"
+_ENTRY_SIZE: Final = 512
+"""The bytes of an entry without its reply, with headers, at most."""
+REASON: Final = "MESSAGE_ID_REUSED"
+"""`reason` in the details of the error for a message id that had another payload."""
+
+
+def replies_config(service: str, replicas: int = 1) -> StreamConfig:
+    """Return the settings of the stream of a service's kept replies.
+
+    Args:
+        service: the name of the service.
+        replicas: how many servers keep them.
+    """
+    config = bucket_config(f"{service}-once", replicas=replicas)
+    # Without markers, so that an entry that has expired is like one that never was.
+    return replace(config, description="Replies of commands, by message id.", marker_ttl=None)
+
+
+class Replies:
+    """The kept replies of a service.
+
+    Args:
+        service: the name of the service.
+        instance: the id of this instance.
+        transport: the connection.
+        replicas: how many servers keep them, if the bucket does not exist yet.
+
+    Attributes:
+        stream: the name of the stream of the bucket.
+    """
+
+    def __init__(
+        self, service: str, instance: str, transport: Transport, replicas: int = 1
+    ) -> None:
+        self._config = replies_config(service, replicas)
+        self.stream = self._config.name
+        self._instance = instance
+        self._transport = transport
+        self._jetstream = JetStream(transport, _TIMEOUT)
+        self._bucket = self._jetstream.key_value(f"{service}-once")
+        self._background = Background()
+        self._is_repairing = False
+
+    async def open(self) -> None:
+        """Create the bucket if there is none.
+
+        Raises:
+            FailedPreconditionError: it has settings with which replies are not kept.
+            ServiceError: JetStream is not available, or refuses.
+        """
+        name = self._config.name
+        try:
+            found = (await self._jetstream.stream_info(name)).config
+        except StreamMissingError:
+            await self._jetstream.create_stream(self._config)
+            return
+        if not found.allow_ttl or not found.allow_direct or found.max_messages_per_subject != 1:
+            raise FailedPreconditionError(
+                f"the stream {name} cannot keep replies: it needs allow_msg_ttl, allow_direct and"
+                " max_msgs_per_subject 1"
+            )
+
+    async def close(self, timeout: float) -> None:
+        """Finish what runs in the background.
+
+        Args:
+            timeout: the seconds within which it has to end.
+        """
+        await self._background.close(timeout)
+
+    def has_room(self, reply: bytes) -> bool:
+        """Return whether a reply fits into an entry.
+
+        Args:
+            reply: the reply.
+        """
+        return len(reply) + _ENTRY_SIZE <= self._transport.max_payload
+
+    async def claim(self, context: RequestContext) -> Lease | Entry:
+        """Return the lease of a command that shall run now, or the entry with its kept reply.
+
+        While the command runs elsewhere, it waits until that has ended or its lease has expired.
+
+        Args:
+            context: the request.
+
+        Raises:
+            FailedPreconditionError: the message id was used with another payload.
+            UnavailableError: JetStream does not answer; the command must not run.
+        """
+        name, payload = entry_name(context), fingerprint(context)
+        value = running(self._instance, payload)
+        pause, revision = _FIRST_PAUSE, 0
+        while True:
+            try:
+                claimed = await self._take(name, value, revision)
+                if claimed is not None:
+                    return self._lease(context, name, payload, claimed)
+                entry, revision = await self._look(name)
+            except ServiceError as error:
+                self._refuse(context, error)
+            if entry is not None and entry.state != "free":
+                if entry.fingerprint != payload:
+                    raise FailedPreconditionError(_OTHER_PAYLOAD, details={"reason": REASON})
+                if entry.state == "done":
+                    return entry
+                revision = -1
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _lease(self, context: RequestContext, name: str, payload: str, revision: int) -> Lease:
+        return Lease(
+            self._bucket,
+            name,
+            self._instance,
+            payload,
+            revision,
+            context.operation.subject,
+            self._background,
+        )
+
+    async def _take(self, name: str, value: bytes, revision: int) -> int | None:
+        """Replace an entry that is free; return its revision, None if it is not free."""
+        if revision < 0:
+            return None
+        try:
+            return await self._bucket.update(name, value, revision, ttl=lease.LEASE)
+        except WrongSequenceError:
+            return None
+
+    async def _look(self, name: str) -> tuple[Entry | None, int]:
+        """Return an entry and its revision; None and 0 if there is none."""
+        found = await self._bucket.get(name)
+        if found is None:
+            return None, 0
+        entry = decode_entry(found.value)
+        if entry is None:
+            raise InternalError(f"the entry {name} is not valid")
+        return entry, found.revision
+
+    def _refuse(self, context: RequestContext, error: ServiceError) -> NoReturn:
+        _LOG.error("%s was not executed: %s", context.operation.subject, error)
+        if isinstance(error, StreamMissingError) and not self._is_repairing:
+            self._is_repairing = True
+            self._background.run(self._repair())
+        raise UnavailableError(_UNAVAILABLE) from None
+
+    async def _repair(self) -> None:
+        """Create the bucket again: what was kept is lost, but new replies can be kept."""
+        try:
+            await self.open()
+        except ServiceError as error:
+            _LOG.error("the stream %s cannot be created again: %s", self._config.name, error)
+        finally:
+            self._is_repairing = False

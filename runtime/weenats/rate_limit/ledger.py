@@ -1,0 +1,149 @@
+"""The ledger of limits that instances share: what is taken of each, in a key-value bucket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import random
+from contextlib import suppress
+from dataclasses import replace
+from hashlib import blake2b
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from uuid import uuid4
+
+from weenats.errors import AlreadyExistsError, NotFoundError, UnavailableError
+from weenats.transport.jetstream import JetStream, WrongSequenceError, bucket_config
+
+if TYPE_CHECKING:
+    from weenats.contract import RateLimit
+    from weenats.transport.base import Transport
+    from weenats.transport.jetstream import StreamConfig
+
+__all__ = ["Grant", "Ledger", "ledger_config"]
+_TIMEOUT: Final = 1.0
+"""Seconds that JetStream has for an answer."""
+_ATTEMPTS: Final = 50
+_LONGEST_PAUSE: Final = 0.01
+"""Seconds between two attempts to change an entry that other instances change too, at most."""
+_CLOCK_PERIOD: Final = 60.0
+"""Seconds after which the clock of the server is read again."""
+_TOLERANCE: Final = 1e-6
+
+
+class Grant(NamedTuple):
+    """What an instance got of a limit.
+
+    Attributes:
+        amount: how many requests it may let pass.
+        wait: seconds until there is more, when the amount is 0.
+    """
+
+    amount: float
+    wait: float = 0.0
+
+
+def ledger_config(service: str) -> StreamConfig:
+    """Return the settings of the stream of a service's ledger.
+
+    Args:
+        service: the name of the service.
+    """
+    config = bucket_config(f"{service}-limits")
+    text = "How much of the rate limits is taken that instances share."
+    # Without markers, so that an entry that has expired is like one that never was.
+    return replace(config, description=text, storage="memory", marker_ttl=None)
+
+
+class Ledger:
+    """How full the leaky bucket of each limit is, for all instances together.
+
+    An entry has a level and the time at which it was that, by the clock of the server, so that the
+    clocks of instances do not matter. Time in it never goes back: however inexactly an instance
+    knows the server's clock, no more leaks than the rate allows. An entry expires when its bucket
+    is drained.
+
+    Args:
+        service: the name of the service.
+        transport: the connection.
+    """
+
+    def __init__(self, service: str, transport: Transport) -> None:
+        self._config = ledger_config(service)
+        self._jetstream = JetStream(transport, _TIMEOUT)
+        self._prefix = f"$KV.{service}-limits."
+        self._clock = f"{self._prefix}clock-{uuid4().hex}"
+        self._offset = 0.0
+        """The clock of the server minus the monotonic clock."""
+        self._clock_is_due = -math.inf
+
+    async def open(self) -> None:
+        """Create the bucket if there is none, and read the clock of the server.
+
+        Raises:
+            ServiceError: JetStream is not available, or refuses.
+        """
+        with suppress(AlreadyExistsError):  # with other settings, such as more replicas
+            await self._jetstream.create_stream(self._config)
+        await self._read_clock()
+
+    async def take(self, name: str, limit: RateLimit, amount: float) -> Grant:
+        """Take from a limit, as much as there is.
+
+        Args:
+            name: what is limited.
+            limit: the limit.
+            amount: how much is wanted, at least 1.
+
+        Raises:
+            UnavailableError: too many instances take at the same time.
+            ServiceError: JetStream does not answer.
+        """
+        if monotonic() >= self._clock_is_due:
+            await self._read_clock()
+        subject = self._prefix + blake2b(name.encode(), digest_size=20).hexdigest()
+        for _ in range(_ATTEMPTS):
+            level, now, sequence = await self._level(subject, limit)
+            room = limit.capacity - level
+            taken = float(math.floor(min(amount, room + _TOLERANCE)))
+            if taken < 1:
+                return Grant(0.0, (1 - room) / limit.max_requests_per_second)
+            try:
+                await self._store(subject, limit, level + taken, now, sequence)
+            except WrongSequenceError:
+                await asyncio.sleep(random.uniform(0.0, _LONGEST_PAUSE))  # noqa: S311 - no secret
+            else:
+                return Grant(taken)
+        raise UnavailableError(f"{self._config.name}: too many instances take from one limit")
+
+    async def _level(self, subject: str, limit: RateLimit) -> tuple[float, float, int]:
+        """Return how full a bucket is, the time, and the sequence of its entry, 0 without one."""
+        now = monotonic() + self._offset
+        try:
+            entry = await self._jetstream.last(self._config.name, subject)
+        except NotFoundError:
+            return 0.0, now, 0
+        stored: dict[str, Any] = json.loads(entry.payload)
+        elapsed = max(now - stored["time"], 0.0)
+        level = max(stored["level"] - elapsed * limit.max_requests_per_second, 0.0)
+        return level, stored["time"] + elapsed, entry.sequence
+
+    async def _store(
+        self, subject: str, limit: RateLimit, level: float, now: float, sequence: int
+    ) -> None:
+        await self._jetstream.publish(
+            subject,
+            json.dumps({"level": level, "time": now}).encode(),
+            expected_last_subject_sequence=sequence,
+            ttl=math.ceil(level / limit.max_requests_per_second) + 1,
+        )
+
+    async def _read_clock(self) -> None:
+        """Find out what time it is for the server, which stores the time of each message."""
+        before = monotonic()
+        await self._jetstream.publish(self._clock, b"{}", ttl=_CLOCK_PERIOD)
+        between = (before + monotonic()) / 2
+        entry = await self._jetstream.last(self._config.name, self._clock)
+        self._offset = entry.time.timestamp() - between
+        self._clock_is_due = monotonic() + _CLOCK_PERIOD

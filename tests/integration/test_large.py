@@ -1,0 +1,418 @@
+"""Operations with `large`: payloads and results that do not fit into a message."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Any, Final
+
+import pytest
+from typing_extensions import Unpack
+
+from testkit.jetstream_users import INBOX, service_as, stored_subjects, users_config
+from testkit.nats_users import as_user
+from testkit.once import CONTRACT as CONTRACT_TEXT
+from testkit.probe import (
+    FORGET,
+    RUN,
+    MissingDetails,
+    NotReadyError,
+    Outcome,
+    PartMissingError,
+    Probe,
+    ProbeClient,
+    Run,
+)
+from testkit.tokens import FakeValidator, token
+from testkit.waiting import LIMIT
+from weenats import (
+    CallNext,
+    CallOptions,
+    Endpoint,
+    InternalError,
+    InvalidArgumentError,
+    MessageTooLargeError,
+    NatsService,
+    NatsServiceBuilder,
+    NatsTransport,
+    RequestContext,
+    ResourceExhaustedError,
+    Response,
+    ServiceError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from weenats.contract import Command
+from weenats.large import LargeObjects, Reference
+from weenats.protocol.messages import CommandSuccess
+from weenats.testing import MemoryBroker, MemoryTransport, NatsServer
+from weenats.transport import Delivery
+from weenats.transport.jetstream import JetStream
+from weenats_codegen.cli.call import Arguments, exchange
+from weenats_codegen.cli.large import stored_payload, whole_reply
+from weenats_codegen.loading import read
+from weenats_codegen.permissions.entries import Permissions
+from weenats_codegen.permissions.model import of_client, of_service
+
+MAX_PAYLOAD: Final = 65_536
+LARGE: Final[Command[Any, Any]] = replace(RUN, large=1_000_000, idempotent=True)
+SIZE: Final = 3 * MAX_PAYLOAD
+STREAM: Final = "OBJ_probe-large"
+SUBJECT: Final = "probe.command.thing.run"
+
+
+class LargeProbe(Probe):
+    """A probe whose command may be large."""
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return the operations."""
+        return (Endpoint.command(LARGE, self.run), Endpoint.command(FORGET, self.forget))
+
+
+class LargeClient(ProbeClient):
+    """A client that knows this command."""
+
+    async def run(self, key: str, command: Run, **options: Unpack[CallOptions]) -> Outcome:
+        """Do as told."""
+        outcome: Outcome = await self.execute(LARGE, key, command, **options)
+        return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Two instances and their client."""
+
+    handlers: LargeProbe
+    services: list[NatsService]
+    client: LargeClient
+
+    @property
+    def jetstream(self) -> JetStream:
+        """JetStream of the client's connection."""
+        return JetStream(self.client.transport)
+
+    async def bytes(self) -> int:
+        """Return how much is in the object store."""
+        return (await self.jetstream.stream_info(STREAM)).bytes
+
+    async def raw(self, headers: str, body: dict[str, Any], subject: str = SUBJECT) -> Delivery:
+        """Send a request as another implementation would."""
+        full = {"aggregateId": {"type": "thing", "key": "k"}, **body}
+        data = json.dumps(full, separators=(",", ":")).encode()
+        return await self.client.transport.request(
+            subject, data, headers.encode(), monotonic() + LIMIT
+        )
+
+
+@asynccontextmanager
+async def running(url: str, configure: Any = lambda builder: builder) -> AsyncIterator[Running]:
+    """Run two instances."""
+    handlers = LargeProbe()
+    builder = configure(NatsServiceBuilder(handlers, url))
+    async with AsyncExitStack() as stack:
+        services = [await stack.enter_async_context(builder.build()) for _ in range(2)]
+        client = await stack.enter_async_context(LargeClient.connect(url, verify="off"))
+        yield Running(handlers, services, client.with_timeout(LIMIT))
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A server with small messages."""
+    with NatsServer(config=f"max_payload: {MAX_PAYLOAD}\n") as server:
+        yield server.url
+
+
+@pytest.fixture
+async def these(url: str) -> AsyncIterator[Running]:
+    """Two instances and their client."""
+    async with running(url) as found:
+        yield found
+        await found.jetstream.purge(STREAM)
+
+
+async def test_large_payloads_and_results_are_exchanged(these: Running) -> None:
+    """Handlers and callers see nothing of it; the objects are removed afterwards."""
+    for fill in ("x", "ä", '"\\'):
+        action = fill * SIZE
+        for client in (these.client, *map(these.client.on_instance, _ids(these))):
+            assert await client.run("k", Run(action=action)) == Outcome(text=action)
+    async with asyncio.timeout(LIMIT):
+        # The marks of removed objects are left for a second.
+        while await these.bytes() > 20_000:  # noqa: ASYNC110 - the server is asked
+            await asyncio.sleep(0.01)
+
+
+def _ids(these: Running) -> list[str]:
+    return [each.instance_id for each in these.services]
+
+
+async def test_small_messages_do_not_use_the_store(these: Running) -> None:
+    """What fits into a message travels in it."""
+    before = (await these.jetstream.stream_info(STREAM)).last_sequence
+    assert await these.client.run("k", Run(action="x" * 50_000)) == Outcome(text="x" * 50_000)
+    assert (await these.jetstream.stream_info(STREAM)).last_sequence == before
+
+
+@pytest.mark.parametrize(
+    "error", [PartMissingError(details=MissingDetails(part="x")), NotReadyError()]
+)
+async def test_errors_are_those_of_small_messages(these: Running, error: ServiceError) -> None:
+    """Declared errors, and violations of the schema, are as without the object store."""
+
+    async def fail(*_: Any) -> Outcome:
+        raise error
+
+    these.handlers.actions["x" * SIZE] = fail
+    with pytest.raises(type(error)):
+        await these.client.run("k", Run(action="x" * SIZE))
+    invalid = Run.model_construct(action="x" * SIZE, amount=-1.0)
+    with pytest.raises(InvalidArgumentError) as refused:
+        await these.client.run("k", invalid)
+    assert "amount" in str(refused.value.details["violations"])
+
+
+async def test_refused_caller_has_nothing_fetched(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The payload is read only after authentication."""
+    fetched: list[Reference] = []
+    get = LargeObjects.get
+
+    async def recording(self: LargeObjects, reference: Reference) -> bytes:
+        fetched.append(reference)
+        return await get(self, reference)
+
+    monkeypatch.setattr(LargeObjects, "get", recording)
+    async with running(url, lambda each: each.with_auth(validator=FakeValidator())) as these:
+        with pytest.raises(UnauthenticatedError):
+            await these.client.run("k", Run(action="x" * SIZE))
+        assert fetched == []
+        client = these.client.with_token(token())
+        assert await client.run("k", Run(action="x" * SIZE)) == Outcome(text="x" * SIZE)
+        assert len(fetched) == 2
+        await these.jetstream.purge(STREAM)
+
+
+async def test_payload_beyond_the_maximum(these: Running) -> None:
+    """The client does not send it; a service does not fetch it."""
+    with pytest.raises(MessageTooLargeError, match=r"has \d+ bytes, its contract allows 1000000"):
+        await these.client.run("k", Run(action="x" * 1_000_000))
+    headers = f"Wee-Large: {'0' * 26} 1000001 {'0' * 64}\r\n"
+    answer = await these.raw(headers, {"command": None})
+    assert json.loads(answer.payload)["error"]["code"] == "RESOURCE_EXHAUSTED"
+    assert not these.handlers.seen
+
+
+async def test_result_beyond_the_maximum(these: Running) -> None:
+    """The caller learns that it is too large; the request was executed."""
+
+    async def go(*_: Any) -> Outcome:
+        return Outcome(text="x" * 1_000_000)
+
+    these.handlers.actions["go"] = go
+    with pytest.raises(ResourceExhaustedError, match="the result of run has 1000011 bytes"):
+        await these.client.run("k", Run(action="go"))
+    assert len(these.handlers.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("nonsense", "the header Wee-Large is malformed"),
+        (f"{'0' * 26} 5 {'0' * 64}", "the large payload is missing, or not what was sent"),
+    ],
+)
+async def test_invalid_reference(these: Running, header: str, message: str) -> None:
+    """It is INVALID_ARGUMENT, and the handler does not run."""
+    answer = await these.raw(f"Wee-Large: {header}\r\n", {"command": None})
+    error = json.loads(answer.payload)["error"]
+    assert (error["code"], error["message"]) == ("INVALID_ARGUMENT", message)
+    assert not these.handlers.seen
+
+
+async def test_object_that_is_not_what_its_reference_says(these: Running) -> None:
+    """Other bytes, more bytes and a payload beside it are refused; the right ones are taken."""
+    objects = LargeObjects("probe", these.client.transport)
+    payload = json.dumps({"action": "go"}).encode()
+
+    async def outcome(body: dict[str, Any], **changes: Any) -> str:
+        reference = await objects.put(payload, 1)
+        text = str(reference._replace(**changes))
+        answer = json.loads((await these.raw(f"Wee-Large: {text}\r\n", body)).payload)
+        return str(answer["error"]["code"]) if "error" in answer else str(answer["result"]["text"])
+
+    null: dict[str, Any] = {"command": None}
+    assert await outcome(null, digest="0" * 64) == "INVALID_ARGUMENT"
+    assert await outcome(null, size=len(payload) - 1) == "INVALID_ARGUMENT"
+    assert await outcome(null, size=len(payload) + 1) == "INVALID_ARGUMENT"
+    assert await outcome({"command": {"action": "go"}}) == "INVALID_ARGUMENT"
+    assert await outcome(null) == "go"
+
+
+async def test_reference_of_another_operation(these: Running) -> None:
+    """An operation that is not large ignores the header: its payload is null, and not valid."""
+    headers = f"Wee-Large: {'0' * 26} 5 {'0' * 64}\r\n"
+    answer = await these.raw(headers, {"command": None}, "probe.command.thing.forget")
+    assert json.loads(answer.payload)["error"]["code"] == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize(
+    ("header", "error"),
+    [
+        ("nonsense", InternalError),
+        (f"{'0' * 26} 5 {'0' * 64}", InternalError),
+        (f"{'0' * 26} 1000001 {'0' * 64}", MessageTooLargeError),
+    ],
+)
+async def test_result_that_cannot_be_fetched(
+    url: str, header: str, error: type[ServiceError]
+) -> None:
+    """The caller gets an error of its own side, with what is wrong."""
+    transport = NatsTransport(url)
+    await transport.connect()
+    body = b'{"success":true,"result":null,"duration":1.0}'
+    lines = f"Wee-Large: {header}\r\n".encode()
+    transport.subscribe(SUBJECT, lambda each: transport.publish(each.reply, body, lines))
+    await transport.fence()
+    objects = LargeObjects("probe", transport)
+    await objects.open()
+    await objects.open()
+    with pytest.raises(error) as raised:
+        await LargeClient(transport).run("k", Run(action="go"))
+    assert not raised.value.remote
+    await transport.close()
+
+
+async def test_interceptors_cannot_read_large_payloads(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They run before it is fetched; the log says so, and the caller gets INTERNAL."""
+
+    async def audit(context: RequestContext, call_next: CallNext) -> Response:
+        assert context.payload is not None
+        return await call_next(context)
+
+    async with running(url, lambda each: each.with_interceptor(audit)) as these:
+        assert await these.client.run("k", Run(action="go")) == Outcome(text="go")
+        with pytest.raises(InternalError):
+            await these.client.run("k", Run(action="x" * SIZE))
+        assert "is read after the interceptors" in caplog.text
+        assert len(these.handlers.seen) == 1
+        await these.jetstream.purge(STREAM)
+
+
+async def test_without_jetstream_such_a_service_does_not_start(url: str) -> None:
+    """And a client that has something large fails with UNAVAILABLE."""
+    transport = MemoryTransport(MemoryBroker(jetstream=False), max_payload=20_000)
+    with pytest.raises(UnavailableError, match="JetStream is not enabled"):
+        await NatsServiceBuilder(LargeProbe(), transport=transport).build().start()
+    with pytest.raises(UnavailableError):
+        await LargeClient(transport).run("k", Run(action="x" * 20_000))
+    await transport.close()
+
+
+async def test_large_payloads_in_memory(caplog: pytest.LogCaptureFixture) -> None:
+    """They work on MemoryTransport, with messages as small as you like."""
+    caplog.set_level(logging.INFO)
+    transport = MemoryTransport(max_payload=20_000)
+    async with NatsServiceBuilder(LargeProbe(), transport=transport).build():
+        action = "x" * 100_000
+        assert await LargeClient(transport).run("k", Run(action=action)) == Outcome(text=action)
+
+
+async def test_cancelled_upload_leaves_nothing(
+    these: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was stored of a payload is removed when its call is cancelled."""
+    publish, entered = JetStream.publish, asyncio.Event()
+
+    async def blocking(self: JetStream, *arguments: Any, **options: Any) -> Any:
+        ack = await publish(self, *arguments, **options)
+        entered.set()
+        await asyncio.Event().wait()
+        return ack
+
+    monkeypatch.setattr(JetStream, "publish", blocking)
+    calling = asyncio.create_task(these.client.run("k", Run(action="x" * SIZE)))
+    await entered.wait()
+    calling.cancel()
+    await asyncio.wait([calling])
+    async with asyncio.timeout(LIMIT):
+        while await these.bytes() > 1000:  # noqa: ASYNC110 - the server is asked
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.usefixtures("single_instance")
+async def test_weenats_call_has_large_payloads(these: Running, url: str) -> None:
+    """The command stores a payload and fetches a result like a client."""
+    payload = json.dumps({"action": "x" * SIZE}).encode()
+    arguments = Arguments("probe", "run", ("k", "-"), LIMIT, None)
+    reply = await exchange(arguments, payload, [url])
+    assert isinstance(reply, CommandSuccess)
+    assert reply.result == {"text": "x" * SIZE}
+    transport = these.client.transport
+    reply = await whole_reply(transport, "probe", Delivery("a", "", b"{}"))
+    assert reply.payload == b"{}"
+    lines = f"NATS/1.0\r\nWee-Large: {'0' * 26} 5 {'0' * 64}\r\n\r\n".encode()
+    with pytest.raises(InternalError, match="the large result is missing"):
+        await whole_reply(transport, "probe", Delivery("a", "", b'{"result":null}', lines))
+    assert await stored_payload(transport, "other", payload, 1) == (payload, {})
+
+
+def test_explain_shows_the_maximum() -> None:
+    """The contract set it."""
+    policies = {each.operation: each for each in NatsServiceBuilder(LargeProbe()).explain()}
+    settings = {each.name: each.value for each in policies["run"].settings}
+    assert settings["large, bytes at most"] == 1_000_000
+    assert "large" not in str(policies["forget"].settings)
+
+
+@pytest.fixture(scope="module")
+def roles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Permissions]:
+    """The permissions of a service and a client with a large operation."""
+    folder = tmp_path_factory.mktemp("probe")
+    text = CONTRACT_TEXT.replace("once: 60s", "large: true, idempotent: true")
+    (folder / "service.yaml").write_text(text)
+    contract = read(folder)
+    return {
+        "service": of_service(contract, inbox_prefix=INBOX),
+        "client": of_client(contract, inbox_prefix=INBOX),
+    }
+
+
+@pytest.mark.parametrize("role", ["service", "client"])
+async def test_permissions_are_sufficient_and_necessary(
+    roles: dict[str, Permissions], role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without one of them the service does not start, or the call fails."""
+    permissions = roles[role]
+    subjects = stored_subjects(permissions)
+    assert len(subjects) == (4 if role == "service" else 3)
+    config = f"{users_config(permissions)}max_payload: {MAX_PAYLOAD}\n"
+    with NatsServer(config=config) as server:
+        for user in ("all", *subjects):
+            free = as_user("free")
+            users = (service_as(user), free) if role == "service" else (free, service_as(user))
+            builder = NatsServiceBuilder(LargeProbe(), server.url, connection=users[0])
+            try:
+                async with (
+                    builder.build(),
+                    LargeClient.connect(
+                        server.url, connection=users[1], verify="off", timeout=LIMIT
+                    ) as client,
+                ):
+                    await client.run("k", Run(action="x" * SIZE))
+            except ServiceError:
+                assert user != "all"
+            else:
+                assert user == "all"
+            transport = NatsTransport(server.url, free)
+            if user == "all":
+                monkeypatch.setattr("weenats.large.objects._TIMEOUT", 0.1)
+                await JetStream(transport).delete_stream(STREAM)
+            await transport.close()

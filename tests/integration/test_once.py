@@ -1,0 +1,536 @@
+"""Commands with `once`: executed for the first message, whose reply repeats get."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from testkit.forks import Connection, fork
+from testkit.once import BUCKET, OnceClient, OnceProbe, Pair, two_instances
+from testkit.probe import MissingDetails, NotReadyError, Outcome, PartMissingError, Probe, Run
+from testkit.tokens import FakeValidator, good_claims, token
+from testkit.waiting import LIMIT, eventually, until
+from weenats import (
+    DeadlineExceededError,
+    FailedPreconditionError,
+    InternalError,
+    InvalidArgumentError,
+    NatsServiceBuilder,
+    NatsTransport,
+    RequestContext,
+    ResourceExhaustedError,
+    ServiceError,
+    UnavailableError,
+    new_message_id,
+)
+from weenats.idempotency import lease
+from weenats.testing import NatsServer
+from weenats.transport.jetstream import JetStream, KeyValue, StreamConfig, StreamFullError
+
+GO = Run(action="go")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A server for the tests of this module."""
+    with NatsServer() as server:
+        yield server.url
+
+
+@pytest.fixture
+async def pair(url: str) -> AsyncIterator[Pair]:
+    """Two instances, which count how often they execute."""
+    async with two_instances(url, OnceProbe()) as running:
+        yield running
+
+
+def counted(handlers: Probe, error: BaseException | None = None) -> None:
+    """Let `go` answer the number of its execution, or raise an error."""
+
+    async def go(*_: Any) -> Outcome:
+        if error is not None:
+            raise error
+        return Outcome(text=str(len(handlers.seen)))
+
+    handlers.actions["go"] = go
+
+
+async def become_true(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until the server says that something holds."""
+    async with asyncio.timeout(LIMIT):
+        while not await condition():  # noqa: ASYNC110 - the server is asked
+            await asyncio.sleep(0.01)
+
+
+async def outcome(call: Any) -> object:
+    """Return the result of a call, or its error."""
+    try:
+        return await call
+    except ServiceError as error:
+        return error
+
+
+async def test_repeat_gets_the_first_reply_on_each_instance(pair: Pair) -> None:
+    """A command is executed once; each instance answers repeats with its result."""
+    counted(pair.handlers)
+    message_id = new_message_id()
+    replies = [await client.run("k", GO, message_id=message_id) for client in pair.clients * 2]
+    assert replies == [Outcome(text="1")] * 4
+    assert len(pair.handlers.seen) == 1
+    assert await pair.clients[0].run("k", GO) == Outcome(text="2")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PartMissingError(details=MissingDetails(part="x")),
+        NotReadyError(),
+        InvalidArgumentError("a"),
+    ],
+)
+async def test_errors_that_the_handler_decided_are_kept(pair: Pair, error: ServiceError) -> None:
+    """A repeat gets the same error with its details, and the handler does not run again."""
+    counted(pair.handlers, error)
+    message_id = new_message_id()
+    first, second = [
+        await outcome(client.run("k", GO, message_id=message_id)) for client in pair.clients
+    ]
+    assert isinstance(second, type(error))
+    assert isinstance(first, type(error))
+    assert (first.message, first.details) == (second.message, second.details)
+    assert len(pair.handlers.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnavailableError("later"),
+        ResourceExhaustedError("later"),
+        InternalError(),
+        RuntimeError("bug"),
+        DeadlineExceededError(),
+    ],
+)
+async def test_command_that_may_work_later_runs_again(pair: Pair, error: Exception) -> None:
+    """After a temporary error the same message id is executed again, on any instance."""
+    counted(pair.handlers, error)
+    message_id = new_message_id()
+    assert isinstance(await outcome(pair.clients[0].run("k", GO, message_id=message_id)), Exception)
+    counted(pair.handlers)
+    assert await pair.clients[1].run("k", GO, message_id=message_id) == Outcome(text="2")
+    assert await pair.clients[0].run("k", GO, message_id=message_id) == Outcome(text="2")
+
+
+async def test_repeat_waits_while_the_first_runs(pair: Pair, gate: Any) -> None:
+    """It gets the reply of the first as soon as that has ended."""
+    pair.handlers.actions["go"] = gate
+    message_id = new_message_id()
+    calls = [
+        asyncio.create_task(client.run("k", GO, message_id=message_id, timeout=LIMIT))
+        for client in pair.clients * 2
+    ]
+    await gate.entered.acquire()
+    gate.opened.set()
+    assert await asyncio.gather(*calls) == [Outcome(text="k")] * 4
+    assert len(pair.handlers.seen) == 1
+
+
+async def test_repeat_waits_no_longer_than_its_deadline(pair: Pair, gate: Any) -> None:
+    """It fails with DEADLINE_EXCEEDED; the first goes on."""
+    pair.handlers.actions["go"] = gate
+    message_id = new_message_id()
+    first = asyncio.create_task(pair.clients[0].run("k", GO, message_id=message_id, timeout=LIMIT))
+    await gate.entered.acquire()
+    with pytest.raises(DeadlineExceededError):
+        await pair.clients[1].run("k", GO, message_id=message_id, timeout=0.05)
+    gate.opened.set()
+    assert await first == Outcome(text="k")
+
+
+async def test_cancelled_command_runs_again(pair: Pair, gate: Any) -> None:
+    """A handler that was cancelled with its caller leaves nothing behind."""
+    pair.handlers.actions["go"] = gate
+    message_id = new_message_id()
+    first = asyncio.create_task(pair.clients[0].run("k", GO, message_id=message_id))
+    await gate.entered.acquire()
+    first.cancel()
+    await until(lambda: gate.cancelled)
+    gate.opened.set()
+    assert await pair.clients[1].run("k", GO, message_id=message_id) == Outcome(text="k")
+    assert len(pair.handlers.seen) == 2
+
+
+async def test_reply_is_kept_when_the_caller_gave_up(pair: Pair) -> None:
+    """A handler that is shielded from its deadline ends, and the repeat gets its reply."""
+    opened, entered = asyncio.Event(), asyncio.Event()
+
+    async def go(key: str, command: Run, context: RequestContext) -> Outcome:
+        with context.shield_from_deadline():
+            entered.set()
+            await opened.wait()
+        return Outcome(text=str(len(pair.handlers.seen)))
+
+    pair.handlers.actions["go"] = go
+    message_id = new_message_id()
+    first = asyncio.create_task(pair.clients[0].run("k", GO, message_id=message_id))
+    await entered.wait()
+    first.cancel()
+    repeat = asyncio.create_task(pair.clients[1].run("k", GO, message_id=message_id))
+    opened.set()
+    assert await repeat == Outcome(text="1")
+
+
+async def test_other_payload_with_the_same_id_is_refused(pair: Pair) -> None:
+    """It is FAILED_PRECONDITION with a reason, and does not show the first reply."""
+    message_id = new_message_id()
+    await pair.clients[0].run("k", GO, message_id=message_id)
+    with pytest.raises(
+        FailedPreconditionError, match="used before, with another payload"
+    ) as raised:
+        await pair.clients[1].run("k", Run(action="stop"), message_id=message_id)
+    assert raised.value.details == {"reason": "MESSAGE_ID_REUSED"}
+    with pytest.raises(FailedPreconditionError):
+        await pair.clients[1].run("k", Run(action="go", amount=1.5), message_id=message_id)
+
+
+async def test_order_of_members_does_not_matter(url: str, pair: Pair) -> None:
+    """A repeat whose JSON has another order is the same payload."""
+    counted(pair.handlers)
+    metadata = {"messageId": new_message_id(), "timestamp": "2026-03-01T09:30:00.125Z"}
+    payloads = [{"action": "go", "amount": 0.1, "retryCount": 3}] * 2
+    payloads[1] = dict(reversed(payloads[1].items()))
+    replies = []
+    for payload in payloads:
+        body = {"aggregateId": {"type": "thing", "key": "k"}, "command": payload}
+        answer = await pair.clients[0].transport.request(
+            "probe.command.thing.run",
+            json.dumps({**body, "metadata": metadata}).encode(),
+            b"",
+            asyncio.get_running_loop().time() + LIMIT,
+        )
+        replies.append(json.loads(answer.payload)["result"])
+    assert replies == [{"text": "1"}] * 2
+
+
+async def test_other_key_and_other_operation_are_other_commands(pair: Pair) -> None:
+    """The same message id with another key is executed; an operation without `once` always is."""
+    counted(pair.handlers)
+    message_id = new_message_id()
+    for key in ("a", "b"):
+        await pair.clients[0].run(key, GO, message_id=message_id)
+    assert len(pair.handlers.seen) == 2
+
+
+async def test_invalid_payload_is_not_kept(pair: Pair) -> None:
+    """A payload that breaks the contract is refused before the store of replies is asked."""
+    counted(pair.handlers)
+    message_id = new_message_id()
+    invalid = Run.model_construct(action="")
+    with pytest.raises(InvalidArgumentError):
+        await pair.clients[0].run("k", invalid, message_id=message_id)
+    assert await pair.clients[0].run("k", GO, message_id=message_id) == Outcome(text="1")
+
+
+async def test_other_caller_with_the_same_id(url: str) -> None:
+    """Each caller has replies of its own; without a valid token there is none."""
+    handlers = OnceProbe()
+    counted(handlers)
+    message_id = new_message_id()
+
+    def authenticated(builder: NatsServiceBuilder) -> NatsServiceBuilder:
+        return builder.with_auth(validator=FakeValidator())
+
+    async with two_instances(url, handlers, authenticated) as pair:
+        tokens = [token(good_claims(sub=name)) for name in ("ann", "bob")]
+        replies = [
+            (await client.with_token(each).run("k", GO, message_id=message_id)).text
+            for client in pair.clients
+            for each in tokens
+        ]
+        assert replies == ["1", "2", "1", "2"]
+        with pytest.raises(ServiceError, match="UNAUTHENTICATED"):
+            await pair.clients[0].run("k", GO, message_id=message_id)
+
+
+def serve_and_hang(pipe: Connection, url: str) -> None:
+    """Serve, and hang in the handler."""
+
+    async def hang(*_: Any) -> Outcome:
+        pipe.send("entered")
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def serve() -> None:
+        async with NatsServiceBuilder(OnceProbe(go=hang), url).build() as service:
+            pipe.send(service.instance_id)
+            await service.wait_until_stopped()
+
+    asyncio.run(serve())
+
+
+@pytest.fixture
+def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease lasts a second, the shortest that the server has."""
+    monkeypatch.setattr("weenats.idempotency.lease.LEASE", 1.0)
+
+
+def serve_with_short_lease(pipe: Connection, url: str) -> None:
+    """Serve in another process, with a short lease."""
+    lease.LEASE = 1.0
+    serve_and_hang(pipe, url)
+
+
+@pytest.mark.usefixtures("short_lease")
+async def test_instance_that_is_killed_loses_its_lease(url: str) -> None:
+    """A repeat on another instance waits for the end of the lease, and executes the command."""
+    message_id = new_message_id()
+    with fork(serve_with_short_lease, url) as other:
+        instance = await other.receive()
+        async with OnceClient.connect(url, verify="off") as client:
+            first = asyncio.create_task(
+                client.on_instance(instance).run("k", GO, message_id=message_id, timeout=LIMIT)
+            )
+            assert await other.receive() == "entered"
+            other.signal(signal.SIGKILL)
+            await other.wait()
+            first.cancel()
+            handlers = OnceProbe()
+            counted(handlers)
+            async with two_instances(url, handlers) as pair:
+                again = pair.clients[0].run("k", GO, message_id=message_id, timeout=LIMIT)
+                assert await again == Outcome(text="1")
+
+
+@pytest.mark.usefixtures("short_lease")
+async def test_lease_is_renewed_while_the_handler_runs(pair: Pair, gate: Any) -> None:
+    """A command that takes longer than its lease is executed once."""
+    pair.handlers.actions["go"] = gate
+    message_id = new_message_id()
+    calls = [
+        asyncio.create_task(client.run("k", GO, message_id=message_id, timeout=LIMIT))
+        for client in pair.clients
+    ]
+    await gate.entered.acquire()
+    jetstream = JetStream(pair.clients[0].transport)
+    before = (await jetstream.stream_info(BUCKET)).last_sequence
+
+    async def renewed() -> bool:
+        return (await jetstream.stream_info(BUCKET)).last_sequence >= before + 4
+
+    await become_true(renewed)
+    gate.opened.set()
+    assert await asyncio.gather(*calls) == [Outcome(text="k")] * 2
+    assert len(pair.handlers.seen) == 1
+
+
+async def test_lease_that_another_instance_took(
+    pair: Pair, gate: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The reply of the instance that lost its lease is not kept, and the log says so."""
+    pair.handlers.actions["go"] = gate
+    message_id = new_message_id()
+    first = asyncio.create_task(pair.clients[0].run("k", GO, message_id=message_id))
+    await gate.entered.acquire()
+    jetstream = JetStream(pair.clients[0].transport)
+    entry = await jetstream.last(BUCKET, "$KV.probe-once.>")
+    await jetstream.publish(entry.subject, entry.payload.replace(b"running", b"free"))
+    counted(pair.handlers)
+    assert await pair.clients[1].run("k", GO, message_id=message_id) == Outcome(text="2")
+    gate.opened.set()
+    assert await first == Outcome(text="k")
+    assert "the reply of probe.command.thing.run could not be kept" in caplog.text
+    assert await pair.clients[0].run("k", GO, message_id=message_id) == Outcome(text="2")
+
+
+@pytest.mark.usefixtures("short_lease")
+async def test_renewal_of_a_lease_that_another_instance_took(
+    pair: Pair, gate: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The instance notices it when it renews, and renews no more."""
+    pair.handlers.actions["go"] = gate
+    first = asyncio.create_task(pair.clients[0].run("k", GO, timeout=LIMIT))
+    await gate.entered.acquire()
+    jetstream = JetStream(pair.clients[0].transport)
+    entry = await jetstream.last(BUCKET, "$KV.probe-once.>")
+    await jetstream.publish(entry.subject, entry.payload)
+    await eventually(lambda: "ran longer than its lease" in caplog.text)
+    gate.opened.set()
+    assert await first == Outcome(text="k")
+
+
+async def test_lease_that_expired_without_a_repeat(pair: Pair, gate: Any) -> None:
+    """The reply is kept all the same."""
+    pair.handlers.actions["go"] = gate
+    message_id = new_message_id()
+    first = asyncio.create_task(pair.clients[0].run("k", GO, message_id=message_id))
+    await gate.entered.acquire()
+    await JetStream(pair.clients[0].transport).purge(BUCKET)
+    gate.opened.set()
+    assert await first == Outcome(text="k")
+    assert await pair.clients[1].run("k", GO, message_id=message_id) == Outcome(text="k")
+    assert len(pair.handlers.seen) == 1
+
+
+async def test_bucket_that_is_deleted(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is executed without it; it is created again, and commands work again."""
+    counted(pair.handlers)
+    await JetStream(pair.clients[0].transport).delete_stream(BUCKET)
+    with pytest.raises(UnavailableError, match="the command was not executed"):
+        await pair.clients[0].run("k", GO)
+    assert not pair.handlers.seen
+    assert "probe.command.thing.run was not executed" in caplog.text
+
+    async def works() -> bool:
+        return isinstance(await outcome(pair.clients[1].run("k", GO)), Outcome)
+
+    await become_true(works)
+
+
+async def test_jetstream_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands are refused with UNAVAILABLE while it does not answer, and work again afterwards."""
+    monkeypatch.setattr("weenats.idempotency.replies._TIMEOUT", 0.05)
+    handlers = OnceProbe()
+    with NatsServer() as server:
+        async with two_instances(server.url, handlers) as pair:
+            transport = pair.clients[0].transport
+            await pair.clients[0].run("k", GO)
+            info = await JetStream(transport).stream_info(BUCKET)
+            # Sealed: it is there, and stores nothing.
+            sealed = replace(info.config, other={**info.config.other, "sealed": True})
+            await JetStream(transport).update_stream(sealed)
+            with pytest.raises(UnavailableError, match="the command was not executed"):
+                await pair.clients[0].run("k", GO)
+            await JetStream(transport).delete_stream(BUCKET)
+            await outcome(pair.clients[0].run("k", GO))
+    assert len(handlers.seen) == 1
+
+
+async def test_reply_that_is_kept_late(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first caller gets its reply although it cannot be kept yet; that goes on behind it."""
+    monkeypatch.setattr("weenats.idempotency.lease._PAUSE", 0.01)
+    update = KeyValue.update
+    failures = iter([StreamFullError(), StreamFullError()])
+
+    async def failing(self: KeyValue, key: str, value: bytes, *rest: Any, **options: Any) -> int:
+        if b'"done"' in value and (error := next(failures, None)) is not None:
+            raise error
+        return await update(self, key, value, *rest, **options)
+
+    monkeypatch.setattr(KeyValue, "update", failing)
+    counted(pair.handlers)
+    message_id = new_message_id()
+    replies = [await client.run("k", GO, message_id=message_id) for client in pair.clients]
+    assert replies == [Outcome(text="1")] * 2
+    assert next(failures, None) is None
+
+
+async def test_reply_that_is_too_large_to_be_kept(pair: Pair) -> None:
+    """The caller and its repeats learn that it was executed, and it is not executed again."""
+    size = pair.clients[0].transport.max_payload - 400
+    counted(pair.handlers)
+
+    async def go(*_: Any) -> Outcome:
+        return Outcome(text="x" * size)
+
+    pair.handlers.actions["go"] = go
+    message_id = new_message_id()
+    errors = [await outcome(client.run("k", GO, message_id=message_id)) for client in pair.clients]
+    assert all(isinstance(each, ResourceExhaustedError) for each in errors)
+    assert all("it was executed" in str(each) for each in errors)
+    assert len(pair.handlers.seen) == 1
+
+
+async def test_result_that_breaks_the_contract_is_not_kept(pair: Pair) -> None:
+    """It is INTERNAL, and the command runs again when it is repeated."""
+
+    async def go(*_: Any) -> object:
+        return "nothing"
+
+    pair.handlers.actions["go"] = go
+    message_id = new_message_id()
+    for count in (1, 2):
+        with pytest.raises(InternalError):
+            await pair.clients[0].run("k", GO, message_id=message_id)
+        assert len(pair.handlers.seen) == count
+
+
+async def test_entry_that_is_not_valid(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    """A damaged entry refuses the command; a reply of another version is INTERNAL."""
+    message_id = new_message_id()
+    await pair.clients[0].run("k", GO, message_id=message_id)
+    jetstream = JetStream(pair.clients[0].transport)
+    entry = await jetstream.last(BUCKET, "$KV.probe-once.>")
+    await jetstream.publish(entry.subject, entry.payload.replace(b'"text"', b'"other"'))
+    with pytest.raises(InternalError):
+        await pair.clients[1].run("k", GO, message_id=message_id)
+    assert "a kept reply of probe.command.thing.run is not valid any more" in caplog.text
+    await jetstream.publish(entry.subject, b"[]")
+    with pytest.raises(UnavailableError):
+        await pair.clients[1].run("k", GO, message_id=message_id)
+    assert len(pair.handlers.seen) == 1
+
+
+async def test_stop_waits_for_what_is_kept(url: str) -> None:
+    """A command that is finished while the service drains has its reply kept."""
+    handlers = OnceProbe()
+    entered = asyncio.Event()
+
+    async def go(*_: Any) -> Outcome:
+        entered.set()
+        await asyncio.sleep(0)
+        return Outcome(text="late")
+
+    handlers.actions["go"] = go
+    message_id = new_message_id()
+    async with two_instances(url, handlers) as pair:
+        first = asyncio.create_task(pair.clients[0].run("k", GO, message_id=message_id))
+        await entered.wait()
+        await pair.services[0].stop()
+        assert await first == Outcome(text="late")
+        assert await pair.clients[1].run("k", GO, message_id=message_id) == Outcome(text="late")
+    assert len(handlers.seen) == 1
+
+
+async def test_replayed_requests_are_counted(pair: Pair) -> None:
+    """STATS has the number of requests that were answered with a kept reply."""
+    message_id = new_message_id()
+    for _ in range(3):
+        await pair.clients[0].run("k", GO, message_id=message_id)
+    stats = await pair.clients[0].get_service_stats(pair.services[0].instance_id)
+    data = {each.name: each.data for each in stats.endpoints}
+    assert data["run"] == {"once": {"replayed": 2}}
+    assert "once" not in str(data["forget"])
+
+
+async def test_service_does_not_start_without_jetstream() -> None:
+    """It fails with UNAVAILABLE, which says what is missing."""
+    config = "accounts: {A: {users: [{user: a, password: a}]}}\nno_auth_user: a\n"
+    with (
+        NatsServer(config=config) as server,
+        pytest.raises(UnavailableError, match="JetStream not enabled for account"),
+    ):
+        await NatsServiceBuilder(OnceProbe(), server.url).build().start()
+
+
+async def test_service_does_not_start_with_an_unfit_bucket() -> None:
+    """A stream of the same name that cannot keep replies is refused, and not changed."""
+    with NatsServer() as server:
+        transport = NatsTransport(server.url)
+        await JetStream(transport).create_stream(StreamConfig(BUCKET, ("$KV.probe-once.>",)))
+        with pytest.raises(FailedPreconditionError, match="needs allow_msg_ttl"):
+            await NatsServiceBuilder(OnceProbe(), server.url).build().start()
+        await transport.close()
+
+
+async def test_explain_shows_how_long_replies_are_kept() -> None:
+    """The contract set it; clients may retry such a command."""
+    policies = {each.operation: each for each in NatsServiceBuilder(OnceProbe()).explain()}
+    settings = {each.name: (each.value, each.source) for each in policies["run"].settings}
+    assert settings["once"] == (60, "contract")
+    assert "once" not in {each.name for each in policies["forget"].settings}
