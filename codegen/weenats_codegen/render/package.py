@@ -77,6 +77,7 @@ def render(
         "errors": errors,
         "checks": checks,
         "deprecated": has_deprecated_members,
+        **_decision(contract),
         "examples": [] if client_only else list(_examples(contract)),
         "pyright": DEPRECATED if has_deprecated else "",
         "exports": {
@@ -97,6 +98,16 @@ def render(
         files["json_schemas.py"] = render_json_schemas(contract, header)
     files |= {**checks, "py.typed": ""}
     return files
+
+
+def _decision(contract: Contract) -> dict[str, str]:
+    """Return the name of the class of decisions, and its import; a model may have the name."""
+    taken = {*contract.models, *(error.class_name for error in contract.errors)}
+    name = "AggregateDecision" if "Decision" in taken else "Decision"
+    return {
+        "decision": name,
+        "decision_import": "Decision" if name == "Decision" else f"Decision as {name}",
+    }
 
 
 def _examples(contract: Contract) -> Iterator[str]:
