@@ -139,7 +139,7 @@ class MemoryTransport:
         self.is_private: Final = True
         self.server_address: Final[tuple[str, int] | None] = None
         self._mine: list[_Subscription] = []
-        self._mux = RequestMux(f"_INBOX.{STAMPER.new_id()}")
+        self._mux = RequestMux(self.new_inbox())
         self._inbox: _Subscription | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = asyncio.Event()
@@ -175,6 +175,14 @@ class MemoryTransport:
             if self._loop is not None:
                 self._check_open()
             await self._closed.wait()
+
+    async def wait_disconnected(self) -> None:
+        """Wait until the connection is closed: it ends in no other way; see `Transport`."""
+        await self.wait_closed()
+
+    def new_inbox(self) -> str:
+        """Return a unique subject for replies; see `Transport`."""
+        return f"_INBOX.{STAMPER.new_id()}"
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Publish a message; see `Transport`."""
@@ -221,7 +229,7 @@ class MemoryTransport:
         """Send a request and collect the replies; see `Transport`."""
         await self.connect()
         with self._mux.gathering(subject) as arrivals:
-            inbox = self.subscribe(f"_INBOX.{STAMPER.new_id()}", arrivals.put_nowait)
+            inbox = self.subscribe(self.new_inbox(), arrivals.put_nowait)
             try:
                 self.publish(subject, payload, headers, inbox.subject)
                 return await gather_replies(arrivals, timeout=timeout, quiet=quiet, accepts=accepts)

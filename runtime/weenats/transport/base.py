@@ -134,6 +134,17 @@ class Transport(Protocol):
         """Wait until the connection is closed for good, by `close` or for another reason."""
         ...
 
+    async def wait_disconnected(self) -> None:
+        """Wait until the present connection ends: it breaks, moves to another server or is closed.
+
+        What a server remembered for it, such as requests for messages of a stream, is gone then.
+        """
+        ...
+
+    def new_inbox(self) -> str:
+        """Return a unique subject for replies, which this connection may subscribe to."""
+        ...
+
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Send a message; while reconnecting it is buffered.
 

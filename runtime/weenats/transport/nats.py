@@ -98,6 +98,7 @@ class NatsTransport:
         self._reply_connections = self._migration.reply_connections
         self._opening: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
+        self._disconnected = asyncio.Event()
         self._ended = asyncio.Event()
 
     def __del__(self) -> None:
@@ -189,6 +190,16 @@ class NatsTransport:
             self._claim()
             await self._ended.wait()
 
+    async def wait_disconnected(self) -> None:
+        """Wait until the present connection ends; see `Transport`."""
+        if not self._ended.is_set():
+            self._claim()
+            await self._disconnected.wait()
+
+    def new_inbox(self) -> str:
+        """Return a unique subject for replies; see `Transport`."""
+        return new_inbox(self._options.inbox_prefix)
+
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Send a message; see `Transport`."""
         connection = self._connection
@@ -243,7 +254,7 @@ class NatsTransport:
         await self.connect()
         with self._inbox.mux.gathering(subject) as arrivals:
             end = monotonic() + timeout
-            inbox = self.subscribe(new_inbox(self._options.inbox_prefix), arrivals.put_nowait)
+            inbox = self.subscribe(self.new_inbox(), arrivals.put_nowait)
             try:
                 async with asyncio.timeout(timeout):
                     await self.fence()
@@ -303,6 +314,7 @@ class NatsTransport:
         return await open_connection(servers, self._options, events)
 
     def _use(self, connection: NatsConnection) -> None:
+        self._end_present()
         self._connection = connection
         self.is_private = connection.is_private
         self.server_address = connection.server_address
@@ -355,6 +367,7 @@ class NatsTransport:
     async def _on_disconnected(self, connection: NatsConnection) -> None:
         if connection is self._connection:
             self._connected.clear()
+            self._end_present()
             self._fail_all("the connection to NATS broke")
 
     async def _on_reconnected(self, connection: NatsConnection) -> None:
@@ -370,7 +383,13 @@ class NatsTransport:
             self._closed = self._closed or "the connection to NATS was closed for good"
             self._end()
 
+    def _end_present(self) -> None:
+        """Wake those who wait for the end of the present connection."""
+        self._disconnected.set()
+        self._disconnected = asyncio.Event()
+
     def _end(self) -> None:
+        self._end_present()
         self._connected.set()  # wakes requests that wait for the connection
         self._ended.set()
         self._fail_all("the connection to NATS was closed")

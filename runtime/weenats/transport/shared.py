@@ -58,6 +58,14 @@ class SharedTransport:
         """Wait until the current connection is closed."""
         await self._find().wait_closed()
 
+    async def wait_disconnected(self) -> None:
+        """Wait until the current connection ends; see `Transport`."""
+        await self._find().wait_disconnected()
+
+    def new_inbox(self) -> str:
+        """Return a unique subject for replies; see `Transport`."""
+        return self._find().new_inbox()
+
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Send a message on the current connection; see `Transport`."""
         self._find().publish(subject, payload, headers, reply)

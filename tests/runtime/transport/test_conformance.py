@@ -371,3 +371,26 @@ async def test_subjects_that_nats_carries_are_sent(
     caller.publish(f"{subject}.{text}", b"", reply=text)
     await fence_all(caller, listener)
     assert arrived == [(f"{subject}.{text}", text)]
+
+
+async def test_inboxes_are_unique_subjects(caller: Transport) -> None:
+    """Each new inbox can be subscribed to, and differs from all others."""
+    inboxes = {caller.new_inbox() for _ in range(100)}
+    assert len(inboxes) == 100
+    arrived: list[str] = []
+    for inbox in sorted(inboxes)[:2]:
+        caller.subscribe(inbox, lambda delivery: arrived.append(delivery.subject))
+        caller.publish(inbox, b"")
+    await caller.fence()
+    assert arrived == sorted(inboxes)[:2]
+
+
+async def test_the_end_of_a_connection_is_noticed(caller: Transport) -> None:
+    """wait_disconnected() returns once the connection is closed, not before."""
+    ended = asyncio.create_task(caller.wait_disconnected())
+    await caller.fence()
+    assert not ended.done()
+    await caller.close()
+    async with asyncio.timeout(LIMIT):
+        await ended
+        await caller.wait_disconnected()

@@ -48,6 +48,7 @@ USES: dict[str, Use] = {
     "fence": lambda transport, _: transport.fence(),
     "unsubscribe": lambda transport, own: transport.unsubscribe([own]),
     "wait_closed": lambda transport, _: transport.wait_closed(),
+    "wait_disconnected": lambda transport, _: transport.wait_disconnected(),
     "close": lambda transport, _: transport.close(),
 }
 

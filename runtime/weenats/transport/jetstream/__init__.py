@@ -1,0 +1,49 @@
+"""JetStream: streams, consumers, stored messages and key-value buckets, over any `Transport`.
+
+`JetStream` speaks the JSON API of the server (`$JS.API.>`) with requests and subscriptions of a
+`Transport`; so it reconnects, checks and fails like every other message, and needs no nats-py.
+"""
+
+from weenats.transport.jetstream.client import JetStream
+from weenats.transport.jetstream.config import (
+    ConsumerConfig,
+    ConsumerInfo,
+    Republish,
+    StreamConfig,
+    StreamInfo,
+)
+from weenats.transport.jetstream.errors import (
+    ConsumerMissingError,
+    JetStreamRefusedError,
+    JetStreamUnavailableError,
+    StreamFullError,
+    StreamMissingError,
+    WrongSequenceError,
+    WrongStreamError,
+)
+from weenats.transport.jetstream.key_value import KeyValue, KeyValueEntry, bucket_config
+from weenats.transport.jetstream.messages import PublishAck, PulledMessage, StoredMessage
+from weenats.transport.jetstream.pull import Pull
+
+__all__ = [
+    "ConsumerConfig",
+    "ConsumerInfo",
+    "ConsumerMissingError",
+    "JetStream",
+    "JetStreamRefusedError",
+    "JetStreamUnavailableError",
+    "KeyValue",
+    "KeyValueEntry",
+    "PublishAck",
+    "Pull",
+    "PulledMessage",
+    "Republish",
+    "StoredMessage",
+    "StreamConfig",
+    "StreamFullError",
+    "StreamInfo",
+    "StreamMissingError",
+    "WrongSequenceError",
+    "WrongStreamError",
+    "bucket_config",
+]

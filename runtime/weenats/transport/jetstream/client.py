@@ -1,0 +1,433 @@
+"""Streams, consumers and messages of JetStream."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from weenats.errors import DeadlineExceededError, NoRespondersError, NotFoundError, ServiceError
+from weenats.protocol import headers as header_names
+from weenats.protocol.headers import Headers
+from weenats.transport.jetstream.api import PREFIX, call, parse
+from weenats.transport.jetstream.config import (
+    ConsumerConfig,
+    ConsumerInfo,
+    StreamConfig,
+    StreamInfo,
+)
+from weenats.transport.jetstream.errors import JetStreamUnavailableError, StreamMissingError
+from weenats.transport.jetstream.key_value import KeyValue
+from weenats.transport.jetstream.messages import PublishAck, StoredMessage, stored_message
+from weenats.transport.jetstream.pull import Pull
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from pydantic import JsonValue
+
+    from weenats.transport.base import Delivery, Transport
+
+__all__ = ["JetStream"]
+_TIMEOUT: Final = 5.0
+_READ_BATCH: Final = 256
+_READ_BYTES: Final = 4 * 1024 * 1024
+_NOT_FOUND: Final = "404"
+_END: Final = "204"
+
+
+class JetStream:
+    """The streams of the account of a connection. It has no state: make as many as you like.
+
+    Every method ends within `timeout`, and fails with an error of `weenats.errors` or of this
+    package, whose message names what was asked for.
+
+    Args:
+        transport: the connection, which is opened by the first use.
+        timeout: the time limit of a request in seconds.
+
+    Example:
+        ```python
+        jetstream = JetStream(transport)
+        await jetstream.create_stream(StreamConfig("orders-events", ("orders.stream.*.>",)))
+        await jetstream.publish("orders.stream.0.placed", b"{}", message_id="01J...")
+        ```
+    """
+
+    def __init__(self, transport: Transport, timeout: float = _TIMEOUT) -> None:
+        self._transport = transport
+        self._timeout = timeout
+
+    async def create_stream(self, config: StreamConfig) -> StreamInfo:
+        """Create a stream; one with exactly these settings is left alone.
+
+        Args:
+            config: its settings.
+
+        Raises:
+            AlreadyExistsError: there is one with other settings.
+            JetStreamRefusedError: the server cannot have such a stream.
+            ServiceError: see `api.call`.
+        """
+        return StreamInfo.from_json(
+            await self._call(f"STREAM.CREATE.{config.name}", config.to_json(), config.name)
+        )
+
+    async def update_stream(self, config: StreamConfig) -> StreamInfo:
+        """Change all settings of a stream: begin with those of `stream_info`.
+
+        Args:
+            config: its settings.
+
+        Raises:
+            StreamMissingError: there is none.
+            JetStreamRefusedError: the server cannot change it like that.
+            ServiceError: see `api.call`.
+        """
+        return StreamInfo.from_json(
+            await self._call(f"STREAM.UPDATE.{config.name}", config.to_json(), config.name)
+        )
+
+    async def delete_stream(self, name: str) -> None:
+        """Delete a stream and its messages.
+
+        Args:
+            name: its name.
+
+        Raises:
+            StreamMissingError: there is none.
+            ServiceError: see `api.call`.
+        """
+        await self._call(f"STREAM.DELETE.{name}", {}, name)
+
+    async def stream_info(self, name: str, *, subjects: str = "") -> StreamInfo:
+        """Return the settings and the state of a stream.
+
+        Args:
+            name: its name.
+            subjects: count the messages of these subjects, which may have wildcards; "" for none.
+
+        Raises:
+            StreamMissingError: there is none.
+            ServiceError: see `api.call`.
+        """
+        body: dict[str, JsonValue] = {"subjects_filter": subjects} if subjects else {}
+        return StreamInfo.from_json(await self._call(f"STREAM.INFO.{name}", body, name))
+
+    async def purge(self, stream: str, subject: str = "") -> int:
+        """Delete the messages of a stream.
+
+        Args:
+            stream: the name of the stream.
+            subject: only of this subject, which may have wildcards; "" for all.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            StreamMissingError: there is no such stream.
+            ServiceError: see `api.call`.
+        """
+        body: dict[str, JsonValue] = {"filter": subject} if subject else {}
+        response = await self._call(f"STREAM.PURGE.{stream}", body, stream)
+        return int(response["purged"])
+
+    async def create_consumer(self, stream: str, config: ConsumerConfig) -> ConsumerInfo:
+        """Create a consumer; one with exactly these settings is left alone.
+
+        Args:
+            stream: the name of the stream.
+            config: its settings.
+
+        Raises:
+            AlreadyExistsError: there is one with other settings.
+            StreamMissingError: there is no such stream.
+            JetStreamRefusedError: the server cannot have such a consumer.
+            ServiceError: see `api.call`.
+        """
+        return await self._set_consumer(stream, config, "create")
+
+    async def update_consumer(self, stream: str, config: ConsumerConfig) -> ConsumerInfo:
+        """Change all settings of a consumer: begin with those of `consumer_info`.
+
+        Args:
+            stream: the name of the stream.
+            config: its settings.
+
+        Raises:
+            ConsumerMissingError: there is none.
+            StreamMissingError: there is no such stream.
+            JetStreamRefusedError: the server cannot change it like that.
+            ServiceError: see `api.call`.
+        """
+        return await self._set_consumer(stream, config, "update")
+
+    async def delete_consumer(self, stream: str, name: str) -> None:
+        """Delete a consumer.
+
+        Args:
+            stream: the name of the stream.
+            name: its name.
+
+        Raises:
+            ConsumerMissingError: there is none.
+            StreamMissingError: there is no such stream.
+            ServiceError: see `api.call`.
+        """
+        await self._call(f"CONSUMER.DELETE.{stream}.{name}", {}, f"{name} of {stream}")
+
+    async def consumer_info(self, stream: str, name: str) -> ConsumerInfo:
+        """Return the settings and the state of a consumer.
+
+        Args:
+            stream: the name of the stream.
+            name: its name.
+
+        Raises:
+            ConsumerMissingError: there is none.
+            StreamMissingError: there is no such stream.
+            ServiceError: see `api.call`.
+        """
+        response = await self._call(f"CONSUMER.INFO.{stream}.{name}", {}, f"{name} of {stream}")
+        return ConsumerInfo.from_json(response)
+
+    async def publish(  # noqa: PLR0913 - the expectations of a publisher
+        self,
+        subject: str,
+        payload: bytes,
+        headers: bytes = b"",
+        *,
+        message_id: str = "",
+        stream: str = "",
+        expected_last_sequence: int | None = None,
+        expected_last_subject_sequence: int | None = None,
+        ttl: float | None = None,
+        timeout: float | None = None,
+    ) -> PublishAck:
+        """Publish a message, and wait until its stream has stored it.
+
+        When it fails with another error than those below, the message may have been stored.
+        Publishing it again with the same id within the duplicate window stores it once.
+
+        Args:
+            subject: the subject.
+            payload: the payload.
+            headers: encoded header lines.
+            message_id: the id, by which the stream knows repeated messages; "" for none. A
+                repeated message with a stale expected sequence is acknowledged by a stream with
+                replicas, and refused by one without (nats-server 2.15).
+            stream: the stream that has to store it; "" for any.
+            expected_last_sequence: the sequence of the last message of the stream; None for any.
+            expected_last_subject_sequence: the sequence of the last message of the subject, 0 if
+                there is none; None for any.
+            ttl: after how many seconds it is removed, at least 1; None for never.
+            timeout: the time limit in seconds; None for that of this object.
+
+        Raises:
+            StreamMissingError: no stream stores the subject, or it has no leader now.
+            StreamFullError: the stream is full.
+            WrongSequenceError: the last message is another one.
+            WrongStreamError: another stream stores the subject.
+            JetStreamRefusedError: the stream refuses it for another reason.
+            JetStreamUnavailableError: something else than a stream answers.
+            ServiceError: see Transport.request.
+        """
+        lines = headers + _lines(
+            {
+                "Nats-Msg-Id": message_id or None,
+                "Nats-Expected-Stream": stream or None,
+                "Nats-Expected-Last-Sequence": expected_last_sequence,
+                "Nats-Expected-Last-Subject-Sequence": expected_last_subject_sequence,
+                "Nats-TTL": None if ttl is None else f"{round(ttl * 1000)}ms",
+            }
+        )
+        deadline = monotonic() + (self._timeout if timeout is None else timeout)
+        try:
+            answer = await self._transport.request(subject, payload, lines, deadline)
+        except NoRespondersError:
+            raise StreamMissingError(
+                f"no stream stores {subject}: it does not exist, or has no leader now"
+            ) from None
+        response = parse(answer.payload, f"publishing to {subject}")
+        if not isinstance(response.get("stream"), str):
+            raise JetStreamUnavailableError(
+                f"the acknowledgement of {subject} does not come from a stream"
+            )
+        return PublishAck(response["stream"], response["seq"], response.get("duplicate", False))
+
+    async def get(self, stream: str, sequence: int) -> StoredMessage:
+        """Return a message by its sequence.
+
+        Args:
+            stream: the name of the stream, which allows direct access.
+            sequence: the sequence.
+
+        Raises:
+            NotFoundError: there is none.
+            StreamMissingError: there is no such stream, or it does not allow direct access.
+            ServiceError: see Transport.request.
+        """
+        return await self._direct_get(stream, {"seq": sequence})
+
+    async def last(self, stream: str, subject: str, *, leader: bool = False) -> StoredMessage:
+        """Return the last message of a subject.
+
+        Args:
+            stream: the name of the stream, which allows direct access.
+            subject: the subject, which may have wildcards.
+            leader: ask the leader of the stream; other replicas may be late.
+
+        Raises:
+            NotFoundError: there is none.
+            StreamMissingError: there is no such stream, or it does not allow direct access.
+            ServiceError: see Transport.request.
+        """
+        if not leader:
+            return await self._direct_get(stream, {"last_by_subj": subject})
+        body: dict[str, JsonValue] = {"last_by_subj": subject}
+        response = await self._call(f"STREAM.MSG.GET.{stream}", body, f"{subject} of {stream}")
+        return _leader_message(response["message"], stream)
+
+    async def delete_message(self, stream: str, sequence: int) -> None:
+        """Delete a message.
+
+        Args:
+            stream: the name of the stream.
+            sequence: the sequence of the message.
+
+        Raises:
+            NotFoundError: there is none.
+            StreamMissingError: there is no such stream.
+            ServiceError: see `api.call`.
+        """
+        what = f"message {sequence} of {stream}"
+        await self._call(f"STREAM.MSG.DELETE.{stream}", {"seq": sequence, "no_erase": True}, what)
+
+    async def read(
+        self, stream: str, subject: str = ">", *, start: int = 1
+    ) -> AsyncGenerator[StoredMessage]:
+        """Yield the stored messages in their order, up to the last one, without a consumer.
+
+        Args:
+            stream: the name of the stream, which allows direct access.
+            subject: the subjects, which may have wildcards.
+            start: the sequence of the first one.
+
+        Raises:
+            StreamMissingError: there is no such stream, or it does not allow direct access.
+            ServiceError: see Transport.request.
+        """
+        await self._transport.connect()
+        answers: asyncio.Queue[Delivery] = asyncio.Queue()
+        inbox = self._transport.subscribe(self._transport.new_inbox(), answers.put_nowait)
+        try:
+            await self._transport.fence()
+            pending = 1
+            while pending:
+                body = {
+                    "batch": _READ_BATCH,
+                    "max_bytes": _READ_BYTES,
+                    "seq": start,
+                    "next_by_subj": subject,
+                }
+                self._transport.publish(
+                    f"{PREFIX}DIRECT.GET.{stream}", json.dumps(body).encode(), reply=inbox.subject
+                )
+                while not (answer := await self._next_answer(answers, stream)).status:
+                    message = stored_message(answer)
+                    start = message.sequence + 1
+                    yield message
+                pending = _pending(answer, stream)
+        finally:
+            await self._transport.unsubscribe([inbox])
+
+    def pull(self, stream: str, consumer: str, *, batch: int = 100) -> Pull:
+        """Return the messages of a consumer, for `async with` and `async for`.
+
+        Args:
+            stream: the name of the stream.
+            consumer: the name of the consumer.
+            batch: how many messages are asked for ahead.
+        """
+        return Pull(
+            self._transport,
+            f"{stream}.{consumer}",
+            lambda: self.consumer_info(stream, consumer),
+            batch,
+        )
+
+    def key_value(self, bucket: str) -> KeyValue:
+        """Return a bucket, which has to exist: `create_stream(bucket_config(bucket))`.
+
+        Args:
+            bucket: its name.
+        """
+        return KeyValue(self, bucket)
+
+    async def _call(
+        self, operation: str, body: Mapping[str, JsonValue], what: str
+    ) -> dict[str, Any]:
+        return await call(self._transport, operation, body, what=what, timeout=self._timeout)
+
+    async def _set_consumer(self, stream: str, config: ConsumerConfig, action: str) -> ConsumerInfo:
+        body: dict[str, JsonValue] = {
+            "stream_name": stream,
+            "config": config.to_json(),
+            "action": action,
+        }
+        operation = f"CONSUMER.CREATE.{stream}.{config.name}"
+        response = await self._call(operation, body, f"{config.name} of {stream}")
+        return ConsumerInfo.from_json(response)
+
+    async def _direct_get(self, stream: str, body: Mapping[str, JsonValue]) -> StoredMessage:
+        deadline = monotonic() + self._timeout
+        try:
+            answer = await self._transport.request(
+                f"{PREFIX}DIRECT.GET.{stream}", json.dumps(body).encode(), b"", deadline
+            )
+        except NoRespondersError:
+            raise _no_direct_access(stream) from None
+        if answer.status:
+            raise NotFoundError(f"{stream} has no such message")
+        return stored_message(answer)
+
+    async def _next_answer(self, answers: asyncio.Queue[Delivery], stream: str) -> Delivery:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await answers.get()
+        except TimeoutError:
+            raise DeadlineExceededError(f"{stream} does not answer in time") from None
+
+
+def _pending(answer: Delivery, stream: str) -> int:
+    """Return how many messages are left after the end of a batch."""
+    if answer.status == _NOT_FOUND:
+        return 0
+    if answer.status != _END:
+        raise _no_direct_access(stream)
+    return int(answer.headers.get("Nats-Num-Pending", "0"))
+
+
+def _no_direct_access(stream: str) -> ServiceError:
+    return StreamMissingError(
+        f"{stream} does not exist, does not allow direct access, or has no leader now"
+    )
+
+
+def _leader_message(message: Mapping[str, Any], stream: str) -> StoredMessage:
+    return StoredMessage(
+        message["subject"],
+        base64.b64decode(message.get("data", "")),
+        Headers(base64.b64decode(message.get("hdrs", ""))),
+        stream=stream,
+        sequence=message["seq"],
+        time=message["time"],
+    )
+
+
+def _lines(headers: Mapping[str, str | int | None]) -> bytes:
+    return header_names.encode(
+        {name: str(value) for name, value in headers.items() if value is not None}
+    )

@@ -1,0 +1,133 @@
+"""The errors of JetStream, and the one for each error of its API."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from weenats.errors import (
+    AbortedError,
+    AlreadyExistsError,
+    FailedPreconditionError,
+    MessageTooLargeError,
+    NotFoundError,
+    ServiceError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "ConsumerMissingError",
+    "JetStreamRefusedError",
+    "JetStreamUnavailableError",
+    "StreamFullError",
+    "StreamMissingError",
+    "WrongSequenceError",
+    "WrongStreamError",
+    "api_error",
+]
+_UNAVAILABLE: Final = 503
+_NUMBER: Final = re.compile(r"\d+")
+
+
+class JetStreamUnavailableError(UnavailableError):
+    """JetStream does not answer: it is not enabled, has no leader now, or is out of resources."""
+
+    description = (
+        "JetStream is not available: it is not enabled for this connection, or has no leader now"
+    )
+
+
+class StreamMissingError(UnavailableError):
+    """There is no stream of this name, or none that stores the subject."""
+
+    description = "the stream does not exist"
+
+
+class StreamFullError(UnavailableError):
+    """The stream has reached a limit and refuses new messages."""
+
+    description = "the stream is full"
+
+
+class ConsumerMissingError(UnavailableError):
+    """There is no consumer of this name."""
+
+    description = "the consumer does not exist"
+
+
+class WrongStreamError(FailedPreconditionError):
+    """The message was stored by no stream: the subject belongs to another one than expected."""
+
+    description = "another stream than the expected one stores the subject"
+
+
+class WrongSequenceError(AbortedError):
+    """The last message is another one than expected: somebody else published meanwhile.
+
+    Args:
+        message: text for people.
+        last: the sequence of the last message; None when the server does not say it.
+
+    Attributes:
+        last: the sequence of the last message; None when the server does not say it.
+    """
+
+    description = "the last message of the stream or subject is another one than expected"
+
+    def __init__(self, message: str | None = None, *, last: int | None = None) -> None:
+        super().__init__(message)
+        self.last = last
+
+
+class JetStreamRefusedError(FailedPreconditionError):
+    """The server refuses a request to JetStream, for example a setting that it cannot change.
+
+    Args:
+        message: text for people.
+        error_code: the number of the error in the API of JetStream.
+
+    Attributes:
+        error_code: the number of the error in the API of JetStream.
+    """
+
+    def __init__(self, message: str | None = None, *, error_code: int = 0) -> None:
+        super().__init__(message)
+        self.error_code = error_code
+
+
+_CLASSES: Final[Mapping[int, type[ServiceError]]] = {
+    10013: AlreadyExistsError,
+    10014: ConsumerMissingError,
+    10037: NotFoundError,
+    10054: MessageTooLargeError,
+    10058: AlreadyExistsError,
+    10059: StreamMissingError,
+    10060: WrongStreamError,
+    10077: StreamFullError,
+    10148: AlreadyExistsError,
+    10149: ConsumerMissingError,
+}
+_WRONG_SEQUENCE: Final = frozenset({10071, 10164})
+
+
+def api_error(error: Mapping[str, Any], what: str) -> ServiceError:
+    """Return the exception for an error of the API of JetStream.
+
+    Args:
+        error: the member `error` of a response.
+        what: what was asked for, which the message names.
+    """
+    number = error.get("err_code", 0)
+    description = str(error.get("description", "unknown error"))
+    text = f"{what}: {description}"
+    if number in _WRONG_SEQUENCE:
+        found = _NUMBER.search(description)
+        return WrongSequenceError(text, last=None if found is None else int(found[0]))
+    if (kind := _CLASSES.get(number)) is not None:
+        return kind(text)
+    if error.get("code") == _UNAVAILABLE:
+        return JetStreamUnavailableError(text)
+    return JetStreamRefusedError(text, error_code=number)

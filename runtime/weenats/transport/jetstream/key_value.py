@@ -1,0 +1,217 @@
+"""Key-value buckets: streams that keep the last message of each subject (ADR-8)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from weenats.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
+from weenats.transport.jetstream.config import StreamConfig
+from weenats.transport.jetstream.errors import WrongSequenceError
+
+if TYPE_CHECKING:
+    from weenats.transport.jetstream.client import JetStream
+    from weenats.transport.jetstream.messages import StoredMessage
+
+__all__ = ["KeyValue", "KeyValueEntry", "bucket_config"]
+_KEY: Final = re.compile(r"[-/_=a-zA-Z0-9]+(?:\.[-/_=a-zA-Z0-9]+)*")
+_OPERATION: Final = "KV-Operation"
+_DELETE: Final = b"KV-Operation: DEL\r\n"
+_MARKER: Final = "Nats-Marker-Reason"
+_MARKER_TTL: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyValueEntry:
+    """A value of a bucket.
+
+    Attributes:
+        key: the key.
+        value: the value.
+        revision: its revision, which `KeyValue.update` expects.
+    """
+
+    key: str
+    value: bytes
+    revision: int
+
+
+def bucket_config(
+    bucket: str, *, replicas: int = 1, ttl: float | None = None, max_bytes: int | None = None
+) -> StreamConfig:
+    """Return the settings of the stream of a bucket, for `JetStream.create_stream`.
+
+    Args:
+        bucket: the name of the bucket.
+        replicas: how many servers keep it.
+        ttl: after how many seconds values are removed; None for never.
+        max_bytes: the maximum size; None for no limit.
+    """
+    return StreamConfig(
+        name=f"KV_{bucket}",
+        subjects=(f"$KV.{bucket}.>",),
+        replicas=replicas,
+        discard="new",
+        max_age=ttl,
+        max_bytes=max_bytes,
+        max_messages_per_subject=1,
+        allow_rollup=True,
+        allow_ttl=True,
+        marker_ttl=_MARKER_TTL,
+        deny_delete=True,
+    )
+
+
+class KeyValue:
+    """A bucket of values with keys; made by `JetStream.key_value`.
+
+    Args:
+        jetstream: the connection to JetStream.
+        bucket: the name of the bucket, whose stream exists, see `bucket_config`.
+    """
+
+    def __init__(self, jetstream: JetStream, bucket: str) -> None:
+        self._jetstream = jetstream
+        self._stream = f"KV_{bucket}"
+        self._prefix = f"$KV.{bucket}."
+
+    async def get(self, key: str) -> KeyValueEntry | None:
+        """Return the value of a key; None if there is none, it was deleted, or it has expired.
+
+        With replicas it may be an old value for a moment. `update` notices it.
+
+        Args:
+            key: the key.
+
+        Raises:
+            StreamMissingError: the bucket does not exist.
+            ServiceError: see JetStream.last.
+        """
+        try:
+            message = await self._jetstream.last(self._stream, self._subject(key))
+        except NotFoundError:
+            return None
+        if _is_deleted(message):
+            return None
+        return KeyValueEntry(key, message.payload, message.sequence)
+
+    async def put(self, key: str, value: bytes, *, ttl: float | None = None) -> int:
+        """Set a value, whatever is there.
+
+        Args:
+            key: the key.
+            value: the value.
+            ttl: after how many seconds it is removed, at least 1; None for never.
+
+        Returns:
+            Its revision.
+
+        Raises:
+            ServiceError: see JetStream.publish.
+        """
+        ack = await self._jetstream.publish(self._subject(key), value, ttl=ttl)
+        return ack.sequence
+
+    async def create(self, key: str, value: bytes, *, ttl: float | None = None) -> int:
+        """Set a value where there is none.
+
+        Args:
+            key: the key.
+            value: the value.
+            ttl: after how many seconds it is removed, at least 1; None for never.
+
+        Returns:
+            Its revision.
+
+        Raises:
+            AlreadyExistsError: there is one.
+            ServiceError: see JetStream.publish.
+        """
+        try:
+            return await self.update(key, value, 0, ttl=ttl)
+        except WrongSequenceError:
+            revision = await self._deleted_revision(key)
+        try:
+            return await self.update(key, value, revision, ttl=ttl)
+        except WrongSequenceError:
+            raise self._exists(key) from None
+
+    async def update(
+        self, key: str, value: bytes, revision: int, *, ttl: float | None = None
+    ) -> int:
+        """Replace a value if nobody else has replaced it meanwhile.
+
+        Args:
+            key: the key.
+            value: the value.
+            revision: the revision to replace.
+            ttl: after how many seconds it is removed, at least 1; None for never.
+
+        Returns:
+            The new revision.
+
+        Raises:
+            WrongSequenceError: it has another revision.
+            ServiceError: see JetStream.publish.
+        """
+        ack = await self._jetstream.publish(
+            self._subject(key), value, expected_last_subject_sequence=revision, ttl=ttl
+        )
+        return ack.sequence
+
+    async def delete(self, key: str, revision: int | None = None) -> None:
+        """Delete a value; a marker stays for a minute.
+
+        Args:
+            key: the key.
+            revision: delete no other revision; None for any.
+
+        Raises:
+            WrongSequenceError: it has another revision.
+            ServiceError: see JetStream.publish.
+        """
+        await self._jetstream.publish(
+            self._subject(key),
+            b"",
+            _DELETE,
+            expected_last_subject_sequence=revision,
+            ttl=_MARKER_TTL,
+        )
+
+    async def keys(self) -> list[str]:
+        """Return the keys that have a value.
+
+        Raises:
+            StreamMissingError: the bucket does not exist.
+            ServiceError: see JetStream.read.
+        """
+        return [
+            message.subject.removeprefix(self._prefix)
+            async for message in self._jetstream.read(self._stream)
+            if not _is_deleted(message)
+        ]
+
+    async def _deleted_revision(self, key: str) -> int:
+        try:
+            message = await self._jetstream.last(self._stream, self._subject(key), leader=True)
+        except NotFoundError:
+            return 0
+        if not _is_deleted(message):
+            raise self._exists(key)
+        return message.sequence
+
+    def _exists(self, key: str) -> AlreadyExistsError:
+        return AlreadyExistsError(f"{key} exists already in {self._stream}")
+
+    def _subject(self, key: str) -> str:
+        if _KEY.fullmatch(key) is None:
+            raise InvalidArgumentError(
+                f"{key!r} is not a valid key: it has letters, digits and -/_= , and tokens are"
+                " separated by single dots"
+            )
+        return self._prefix + key
+
+
+def _is_deleted(message: StoredMessage) -> bool:
+    return _OPERATION in message.headers or _MARKER in message.headers

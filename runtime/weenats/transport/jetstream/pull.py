@@ -1,0 +1,225 @@
+"""Messages of a consumer, one after the other, also after the server or the connection was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Self
+
+from weenats.errors import ConnectionClosedError, PermissionDeniedError, ServiceError
+from weenats.transport.jetstream.api import PREFIX
+from weenats.transport.jetstream.errors import ConsumerMissingError, StreamMissingError
+from weenats.transport.jetstream.messages import ACK_PREFIX, PulledMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from weenats.transport.base import Delivery, Subscription, Transport
+
+__all__ = ["Pull"]
+_NANOSECONDS: Final = 1_000_000_000
+_EXPIRES: Final = 30.0
+"""How long the server keeps a request for messages, in seconds."""
+_HEARTBEAT: Final = 5.0
+"""How often the server says that it still has the request, in seconds."""
+_MISSED: Final = 2.5
+"""After this many heartbeats the request is taken for lost."""
+_PAUSES: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+"""Seconds between attempts to reach the consumer."""
+_HEARTBEAT_STATUS: Final = "100"
+_FINAL: Final = (ConnectionClosedError, PermissionDeniedError)
+_MISSING: Final = (ConsumerMissingError, StreamMissingError)
+_MISSING_LIMIT: Final = 3
+"""How often a consumer has to be missing: a cluster that just started may not know it yet."""
+
+
+class Pull:
+    """Delivers the messages of a consumer; `async with` and `async for`.
+
+    It asks for messages ahead, and asks again after the connection broke, the server restarted or
+    the consumer got another leader. Leaving `async with` returns what was not taken to the server,
+    for other instances.
+
+    Args:
+        transport: the connection.
+        operation: `{stream}.{consumer}`.
+        check: raises ConsumerMissingError or StreamMissingError if the consumer does not exist.
+        batch: how many messages are asked for ahead.
+
+    Example:
+        ```python
+        async with JetStream(transport).pull("orders-events", "billing") as messages:
+            async for message in messages:
+                await handle(message)
+                message.ack()
+        ```
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        operation: str,
+        check: Callable[[], Awaitable[object]],
+        batch: int,
+    ) -> None:
+        self._transport = transport
+        self._operation = operation
+        self._check = check
+        self._batch = batch
+        self._arrived: deque[PulledMessage] = deque()
+        self._outstanding = 0
+        self._last_sign = 0.0
+        self._failure: ServiceError | None = None
+        self._is_closed = False
+        self._arrival = asyncio.Event()
+        self._doubt = asyncio.Event()
+        self._subscription: Subscription | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._transport.connect()
+        self._subscription = self._transport.subscribe(
+            self._transport.new_inbox(), self._on_delivery
+        )
+        try:
+            await self._transport.fence()
+            await self._check()
+        except BaseException:
+            await self._transport.unsubscribe([self._subscription])
+            raise
+        self._request()
+        self._watching = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End it; messages that were not taken go back to the server at once."""
+        self._is_closed = True
+        self._arrival.set()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        if self._subscription is not None:
+            await self._transport.unsubscribe([self._subscription])
+        with suppress(ServiceError):
+            for message in self._arrived:
+                message.nak()
+        self._arrived.clear()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> PulledMessage:
+        """Return the next message.
+
+        Raises:
+            StopAsyncIteration: it was closed.
+            ConsumerMissingError: the consumer was deleted.
+            StreamMissingError: the stream was deleted.
+            ServiceError: the connection was closed, or the server denies a subject.
+        """
+        while True:
+            if self._is_closed:
+                raise StopAsyncIteration
+            if self._arrived:
+                break
+            if self._failure is not None:
+                raise self._failure
+            self._arrival.clear()
+            await self._arrival.wait()
+        message = self._arrived.popleft()
+        self._refill()
+        return message
+
+    def _on_delivery(self, delivery: Delivery) -> None:
+        self._last_sign = monotonic()
+        if delivery.reply.startswith(ACK_PREFIX):
+            self._outstanding = max(self._outstanding - 1, 0)
+            self._arrived.append(PulledMessage(self._transport, delivery))
+            self._arrival.set()
+        elif delivery.status != _HEARTBEAT_STATUS:
+            self._on_end_of_request(delivery.headers.get("Nats-Pending-Messages", ""))
+
+    def _on_end_of_request(self, remaining: str) -> None:
+        if remaining.isdecimal():  # it expired, or the server shuts down in an orderly way
+            self._outstanding = max(self._outstanding - int(remaining), 0)
+            self._refill()
+        else:  # the consumer or its leader is gone
+            self._doubt.set()
+
+    def _refill(self) -> None:
+        """Ask for more messages when half of the batch was taken."""
+        missing = self._batch - self._outstanding - len(self._arrived)
+        if missing > self._batch // 2 and not self._is_closed:
+            self._request()
+
+    def _request(self) -> None:
+        missing = self._batch - self._outstanding - len(self._arrived)
+        if self._subscription is None or missing < 1:
+            return
+        request = {
+            "batch": missing,
+            "expires": round(_EXPIRES * _NANOSECONDS),
+            "idle_heartbeat": round(_HEARTBEAT * _NANOSECONDS),
+        }
+        try:
+            self._transport.publish(
+                f"{PREFIX}CONSUMER.MSG.NEXT.{self._operation}",
+                json.dumps(request).encode(),
+                reply=self._subscription.subject,
+            )
+        except ServiceError:
+            self._doubt.set()
+        else:
+            self._outstanding += missing
+            self._last_sign = monotonic()
+
+    async def _watch(self) -> None:
+        try:
+            while True:
+                await self._wait_for_doubt()
+                await self._wait_for_consumer()
+                self._outstanding = 0
+                self._request()
+        except ServiceError as error:
+            self._failure = error
+            self._arrival.set()
+
+    async def _wait_for_doubt(self) -> None:
+        """Wait until the server may have lost the request."""
+        broken = asyncio.ensure_future(self._transport.wait_disconnected())
+        doubted = asyncio.ensure_future(self._doubt.wait())
+        try:
+            while not (broken.done() or doubted.done()):
+                silence = monotonic() - self._last_sign
+                if self._outstanding and silence > _MISSED * _HEARTBEAT:
+                    return
+                await asyncio.wait(
+                    (broken, doubted), timeout=_HEARTBEAT, return_when=asyncio.FIRST_COMPLETED
+                )
+        finally:
+            broken.cancel()
+            doubted.cancel()
+            self._doubt.clear()
+
+    async def _wait_for_consumer(self) -> None:
+        missing = 0
+        for attempt in range(2**63):
+            try:
+                await self._check()
+            except _FINAL:
+                raise
+            except _MISSING:
+                missing += 1
+                if missing == _MISSING_LIMIT:
+                    raise
+            except ServiceError:
+                missing = 0
+            else:
+                return
+            await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])

@@ -1,0 +1,111 @@
+"""Streams: create, inspect, update, purge, delete."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from weenats import AlreadyExistsError, NatsTransport, UnavailableError
+from weenats.testing import MemoryTransport, NatsServer
+from weenats.transport.jetstream import (
+    JetStream,
+    JetStreamRefusedError,
+    JetStreamUnavailableError,
+    Republish,
+    StreamConfig,
+    StreamMissingError,
+)
+
+
+async def test_a_stream_has_the_settings_it_was_created_with(jetstream: JetStream) -> None:
+    """All settings come back as they were given."""
+    config = StreamConfig(
+        "all-settings",
+        ("all-settings.a.*.>",),
+        description="For a test.",
+        storage="memory",
+        discard="new",
+        max_age=3600.5,
+        max_bytes=1_000_000,
+        max_messages=1000,
+        max_messages_per_subject=7,
+        duplicate_window=30.0,
+        republish=Republish("all-settings.a.*.>", "all-settings.b.>"),
+        allow_rollup=True,
+        allow_ttl=True,
+        marker_ttl=5.0,
+        metadata={"owner": "billing"},
+    )
+    created = await jetstream.create_stream(config)
+    assert replace(created.config, other={}) == config
+    assert (await jetstream.stream_info(config.name)).config == created.config
+    await jetstream.delete_stream(config.name)
+
+
+async def test_creating_an_equal_stream_changes_nothing(jetstream: JetStream, stream: str) -> None:
+    """The second creation is no error with equal settings, and one with others."""
+    config = StreamConfig(stream, (f"{stream}.>",), storage="memory")
+    await jetstream.create_stream(config)
+    with pytest.raises(AlreadyExistsError, match=stream):
+        await jetstream.create_stream(replace(config, max_messages=1))
+
+
+async def test_an_update_keeps_unknown_settings(jetstream: JetStream, stream: str) -> None:
+    """What this version does not know stays as an operator set it."""
+    info = await jetstream.stream_info(stream)
+    await jetstream.update_stream(replace(info.config, other={"max_msg_size": 4096}))
+    info = await jetstream.stream_info(stream)
+    info = await jetstream.update_stream(replace(info.config, max_messages=5))
+    assert info.config.max_messages == 5
+    assert info.config.other["max_msg_size"] == 4096
+
+
+async def test_an_impossible_update_is_refused(jetstream: JetStream, stream: str) -> None:
+    """The error names the stream and what the server says."""
+    info = await jetstream.stream_info(stream)
+    with pytest.raises(JetStreamRefusedError, match=f"{stream}: .*storage") as raised:
+        await jetstream.update_stream(replace(info.config, storage="file"))
+    assert raised.value.error_code == 10052
+
+
+async def test_state_counts_messages_of_subjects(jetstream: JetStream, stream: str) -> None:
+    """The state has sequences, and counts of the subjects that were asked for."""
+    for subject in ("a", "b", "a"):
+        await jetstream.publish(f"{stream}.{subject}", b"{}")
+    info = await jetstream.stream_info(stream, subjects=f"{stream}.a")
+    assert (info.messages, info.first_sequence, info.last_sequence) == (3, 1, 3)
+    assert info.subjects == {f"{stream}.a": 2}
+    assert await jetstream.purge(stream, f"{stream}.a") == 2
+    assert await jetstream.purge(stream) == 1
+
+
+@pytest.mark.parametrize("method", ["stream_info", "delete_stream", "purge"])
+async def test_a_missing_stream_is_named(jetstream: JetStream, method: str) -> None:
+    """The error is UNAVAILABLE and names the stream."""
+    with pytest.raises(StreamMissingError, match="no-such-stream: stream not found"):
+        await getattr(jetstream, method)("no-such-stream")
+
+
+async def test_without_jetstream_the_error_says_so() -> None:
+    """A server without JetStream gives JetStreamUnavailableError at once."""
+    transport = MemoryTransport()
+    with pytest.raises(JetStreamUnavailableError, match="JetStream is not enabled"):
+        await JetStream(transport).stream_info("any")
+    await transport.connect()
+    transport.subscribe("$JS.API.>", lambda each: transport.publish(each.reply, b"[]"))
+    with pytest.raises(JetStreamUnavailableError, match="does not come from JetStream"):
+        await JetStream(transport).stream_info("any")
+    await transport.close()
+
+
+async def test_requests_end_in_time_without_a_server(own_nats_server: NatsServer) -> None:
+    """A server that is away makes a request fail within its time limit."""
+    transport = NatsTransport(own_nats_server.url)
+    await transport.connect()
+    own_nats_server.kill()
+    with pytest.raises(UnavailableError):
+        async with asyncio.timeout(20):
+            await JetStream(transport, timeout=0.2).stream_info("any")
+    await transport.close()
