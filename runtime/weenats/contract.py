@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 
 from weenats.errors import ServiceError
 from weenats.protocol import messages, subjects
@@ -17,6 +17,7 @@ __all__ = [
     "Command",
     "Entity",
     "Event",
+    "EventData",
     "Query",
     "RateLimit",
     "ServiceContract",
@@ -137,6 +138,7 @@ class Aggregate(Generic[StateT]):
         name: name in the contract, a token of the subjects of its operations and events.
         key: type of the keys: `str`, or a Schema whose values are strings in JSON.
         state: type of the state: a model class, or a Schema.
+        store: where it is kept: "stream" in a stream of its events; None leaves that to handlers.
 
     Raises:
         SubjectError: the name is not valid.
@@ -145,6 +147,7 @@ class Aggregate(Generic[StateT]):
     name: str
     key: type[Any] | Schema[Any] = str
     state: type[StateT] | Schema[StateT]
+    store: Literal["stream"] | None = None
 
     def __post_init__(self) -> None:
         subjects.check_component(self.name)
@@ -187,6 +190,27 @@ class Event(_Descriptor, Generic[DataT]):
 
     kind: ClassVar[Kind] = Kind.EVENT
     data: type[DataT] | Schema[DataT]
+
+    def with_data(self, data: DataT) -> "EventData":
+        """Return the event with its data, for `emit` where the data alone may be other events'.
+
+        Args:
+            data: the data.
+        """
+        return EventData(self, data)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventData:
+    """An event and its data.
+
+    Attributes:
+        event: the event.
+        data: its data.
+    """
+
+    event: Event[Any]
+    data: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

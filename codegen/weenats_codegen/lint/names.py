@@ -11,7 +11,7 @@ from weenats_codegen.parser.pages import is_paged
 from weenats_codegen.parser.walk import STANDARD_QUERY, Node, entries, owners
 
 _REMEDY: Final = "rename one of them"
-_OF_STORED: Final = ("emit", "reply", "stored_aggregates")
+_OF_STORED: Final = ("emit", "reply")
 """The methods of handlers of aggregates that are kept in a stream."""
 _NOT_STANDARD: Final = (
     "has the name of the standard query of aggregates",
@@ -61,5 +61,5 @@ def _methods(contract: Node) -> Iterator[tuple[str, Node]]:
     for name, aggregate in owners(contract):
         if name and is_stored(aggregate):
             yield from ((method, aggregate) for method in _OF_STORED)
-            for event, node in aggregate.get("events").members.items():
-                yield naming.method_name(event), node
+            for fold, node in aggregate.get("events").members.items():
+                yield naming.method_name(fold), node

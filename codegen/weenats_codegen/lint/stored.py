@@ -1,4 +1,4 @@
-"""Aggregates that are kept in a stream: their events come from their commands, and from no others."""
+"""Aggregates that are kept in a stream: their own commands emit their events."""
 
 from collections.abc import Iterator
 

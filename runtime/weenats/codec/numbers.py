@@ -18,7 +18,16 @@ from pydantic_core import from_json, to_json
 from weenats.formats import DIGITS
 from weenats.model import Model
 
-__all__ = ["DECIMALS", "load", "load_decimals", "put_digits", "with_decimals", "with_integers"]
+__all__ = [
+    "DECIMALS",
+    "dump_digits",
+    "load",
+    "load_decimals",
+    "load_digits",
+    "put_digits",
+    "with_decimals",
+    "with_integers",
+]
 _MAY_BE_WHOLE: Final = re.compile(rb"[0-9](?:\.0|(?:\.[0-9]+)?[eE])")
 _MAX_EXPONENT: Final = 309
 _MAX_LARGE: Final = 100
@@ -64,6 +73,28 @@ def load_decimals(data: bytes) -> Any:
         return number
 
     return json.loads(data, parse_float=decimal)
+
+
+def load_digits(data: bytes) -> Any:
+    """Parse JSON whose parts `dump_digits` writes again, with all digits of their numbers.
+
+    Args:
+        data: JSON text.
+
+    Raises:
+        ValueError: it is not valid JSON.
+    """
+    load(data)
+    return json.loads(data, parse_float=_MARK.__add__)
+
+
+def dump_digits(value: Any) -> bytes:
+    """Return JSON text of a part of what `load_digits` has parsed.
+
+    Args:
+        value: the part.
+    """
+    return put_digits(to_json(value))
 
 
 def with_integers(data: bytes) -> bytes | None:

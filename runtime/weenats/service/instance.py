@@ -173,6 +173,8 @@ class NatsService:
         if assembly.http is not None:
             await assembly.http.start()
         await self._transport.connect()
+        if assembly.aggregates is not None:
+            await assembly.aggregates.start()
         self._handlers.bind(assembly.binding)
         await self._subscribe(assembly)
 
