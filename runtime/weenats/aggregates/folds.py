@@ -97,13 +97,16 @@ class StateCodec:
         value, name = self.read(state), ""
         for name, data in events:
             decode, fold = self._known(name)
-            value = fold(value, self._read(decode, data, f"a stored {name}"))
+            value = fold(value, self._read(decode, data, name))
         try:
-            return self._encode_state(value)
+            after = self._encode_state(value)
+            self._decode_state(after)  # also checks what a model was made without
         except TypeError as error:
             why = str(error)
-        except ValueError as error:
+        except (SchemaError, ValidationError, ValueError) as error:
             why = reason(error)
+        else:
+            return after
         raise AggregateBreachError(f"the state of {self._name} after {name} is not valid: {why}")
 
     def read(self, state: bytes | None) -> Any:  # noqa: ANN401 - of the contract

@@ -120,9 +120,12 @@ class Assembly:
 
     async def drain(self, budget: float) -> None:
         """Leave the queue group, and finish the admitted requests and events within `budget`."""
+        end = monotonic() + budget
         events = asyncio.create_task(self.scope.end(budget))
         await self._drain_requests(budget)
         await events
+        if self.aggregates is not None:
+            await self.aggregates.close(max(end - monotonic(), 0))
 
     def abort(self) -> None:
         """Fail the requests, and cancel the handlers of events, that are not finished."""
@@ -134,8 +137,6 @@ class Assembly:
         end = monotonic() + timeout
         if self.monitor is not None:
             await self.monitor.close()
-        if self.aggregates is not None:
-            await self.aggregates.close(timeout)
         await self.health.close(timeout)
         if self.http is not None:
             await self.http.close(max(end - monotonic(), 0))

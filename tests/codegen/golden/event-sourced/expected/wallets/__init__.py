@@ -3,15 +3,15 @@
 
 from .client import WalletsClient
 from .errors import NotEnoughMoneyError, WalletNotFoundError
-from .models import Amount, CanPayResult, Change, Closed, TransferAll, Wallet
+from .models import Amount, CanPayResult, Change, Closed, Empty, Wallet
 from .operations import (
     CAN_PAY,
     CLOSED,
     CONTRACT,
     DEPOSIT,
     DEPOSITED,
+    EMPTY,
     GET_WALLET,
-    TRANSFER_ALL,
     WALLET_AGGREGATE,
     WITHDRAW,
     WITHDRAWN,
@@ -25,8 +25,8 @@ __all__ = [
     "CONTRACT",
     "DEPOSIT",
     "DEPOSITED",
+    "EMPTY",
     "GET_WALLET",
-    "TRANSFER_ALL",
     "WALLET_AGGREGATE",
     "WITHDRAW",
     "WITHDRAWN",
@@ -34,8 +34,8 @@ __all__ = [
     "CanPayResult",
     "Change",
     "Closed",
+    "Empty",
     "NotEnoughMoneyError",
-    "TransferAll",
     "Wallet",
     "WalletNotFoundError",
     "WalletsClient",

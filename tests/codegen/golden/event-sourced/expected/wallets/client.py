@@ -7,15 +7,15 @@ from weenats.client import CallOptions, ServiceClient
 from weenats.contract import Entity, ServiceContract
 from weenats.events import EventHandler, EventSubscription, SubscribeOptions, subscribe
 
-from .models import Amount, CanPayResult, Change, Closed, TransferAll, Wallet
+from .models import Amount, CanPayResult, Change, Closed, Empty, Wallet
 from .operations import (
     CAN_PAY,
     CLOSED,
     CONTRACT,
     DEPOSIT,
     DEPOSITED,
+    EMPTY,
     GET_WALLET,
-    TRANSFER_ALL,
     WITHDRAW,
     WITHDRAWN,
 )
@@ -44,9 +44,7 @@ class WalletsClient(ServiceClient):
         """
         return await self.execute(WITHDRAW, key, command, **options)
 
-    async def transfer_all(
-        self, key: str, command: TransferAll, **options: Unpack[CallOptions]
-    ) -> None:
+    async def empty(self, key: str, command: Empty, **options: Unpack[CallOptions]) -> None:
         """Empty the wallet, and close it.
 
         Emits withdrawn, closed.
@@ -54,7 +52,7 @@ class WalletsClient(ServiceClient):
         Raises:
             WalletNotFoundError: There is no such wallet.
         """
-        return await self.execute(TRANSFER_ALL, key, command, **options)
+        return await self.execute(EMPTY, key, command, **options)
 
     async def get_wallet(self, key: str, **options: Unpack[CallOptions]) -> Entity[Wallet]:
         """Show the wallet.

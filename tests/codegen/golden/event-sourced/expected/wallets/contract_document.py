@@ -17,7 +17,7 @@ DOCUMENT: Final = (
     '"commands":{'
     '"deposit":{"description":"Put money into the wallet; the first deposit opens it.","payload":{"$ref":"#/$defs/Amount"},"result":{"$ref":"#/$defs/Wallet"},"emits":["deposited"]},'
     '"withdraw":{"description":"Take money out of the wallet.","payload":{"$ref":"#/$defs/Amount"},"result":{"$ref":"#/$defs/Wallet"},"errors":["not-enough-money","wallet-not-found"],"emits":["withdrawn"]},'
-    '"transfer-all":{"description":"Empty the wallet, and close it.","payload":{"$ref":"#/$defs/TransferAll"},"errors":["wallet-not-found"],"emits":["withdrawn","closed"]}},'
+    '"empty":{"description":"Empty the wallet, and close it.","payload":{"$ref":"#/$defs/Empty"},"errors":["wallet-not-found"],"emits":["withdrawn","closed"]}},'
     '"queries":{'
     '"get":{"description":"Show the wallet.","errors":["wallet-not-found"]},'
     '"can-pay":{"description":"Whether the wallet has enough money for a price.","parameters":{"$ref":"#/$defs/Amount"},"result":{"$ref":"#/$defs/CanPayResult"}}},'
@@ -33,6 +33,6 @@ DOCUMENT: Final = (
     '"CanPayResult":{"description":"The result of can-pay.","type":"boolean"},'
     '"Change":{"type":"object","description":"A change of the balance.","required":["cents","balance"],"additionalProperties":false,"properties":{"cents":{"type":"integer","minimum":1,"description":"The amount."},"balance":{"type":"integer","minimum":0,"description":"The balance after it."}}},'
     '"Closed":{"description":"The wallet was closed.","type":"object","additionalProperties":false},'
-    '"TransferAll":{"description":"Empty the wallet, and close it.","type":"object","additionalProperties":false},'
+    '"Empty":{"description":"Empty the wallet, and close it.","type":"object","additionalProperties":false},'
     '"Wallet":{"type":"object","description":"A wallet.","required":["balance","changes"],"additionalProperties":false,"properties":{"balance":{"type":"integer","minimum":0,"description":"The money that is in it."},"changes":{"type":"integer","minimum":0,"description":"How many changes there were."},"closed":{"type":"boolean","description":"Whether it was closed."}}}}}'
 )

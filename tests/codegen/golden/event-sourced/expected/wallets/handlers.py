@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 454829e5a372fe54
+# A stub: `weenats generate` replaces it until you change it. Checksum: f6fcadc4f05fc8e5
 """The handlers of wallets: one for each operation."""
 
 from collections.abc import AsyncGenerator
@@ -10,7 +10,7 @@ from weenats.context import RequestContext
 from weenats.contract import Entity
 from weenats.errors import UnimplementedError
 
-from .models import Amount, CanPayResult, Change, Closed, TransferAll, Wallet
+from .models import Amount, CanPayResult, Change, Closed, Empty, Wallet
 from .service import WalletsHandlers
 
 
@@ -53,8 +53,8 @@ class Wallets(WalletsHandlers):
         raise UnimplementedError
 
     @override
-    async def transfer_all(
-        self, state: Entity[Wallet] | None, command: TransferAll, context: RequestContext
+    async def empty(
+        self, state: Entity[Wallet] | None, command: Empty, context: RequestContext
     ) -> Decision[None]:
         """Empty the wallet, and close it."""
         raise UnimplementedError

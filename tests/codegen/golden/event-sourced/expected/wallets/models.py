@@ -36,7 +36,7 @@ class Closed(Model):
     model_config = ConfigDict(extra="forbid")
 
 
-class TransferAll(Model):
+class Empty(Model):
     """Empty the wallet, and close it."""
 
     model_config = ConfigDict(extra="forbid")

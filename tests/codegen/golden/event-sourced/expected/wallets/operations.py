@@ -8,7 +8,7 @@ from weenats.contract import Aggregate, Command, Entity, Event, Query, ServiceCo
 from weenats.schema import Schema
 
 from .errors import NotEnoughMoneyError, WalletNotFoundError
-from .models import Amount, CanPayResult, Change, Closed, TransferAll, Wallet
+from .models import Amount, CanPayResult, Change, Closed, Empty, Wallet
 
 
 def _document() -> str:
@@ -21,7 +21,7 @@ CONTRACT: Final = ServiceContract(
     name="wallets",
     version="1.0.0",
     description="Keeps the money of customers.",
-    digest="sha256:065ee04387d6a696436796b8f281de4f1771a8c3fc747add9c54b6ed98db860c",
+    digest="sha256:bc5999c9d2cea1aef2cbca8317c8873554f163b727e8196550023f82c2bf1e81",
     document=_document,
 )
 
@@ -79,11 +79,11 @@ WITHDRAW: Final = Command(
     description="Take money out of the wallet.",
 )
 
-TRANSFER_ALL: Final = Command(
-    name="transfer-all",
+EMPTY: Final = Command(
+    name="empty",
     contract=CONTRACT,
     aggregate=WALLET_AGGREGATE,
-    payload=TransferAll,
+    payload=Empty,
     result=NoneType,
     errors=(WalletNotFoundError,),
     emits=(WITHDRAWN, CLOSED),

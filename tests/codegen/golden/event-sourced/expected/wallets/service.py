@@ -15,15 +15,15 @@ from weenats.service import (
     StoredEndpoint,
 )
 
-from .models import Amount, CanPayResult, Change, Closed, TransferAll, Wallet
+from .models import Amount, CanPayResult, Change, Closed, Empty, Wallet
 from .operations import (
     CAN_PAY,
     CLOSED,
     CONTRACT,
     DEPOSIT,
     DEPOSITED,
+    EMPTY,
     GET_WALLET,
-    TRANSFER_ALL,
     WALLET_AGGREGATE,
     WITHDRAW,
     WITHDRAWN,
@@ -79,8 +79,8 @@ class WalletsHandlers(EventSourcedHandlers):
         """
 
     @abstractmethod
-    async def transfer_all(
-        self, state: Entity[Wallet] | None, command: TransferAll, context: RequestContext
+    async def empty(
+        self, state: Entity[Wallet] | None, command: Empty, context: RequestContext
     ) -> Decision[None]:
         """Empty the wallet, and close it.
 
@@ -102,7 +102,7 @@ class WalletsHandlers(EventSourcedHandlers):
         return (
             StoredEndpoint.decision(DEPOSIT, self.deposit),
             StoredEndpoint.decision(WITHDRAW, self.withdraw),
-            StoredEndpoint.decision(TRANSFER_ALL, self.transfer_all),
+            StoredEndpoint.decision(EMPTY, self.empty),
             StoredEndpoint.get(GET_WALLET),
             StoredEndpoint.query(CAN_PAY, self.can_pay),
         )

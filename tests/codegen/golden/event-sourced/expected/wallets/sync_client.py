@@ -13,7 +13,7 @@ from weenats.events import (
 )
 
 from .client import WalletsClient
-from .models import Amount, CanPayResult, Change, Closed, TransferAll, Wallet
+from .models import Amount, CanPayResult, Change, Closed, Empty, Wallet
 from .operations import CONTRACT
 
 
@@ -41,7 +41,7 @@ class WalletsSyncClient(ServiceSyncClient[WalletsClient]):
         """
         return self._wait(self._client.withdraw(key, command, **options))
 
-    def transfer_all(self, key: str, command: TransferAll, **options: Unpack[CallOptions]) -> None:
+    def empty(self, key: str, command: Empty, **options: Unpack[CallOptions]) -> None:
         """Empty the wallet, and close it.
 
         Emits withdrawn, closed.
@@ -49,7 +49,7 @@ class WalletsSyncClient(ServiceSyncClient[WalletsClient]):
         Raises:
             WalletNotFoundError: There is no such wallet.
         """
-        return self._wait(self._client.transfer_all(key, command, **options))
+        return self._wait(self._client.empty(key, command, **options))
 
     def get_wallet(self, key: str, **options: Unpack[CallOptions]) -> Entity[Wallet]:
         """Show the wallet.
