@@ -15,7 +15,7 @@ Amount = wallets.Amount
 
 
 async def test_no_change_is_lost_or_doubled(nats_url: str, key: str) -> None:
-    """200 commands of 20 callers over three instances: each one counts, and sees its own balance."""
+    """200 commands of 20 callers over three instances: each one counts once."""
     async with AsyncExitStack() as stack:
         for _ in range(3):
             await stack.enter_async_context(builder(nats_url).build())

@@ -10,6 +10,7 @@ from typing import Any
 import nats
 import pytest
 
+from testkit.waiting import until
 from testkit.wallets import Wallets, builder
 from weenats.protocol.identifiers import STAMPER
 
@@ -115,8 +116,7 @@ async def test_repeat_while_the_first_is_decided(
     decided = asyncio.Event()
     handlers.on_decide = lambda _: decided.wait()
     calls = [asyncio.create_task(send(message_id)) for _ in range(5)]
-    while not handlers.decisions:
-        await asyncio.sleep(0.001)
+    await until(lambda: handlers.decisions)
     decided.set()
     replies = [reply["result"] for reply in await asyncio.gather(*calls)]
     assert replies == [{"balance": 5, "changes": 1}] * 5
