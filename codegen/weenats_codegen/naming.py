@@ -61,6 +61,11 @@ def sync_client_class_name(service: str) -> str:
     return _service_class(service, "SyncClient")
 
 
+def consumer_class_name(service: str) -> str:
+    """Return the abstract consumer of durable events: "receipts" -> "ReceiptsConsumer"."""
+    return _service_class(service, "Consumer")
+
+
 def constant_name(name: str) -> str:
     """Return the descriptor of an operation or event: "add-item" -> "ADD_ITEM"."""
     joined = _snake(name).upper()
@@ -97,6 +102,11 @@ def event_methods(name: str) -> tuple[str, str]:
     """Return the methods that publish an event and subscribe to it."""
     method = method_name(name).rstrip("_")
     return f"publish_{method}", f"subscribe_{method}"
+
+
+def consumer_method(name: str) -> str:
+    """Return the method of a consumer that handles an event: "item-added" -> "item_added"."""
+    return _unreserved(_snake(name), reserved.consumer_methods())
 
 
 def field_name(name: str) -> str:

@@ -65,6 +65,13 @@ def methods() -> frozenset[str]:
 
 
 @cache
+def consumer_methods() -> frozenset[str]:
+    """Return the names that a method of a generated consumer cannot have."""
+    consumer = _members(_source("weenats", "events/consumer.py"), "EventConsumer")
+    return consumer | frozenset(_DECORATOR.findall(_templates())) | BUILTINS
+
+
+@cache
 def fields() -> frozenset[str]:
     """Return the names that an attribute of a model cannot have."""
     model = _members(_source("weenats", "model.py"), "Model")

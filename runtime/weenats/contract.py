@@ -21,6 +21,7 @@ __all__ = [
     "Query",
     "RateLimit",
     "ServiceContract",
+    "Stream",
 ]
 
 PayloadT = TypeVar("PayloadT")
@@ -102,6 +103,39 @@ class Entity(messages.Entity, Generic[StateT]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stream:
+    """A stream of JetStream that keeps durable events.
+
+    Attributes:
+        name: name of the stream.
+        service: name of the service that publishes the events.
+        events: the ends of the subjects of its events, `{aggregate}.{event}`.
+        partitions: how many events may be processed at a time; those of one key are in one
+            partition, in order.
+        max_age: seconds after which events are removed; None for never.
+        max_bytes: maximum size, at which new events are refused; None for none.
+        max_messages: maximum number of events, at which new ones are refused; None for none.
+        replicas: how many servers keep them.
+        storage: "file" or "memory".
+        dead_letters: name of the stream of events that a consumer could not process.
+    """
+
+    name: str
+    service: str
+    events: tuple[str, ...]
+    partitions: int = 16
+    max_age: float | None = None
+    max_bytes: int | None = None
+    max_messages: int | None = None
+    replicas: int = 1
+    storage: Literal["file", "memory"] = "file"
+    dead_letters: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dead_letters", f"{self.name}-dead-letters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServiceContract:
     """Name and version of a service.
 
@@ -112,6 +146,7 @@ class ServiceContract:
         digest: hash of what services and clients must agree on, `sha256:...`.
         document: returns the whole contract as JSON, with all its schemas; None if the package was
             generated before packages had it.
+        streams: the streams of its durable events.
         cancel_subject: subject to which clients publish the cancellation of calls.
 
     Raises:
@@ -123,6 +158,7 @@ class ServiceContract:
     description: str
     digest: str
     document: Callable[[], str] | None = None
+    streams: tuple[Stream, ...] = ()
     cancel_subject: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -164,6 +200,11 @@ class _Descriptor:
     subject: str = field(init=False)
     label: str = field(init=False)
 
+    @property
+    def path(self) -> str:
+        """The end of the subject: the aggregate, if any, and the name."""
+        return self.name if self.aggregate is None else f"{self.aggregate.name}.{self.name}"
+
     def __post_init__(self) -> None:
         aggregate = None if self.aggregate is None else self.aggregate.name
         subject = subjects.build(self.contract.name, self.kind, aggregate, self.name)
@@ -182,6 +223,7 @@ class Event(_Descriptor, Generic[DataT]):
         contract: the service.
         aggregate: what the event is about. None: the service itself; the event has no key.
         data: type of the data: a model class, or a Schema.
+        stream: the stream that keeps it, so that it is durable; None for at most once.
         description: description in the contract.
         deprecated: whether to stop using it, since a later version will not have it.
         subject: subject to which the event is published.
@@ -190,6 +232,7 @@ class Event(_Descriptor, Generic[DataT]):
 
     kind: ClassVar[Kind] = Kind.EVENT
     data: type[DataT] | Schema[DataT]
+    stream: Stream | None = None
 
     def with_data(self, data: DataT) -> "EventData":
         """Return the event with its data, for `emit` where the data alone may be other events'.

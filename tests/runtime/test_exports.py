@@ -46,7 +46,7 @@ EXPORTS = {
     "weenats.context": "Key MessageContext Principal RequestContext Response",
     "weenats.contract": """
         Aggregate AnyOperation AuthRequirement Command Entity Event EventData Query RateLimit
-        ServiceContract
+        ServiceContract Stream
     """,
     "weenats.discovery": """
         OnInvalid check_health get_contract_document get_service_info get_service_stats
@@ -61,8 +61,9 @@ EXPORTS = {
         UnavailableError UnimplementedError WrongEventLoopError
     """,
     "weenats.events": """
-        EventHandler EventSubscription PublishOptions ReceivedEvent SubscribeOptions
-        SyncEventHandler SyncEventSubscription publish subscribe subscribe_sync
+        ConsumeOptions Consumption EventConsumer EventHandler EventRoute EventSubscription
+        PublishOptions ReceivedEvent SubscribeOptions SyncEventHandler SyncEventSubscription consume
+        publish subscribe subscribe_sync
     """,
     "weenats.formats": """
         AwareDatetime Base64 Decimal IPv4Address IPv6Address IntEnum UUID date time timedelta
@@ -99,7 +100,8 @@ CONSTANTS = "weenats.telemetry.semconv"  # names of attributes only
 FIXTURES = "weenats.testing.plugin"  # parameters of fixtures are other fixtures
 
 CREATED_BY_WEENATS = {
-    *("ClusterServer", "EventSubscription", "MessageContext", "NatsService", "ReceivedEvent"),
+    *("ClusterServer", "Consumption", "EventSubscription", "MessageContext", "NatsService"),
+    "ReceivedEvent",
     "RequestContext",
 }
 """Classes without Args, since users do not create their instances."""

@@ -12,7 +12,9 @@ from weenats_codegen.compatibility.rules import RULES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from weenats_codegen.ir.contract import Contract
+    from weenats_codegen.ir.contract import Contract, Event
+    from weenats_codegen.ir.streams import Stream
+    from weenats_codegen.parser.diagnostics import Location
 
 
 def compare_events(old: Contract, new: Contract, schemas: MessageSchemas) -> Iterator[Finding]:
@@ -43,4 +45,38 @@ def compare_events(old: Contract, new: Contract, schemas: MessageSchemas) -> Ite
         if subjects[0] != subjects[1]:
             message = f"{name} is published to {subjects[1]} and no more to {subjects[0]}"
             yield Finding(RULES["event-moved"], message, place, old_place, (name,))
+        yield from _compare_streams(event, after[name], place, old_place)
         yield from schemas.compare(EVENT, event.data, after[name].data, name)
+
+
+def _compare_streams(
+    old: Event, new: Event, place: Location, old_place: Location
+) -> Iterator[Finding]:
+    """Yield what differs between the streams that keep an event."""
+    found: tuple[str, str] | None = None
+    if old.stream is None and new.stream is not None:
+        found = "event-durable", f"{new.name} is kept by the stream {new.stream.name}"
+    elif old.stream is not None and new.stream is None:
+        found = "event-not-durable", f"{new.name} is no more kept by a stream"
+    elif old.stream is not None and new.stream is not None:
+        found = _changed(new.name, old.stream, new.stream)
+    if found is not None:
+        yield Finding(RULES[found[0]], found[1], place, old_place, (new.name,))
+
+
+def _changed(event: str, old: Stream, new: Stream) -> tuple[str, str] | None:
+    """Return the rule and the message for what differs most between two streams of an event."""
+    if old.name != new.name:
+        return "event-stream-changed", f"{event} is kept by {new.name} and no more by {old.name}"
+    if old.partitions != new.partitions:
+        counts = f"{new.partitions} partitions instead of {old.partitions}"
+        return "partitions-changed", f"the stream {new.name} has {counts}"
+    if new.max_age is not None and (old.max_age is None or new.max_age < old.max_age):
+        return "event-kept-shorter", f"the stream {new.name} removes events after a shorter time"
+    settings = [
+        (each.max_age, each.max_bytes, each.max_messages, each.replicas, each.storage)
+        for each in (old, new)
+    ]
+    if settings[0] != settings[1]:
+        return "stream-changed", f"the stream {new.name} has other settings"
+    return None

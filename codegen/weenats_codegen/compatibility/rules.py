@@ -76,6 +76,12 @@ _ALL: Final = (
     _warning("event-removed-deprecated", _CONSUMER, "A deprecated event is gone.", Change.MAJOR),
     _note("event-added", _PUBLISHER, "An event is new."),
     _error("event-moved", _CONSUMER, "An event has another subject."),
+    _error("event-not-durable", _CONSUMER, "A stream does not keep an event any more."),
+    _error("event-stream-changed", _CONSUMER, "An event is kept by another stream."),
+    _error("partitions-changed", _CONSUMER, "The keys of events move to other partitions."),
+    _note("event-durable", _PUBLISHER, "A stream keeps an event; publishing needs it."),
+    _warning("event-kept-shorter", _CONSUMER, "A stream removes events earlier."),
+    _note("stream-changed", _NOBODY, "A stream has other settings."),
     _warning("event-not-emitted", _CONSUMER, "A command does not publish an event any more."),
     _note("event-emitted", _NOBODY, "A command publishes another event."),
     # The version

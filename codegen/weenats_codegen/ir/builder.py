@@ -18,6 +18,7 @@ from weenats_codegen.ir.document import document
 from weenats_codegen.ir.library import shared_shapes
 from weenats_codegen.ir.shapes import shape
 from weenats_codegen.ir.shapes.grammar import ref_name
+from weenats_codegen.ir.streams import stream_of_events, streams
 from weenats_codegen.parser.walk import entries, owners
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class _Builder:
         self._aggregates: Final = {
             name: self._aggregate(name, node) for name, node in owners(self._root) if name
         }
+        self._streams: Final = stream_of_events(source.root)
         self._events: Final = {
             entry.name: self._event(entry) for entry in entries(self._root, "events")
         }
@@ -76,6 +78,7 @@ class _Builder:
             package=self._data.get("python", {}).get("package") or naming.package_name(service),
             client=naming.client_class_name(service),
             sync_client=naming.sync_client_class_name(service),
+            consumer=naming.consumer_class_name(service),
             handlers=naming.handlers_class_name(service),
             stub=naming.handlers_stub_name(service, self._shapes.definitions.keys()),
             errors=tuple(self._errors.values()),
@@ -83,6 +86,7 @@ class _Builder:
             commands=self._operations("commands"),
             queries=self._operations("queries"),
             events=tuple(self._events.values()),
+            streams=streams(self._root),
             bundle=self._bundle,
             shapes=self._shapes,
             notes=self._notes,
@@ -121,6 +125,8 @@ class _Builder:
             publish=publish,
             subscribe=subscribe,
             fold=naming.method_name(entry.name),
+            consume=naming.consumer_method(entry.name),
+            stream=self._streams.get(entry.name),
             deprecated=cast("Members", entry.node.mapping).get("deprecated", False),
         )
 

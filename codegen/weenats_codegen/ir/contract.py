@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from weenats_codegen.ir.bundle import Bundle
     from weenats_codegen.ir.library import Library
     from weenats_codegen.ir.shapes import Shapes
+    from weenats_codegen.ir.streams import Stream
     from weenats_codegen.parser.diagnostics import Diagnostic
 
 
@@ -70,6 +71,8 @@ class Event:
         data: The model of the data.
         publish: The method that publishes it.
         subscribe: The method that subscribes to it.
+        consume: The method of the consumer that handles it.
+        stream: The stream that keeps it; None if it is not durable.
         deprecated: Whether consumers should stop using it.
         fold: The method that applies it to the state, if its aggregate is kept in a stream.
     """
@@ -81,6 +84,8 @@ class Event:
     data: str
     publish: str
     subscribe: str
+    consume: str
+    stream: Stream | None
     deprecated: bool
     fold: str
 
@@ -221,6 +226,7 @@ class Contract:
         package: The Python package.
         client: The client class.
         sync_client: The class of the synchronous client.
+        consumer: The abstract class of the consumer of durable events.
         handlers: The abstract class of the handlers.
         stub: The class in handlers.py.
         errors: The declared errors.
@@ -228,6 +234,7 @@ class Contract:
         commands: The commands.
         queries: The queries.
         events: The events.
+        streams: The streams that keep durable events.
         bundle: All schemas.
         shapes: Their shapes, which become the models.
         notes: What is doubtful in the schemas.
@@ -242,6 +249,7 @@ class Contract:
     package: str
     client: str
     sync_client: str
+    consumer: str
     handlers: str
     stub: str
     errors: tuple[DeclaredError, ...]
@@ -249,6 +257,7 @@ class Contract:
     commands: tuple[Operation, ...]
     queries: tuple[Operation, ...]
     events: tuple[Event, ...]
+    streams: tuple[Stream, ...]
     bundle: Bundle
     shapes: Shapes
     notes: tuple[Diagnostic, ...] = ()
@@ -273,6 +282,11 @@ class Contract:
     def handled(self) -> tuple[Operation, ...]:
         """The operations that have handlers."""
         return tuple(each for each in self.operations if not each.is_answered)
+
+    @property
+    def durable_events(self) -> tuple[Event, ...]:
+        """The events that streams keep."""
+        return tuple(event for event in self.events if event.stream is not None)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -317,7 +331,7 @@ class Contract:
             "errors": {error.name: [error.code, error.details] for error in self.errors},
             "commands": _operations(self.commands),
             "queries": _operations(self.queries),
-            "events": {event.name: [_name(event.aggregate), event.data] for event in self.events},
+            "events": {event.name: _event(event) for event in self.events},
             "schema": without_descriptions(self.bundle),
         }
         text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -339,6 +353,12 @@ def _meaning(aggregate: Aggregate) -> list[str]:
 
 def _name(aggregate: Aggregate | None) -> str | None:
     return None if aggregate is None else aggregate.name
+
+
+def _event(event: Event) -> list[object]:
+    stream = event.stream
+    kept = [] if stream is None else [stream.name, stream.partitions]
+    return [_name(event.aggregate), event.data, *kept]
 
 
 def _operations(operations: Sequence[Operation]) -> dict[str, object]:

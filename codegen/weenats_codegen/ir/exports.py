@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from weenats_codegen import naming
+from weenats_codegen.ir.streams import streams
 from weenats_codegen.parser.walk import Node, entries, owners
 
 
@@ -25,3 +26,7 @@ def exports(contract: Node) -> Iterator[tuple[str, Node]]:
         yield naming.client_class_name(service.value), service
         yield naming.sync_client_class_name(service.value), service
         yield naming.handlers_class_name(service.value), service
+        for stream in streams(contract):
+            yield stream.constant, service
+        if streams(contract):
+            yield naming.consumer_class_name(service.value), service

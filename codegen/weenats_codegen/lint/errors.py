@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from weenats_codegen.ir.streams import check_streams
 from weenats_codegen.lint import operations
 from weenats_codegen.lint.aggregates import check_keys
 from weenats_codegen.lint.names import check_names
@@ -213,6 +214,29 @@ aggregates:
     events: {opened: {description: The box was opened., data: {type: object}}}""",
     check=lambda subject: check_stored(subject.root),
 )
+STREAM_CONFLICT: Final = Rule(
+    id="stream-conflict",
+    level="error",
+    summary="places of the contract say different things of one stream",
+    why="""\
+The settings of a stream may be at the service, at aggregates and at events. Where they are about
+the same stream they have to agree, since there is one.""",
+    wrong="""\
+stream: {maxAge: 30d}
+events:
+  opened:
+    description: It was opened.
+    data: {type: object}
+    stream: {maxAge: 7d}""",
+    right="""\
+stream: {maxAge: 30d}
+events:
+  opened:
+    description: It was opened.
+    data: {type: object}
+    stream: {name: box-openings, maxAge: 7d}""",
+    check=lambda subject: check_streams(subject.root),
+)
 INVISIBLE_CHARACTER: Final = Rule(
     id="invisible-character",
     level="error",
@@ -239,5 +263,6 @@ ERRORS: Final[tuple[Rule, ...]] = (
     KEY_TYPE,
     RATE_LIMIT_BURST,
     STORED_AGGREGATE,
+    STREAM_CONFLICT,
     INVISIBLE_CHARACTER,
 )

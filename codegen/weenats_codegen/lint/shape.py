@@ -26,6 +26,11 @@ _PATTERNS: Final = {
         "is not a valid name of a Python package",
         "use a lower-case letter, then lower-case letters, digits and underscores",
     ),
+    "name": (
+        "is not a valid name of a stream",
+        "use a lower-case letter, then lower-case letters, digits and dashes, at most 50 in all",
+    ),
+    "maxAge": ("is not a duration", "use a number and s, m, h or d, such as 30d"),
     "scopes": ("is not a valid scope", "use printable ASCII without spaces, quotes, backslashes"),
 }
 _SIMILARITY: Final = 0.75
@@ -35,9 +40,9 @@ _TYPES: Final = {
     "string": "a string",
     "boolean": "a boolean",
     "number": "a number",
+    "integer": "a whole number",
 }
 _MESSAGES: Final = {
-    "enum": ("{value} is not a canonical code", "use one of {expected}"),
     **dict.fromkeys(
         ("minLength", "minProperties", "minItems"), ("is empty", "fill it in, or remove it")
     ),
@@ -68,7 +73,7 @@ def check_shape(contract: Node) -> Iterator[Diagnostic]:
             yield from _CHECKS[error.keyword](contract, error)
         else:
             value = quoted(error.value)
-            expected = ", ".join(error.expected) if error.keyword == "enum" else error.expected
+            expected = error.expected
             message, remedy = _MESSAGES[error.keyword]
             yield contract.diagnostic(
                 message.format(value=value, expected=expected),
@@ -104,6 +109,12 @@ def _check_pattern(contract: Node, error: Violation) -> Iterator[Diagnostic]:
     yield contract.diagnostic(f"{quoted(error.value)} {message}", remedy, *error.path)
 
 
+def _check_enum(contract: Node, error: Violation) -> Iterator[Diagnostic]:
+    kind = "canonical code" if error.path[-1] == "code" else f"valid {error.path[-1]}"
+    remedy = f"use one of {', '.join(error.expected)}"
+    yield contract.diagnostic(f"{quoted(error.value)} is not a {kind}", remedy, *error.path)
+
+
 def _check_type(contract: Node, error: Violation) -> Iterator[Diagnostic]:
     remedy = f"use {_TYPES[error.expected]}"
     if error.expected == "string" and type(error.value) in {int, float}:
@@ -116,6 +127,7 @@ def _check_type(contract: Node, error: Violation) -> Iterator[Diagnostic]:
 _CHECKS: Final[dict[str, Callable[[Node, Violation], Iterator[Diagnostic]]]] = {
     "required": _check_required,
     "additionalProperties": _check_unknown,
+    "enum": _check_enum,
     "pattern": _check_pattern,
     "type": _check_type,
 }

@@ -29,6 +29,8 @@ HANDLERS: Final = "handlers.py"
 """The stub of the handlers."""
 CONTRACT_TEST: Final = "test_handlers.py"
 """The stub of the contract test."""
+CONSUMER: Final = "consumer.py"
+"""The consumer of durable events, of contracts that have some."""
 STUBS: Final = (HANDLERS, "app.py", CONTRACT_TEST)
 """The files that the user edits: handlers, the program that serves them, and their test."""
 
@@ -65,7 +67,8 @@ def render(
     operations = [operation.constant for operation in contract.operations]
     aggregates = [aggregate.constant for aggregate in contract.aggregates]
     events = [event.constant for event in contract.events]
-    constants = ["CONTRACT", *aggregates, *operations, *events]
+    streams = [stream.constant for stream in contract.streams]
+    constants = ["CONTRACT", *streams, *aggregates, *operations, *events]
     errors = [error.class_name for error in contract.errors]
     checks: dict[str, str] = {}
     if not has_copies:
@@ -82,6 +85,7 @@ def render(
         "pyright": DEPRECATED if has_deprecated else "",
         "exports": {
             "client": [contract.client],
+            "consumer": [contract.consumer] if contract.streams else [],
             "sync_client": [contract.sync_client],
             "errors": errors,
             "models": contract.models,
@@ -90,7 +94,9 @@ def render(
         },
     }
     title = f'"""The models of {contract.service}, generated from the schemas of its contract."""'
-    modules = _CLIENT_MODULES if client_only else _CLIENT_MODULES + _SERVICE_MODULES
+    modules: list[str] = [*_CLIENT_MODULES]
+    modules += [CONSUMER] * bool(contract.streams)
+    modules += [] if client_only else _SERVICE_MODULES
     files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in modules}
     files["models.py"] = f"{header}\n{title}\n\n{models}"
     files["contract_document.py"] = render_contract_document(contract, header)

@@ -10,9 +10,9 @@ from weenats.aggregates.relay import Relay
 from weenats.aggregates.repository import Repository
 from weenats.aggregates.snapshots import Snapshots, snapshot_bucket
 from weenats.aggregates.store import CommitStore, commit_stream
-from weenats.errors import AlreadyExistsError, FailedPreconditionError
+from weenats.errors import FailedPreconditionError
 from weenats.protocol import subjects
-from weenats.transport.jetstream import JetStream, StreamConfig
+from weenats.transport.jetstream import JetStream, StreamConfig, StreamMissingError
 from weenats.transport.jetstream.key_value import bucket_config
 
 if TYPE_CHECKING:
@@ -48,8 +48,11 @@ class Aggregates:
         settings: AggregateSettings,
     ) -> None:
         self._jetstream = JetStream(transport)
+        stored = tuple(stored)
+        events = [event for each in stored for event in each.folds]
         self._service = contract.name
-        self._relay = Relay(transport, contract.name)
+        self._streams = [event.stream for event in events if event.stream is not None]
+        self._relay = Relay(transport, contract.name, events)
         self._snapshots: list[Snapshots] = []
         self.repositories: dict[str, Repository] = {}
         store = CommitStore(transport, contract.name)
@@ -62,15 +65,20 @@ class Aggregates:
                 name, history, store, snapshots, settings.cache_size
             )
 
-    async def start(self) -> None:
+    async def start(self, *, may_create: bool) -> None:
         """Create the streams that are missing, check the others, and send events on.
+
+        Args:
+            may_create: whether streams are created.
 
         Raises:
             FailedPreconditionError: a stream has settings with which commits would get lost.
+            StreamMissingError: a stream is missing.
             ServiceError: JetStream is not available.
         """
-        for config in streams_of(self._service):
-            await self._prepare(config)
+        replicas = max((each.replicas for each in self._streams), default=1)
+        for config in streams_of(self._service, replicas):
+            await self._prepare(config, may_create=may_create)
         await self._relay.start()
 
     async def close(self, timeout: float) -> None:
@@ -83,30 +91,35 @@ class Aggregates:
             self._relay.close(), *(each.close(timeout) for each in self._snapshots)
         )
 
-    async def _prepare(self, config: StreamConfig) -> None:
+    async def _prepare(self, config: StreamConfig, *, may_create: bool) -> None:
         try:
-            await self._jetstream.create_stream(config)
-        except AlreadyExistsError:
-            found = (await self._jetstream.stream_info(config.name)).config
-            if problem := _problem(config, found):
-                raise FailedPreconditionError(f"the stream {config.name} {problem}") from None
+            found = await self._jetstream.stream_info(config.name)
+        except StreamMissingError:
+            if not may_create:
+                raise
+            await self._jetstream.create_stream(config)  # another instance may have created it
+        else:
+            if problem := _problem(config, found.config):
+                raise FailedPreconditionError(f"the stream {config.name} {problem}")
 
 
-def streams_of(service: str) -> tuple[StreamConfig, StreamConfig]:
+def streams_of(service: str, replicas: int = 1) -> tuple[StreamConfig, StreamConfig]:
     """Return the streams of the commits and of the snapshots of a service.
 
     Args:
         service: the name of the service.
+        replicas: how many servers keep them.
     """
     commits = StreamConfig(
         name=commit_stream(service),
         subjects=(subjects.commits(service),),
         description=f"the commits of {service}",
+        replicas=replicas,
         discard="new",
         duplicate_window=_WINDOW,
         deny_delete=True,
     )
-    return commits, bucket_config(snapshot_bucket(service))
+    return commits, bucket_config(snapshot_bucket(service), replicas=replicas)
 
 
 def _problem(config: StreamConfig, found: StreamConfig) -> str:

@@ -11,6 +11,7 @@ from weenats.aggregates.cache import EMPTY, RECENT, Snapshot
 from weenats.aggregates.commits import Commit, read_commit
 from weenats.aggregates.errors import BrokenHistoryError
 from weenats.aggregates.folds import EncodedEvent, StateCodec, StoredAggregate
+from weenats.aggregates.store import PARTITIONS
 from weenats.contract import Entity
 from weenats.protocol import subjects
 from weenats.protocol.messages import AggregateId
@@ -51,7 +52,7 @@ class History:
 
     def subject(self, key: str) -> str:
         """Return the subject of the commits of a `key`."""
-        return subjects.commits(self._service, partition_of(key), self._name, key)
+        return subjects.commits(self._service, partition_of(key, PARTITIONS), self._name, key)
 
     async def current(self, key: str, known: Snapshot | None) -> Snapshot:
         """Return the present state of a key.

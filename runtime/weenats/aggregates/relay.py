@@ -5,25 +5,28 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from contextvars import Context
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import to_json
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats.aggregates.commits import read_commit
 from weenats.aggregates.errors import BrokenHistoryError
-from weenats.aggregates.store import commit_stream
+from weenats.aggregates.store import PARTITIONS, commit_stream
 from weenats.codec.metadata import message_metadata
 from weenats.context import MessageContext
 from weenats.errors import AlreadyExistsError, ServiceError
 from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
-from weenats.protocol.partitions import PARTITIONS
-from weenats.protocol.subjects import Kind
+from weenats.protocol.partitions import partition_of
+from weenats.streams import store
 from weenats.transport.jetstream import ConsumerConfig, JetStream
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from weenats.aggregates.commits import Commit
+    from weenats.contract import Event
     from weenats.transport.base import Transport
     from weenats.transport.jetstream import PulledMessage
 
@@ -45,10 +48,12 @@ class Relay:
     Args:
         transport: the connection.
         service: the name of the service.
+        events: the events of its aggregates that are kept in streams.
     """
 
-    def __init__(self, transport: Transport, service: str) -> None:
+    def __init__(self, transport: Transport, service: str, events: Iterable[Event[Any]]) -> None:
         self._transport = transport
+        self._events = {event.path: event for event in events}
         self._service = service
         self._jetstream = JetStream(transport)
         self._stream = commit_stream(service)
@@ -92,7 +97,7 @@ class Relay:
                     self._stream, _consumer(partition), batch=_BATCH
                 ) as messages:
                     async for message in messages:
-                        self._pass_on(message)
+                        await self._pass_on(message)
             except ServiceError as error:
                 _LOG.warning("the events of %s are not sent on: %s", self._service, error)
             await asyncio.sleep(_AGAIN)
@@ -101,9 +106,11 @@ class Relay:
             except ServiceError:
                 continue
 
-    def _pass_on(self, message: PulledMessage) -> None:
+    async def _pass_on(self, message: PulledMessage) -> None:
+        aggregate = message.subject.split(".")[-2]
         try:
             commit = read_commit(message)
+            events = [self._event(aggregate, name) for name, _ in commit.events]
         except BrokenHistoryError as error:
             _LOG.error("%s: its events are not sent on", error)
             message.term()
@@ -115,17 +122,41 @@ class Relay:
                 if name in message.headers
             }
         )
-        aggregate = message.subject.split(".")[-2]
         try:
-            for index in range(len(commit.events)):
-                name = commit.events[index].name
-                subject = subjects.build(self._service, Kind.EVENT, aggregate, name)
-                self._transport.publish(subject, _notification(commit, aggregate, index), headers)
+            for index, event in enumerate(events):
+                payload = _notification(commit, aggregate, index)
+                await self._send(event, commit, index, payload, headers)
+                message.in_progress()
         except ServiceError as error:
             _LOG.warning("an event of %s cannot be sent on now: %s", self._service, error)
             message.nak(_AGAIN)
         else:
             message.ack()
+
+    async def _send(
+        self, event: Event[Any], commit: Commit, index: int, payload: bytes, headers: bytes
+    ) -> None:
+        stream = event.stream
+        if stream is None:
+            self._transport.publish(event.subject, payload, headers)
+            return
+        partition = partition_of(commit.key, stream.partitions)
+        await store(
+            self._transport,
+            stream,
+            subjects.stored_event(self._service, partition, event.path),
+            payload,
+            headers,
+            message_id=commit.event_ids[index],
+        )
+
+    def _event(self, aggregate: str, name: str) -> Event[Any]:
+        event = self._events.get(f"{aggregate}.{name}")
+        if event is None:
+            raise BrokenHistoryError(
+                f"{aggregate} has a stored event {name}, which is not in the contract"
+            )
+        return event
 
 
 def _consumer(partition: int) -> str:

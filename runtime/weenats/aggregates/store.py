@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from weenats.transport.base import Transport
     from weenats.transport.jetstream import PublishAck, StoredMessage
 
-__all__ = ["CommitStore", "Position", "commit_stream"]
+__all__ = ["PARTITIONS", "CommitStore", "Position", "commit_stream"]
+PARTITIONS: Final = 16
+"""How many commits of a service may be sent on at a time."""
 _ATTEMPT: Final = 2.0
 """How long one attempt to store a commit may take, in seconds."""
 _PATIENCE: Final = 5.0

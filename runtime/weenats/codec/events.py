@@ -24,6 +24,7 @@ from weenats.context import MessageContext
 from weenats.contract import Event
 from weenats.errors import InvalidArgumentError
 from weenats.protocol import messages
+from weenats.protocol.partitions import partition_of
 from weenats.schema.part import declared_type
 
 __all__ = ["EventCodec", "event_codec"]
@@ -81,6 +82,18 @@ class EventCodec:
         except (TypeError, ValueError) as error:
             text = f"the event {self._event.name} cannot be encoded: {reason(error)}"
         raise InvalidArgumentError(text)
+
+    def partition(self, key: object, partitions: int) -> int:
+        """Return the partition of the events of a key.
+
+        Args:
+            key: the key of the aggregate; None for an event of the service itself.
+            partitions: how many there are.
+
+        Raises:
+            InvalidArgumentError: it is not a key of the aggregate.
+        """
+        return partition_of(self._keys.write(key), partitions)
 
     def _encode_aggregate(self, key: object) -> bytes:
         """Return the member `aggregate` of a notification, b"" for an event of the service itself.

@@ -1,26 +1,30 @@
-"""Typed events over core NATS: publish and subscribe.
+"""Typed events: publish, subscribe and, for durable ones, consume.
 
-Delivery is at most once, to the subscribers that are connected at that moment.
+Subscribers get events at most once, if they are connected at that moment. Consumers of durable
+events, which a stream of JetStream keeps, process each event at least once.
 """
 
+from weenats.events.consume import Consumption, consume
+from weenats.events.consume_options import ConsumeOptions
+from weenats.events.consumer import EventConsumer, EventRoute
+from weenats.events.handling import EventHandler, ReceivedEvent
 from weenats.events.publish import PublishOptions, publish
-from weenats.events.subscribe import (
-    EventHandler,
-    EventSubscription,
-    ReceivedEvent,
-    SubscribeOptions,
-    subscribe,
-)
+from weenats.events.subscribe import EventSubscription, SubscribeOptions, subscribe
 from weenats.events.sync import SyncEventHandler, SyncEventSubscription, subscribe_sync
 
 __all__ = [
+    "ConsumeOptions",
+    "Consumption",
+    "EventConsumer",
     "EventHandler",
+    "EventRoute",
     "EventSubscription",
     "PublishOptions",
     "ReceivedEvent",
     "SubscribeOptions",
     "SyncEventHandler",
     "SyncEventSubscription",
+    "consume",
     "publish",
     "subscribe",
     "subscribe_sync",

@@ -13,6 +13,9 @@ from weenats.contract import Event
 from weenats.errors import InvalidArgumentError
 from weenats.protocol import headers as header_names
 from weenats.protocol.identifiers import STAMPER
+from weenats.protocol.subjects import stored_event
+from weenats.protocol.timeouts import Duration, seconds
+from weenats.streams.publish import DEFAULT_TIMEOUT, store
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.messaging import EventTelemetry
 from weenats.telemetry.propagation import inherited_header_lines
@@ -26,12 +29,14 @@ class PublishOptions(TypedDict, total=False):
     """Options of an event.
 
     Attributes:
+        timeout: how long storing a durable event may take, in seconds or a timedelta; 5 by default.
         revision: the revision of the aggregate after the event, for subscribers that order events
             or leave out what they know. Events of the service itself have none.
         context: members of `metadata.context`.
         headers: NATS headers.
     """
 
+    timeout: Duration
     revision: int
     context: Mapping[str, JsonValue]
     headers: Mapping[str, str]
@@ -49,7 +54,7 @@ async def publish(
 
     Within a handler the event has the correlation id of the message being served, names it as its
     cause, and belongs to its trace. Delivery is at most once, to the subscribers that are connected
-    at that moment.
+    at that moment. A durable event is stored by its stream when this function returns.
 
     Args:
         transport: the connection.
@@ -69,7 +74,9 @@ async def publish(
 
     Raises:
         InvalidArgumentError: the key, the data or an option is not valid.
-        ServiceError: there is no connection, see Transport.publish.
+        StreamMissingError: the stream of a durable event does not exist.
+        StreamFullError: the stream of a durable event has reached a limit.
+        ServiceError: there is no connection, see Transport.publish and `streams.store`.
         TypeError: an option is unknown.
     """
     check_options(options, PublishOptions, "an event")
@@ -81,14 +88,31 @@ async def publish(
         raise InvalidArgumentError(f"{event.name} has no aggregate, so it has no revision")
     if "revision" in options and (type(revision) is not int or revision < 0):
         raise InvalidArgumentError(f"revision is an integer of at least 0, not {revision!r}")
+    timeout = seconds(options.get("timeout", DEFAULT_TIMEOUT))
     context = _new_message(options.get("context", NO_CONTEXT))
     payload = event_codec(event).encode(key, data, revision, context)
     lines = header_names.encode(headers)
+
+    async def send(trace: bytes) -> None:
+        if event.stream is None:
+            transport.publish(event.subject, payload, lines + trace)
+            return
+        partition = event_codec(event).partition(key, event.stream.partitions)
+        await store(
+            transport,
+            event.stream,
+            stored_event(event.contract.name, partition, event.path),
+            payload,
+            lines + trace,
+            message_id=context.message_id,
+            timeout=timeout,
+        )
+
     if telemetry is SILENT:
-        transport.publish(event.subject, payload, lines + inherited_header_lines())
+        await send(inherited_header_lines())
         return
     with EventTelemetry.of_publisher(telemetry, event).publishing(context, len(payload)) as trace:
-        transport.publish(event.subject, payload, lines + (trace or inherited_header_lines()))
+        await send(trace or inherited_header_lines())
 
 
 def _new_message(metadata_context: Mapping[str, JsonValue]) -> MessageContext:

@@ -1,11 +1,10 @@
 """Subscriptions to typed events."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Final, Generic, Self, TypedDict
+from typing import Final, Generic, Self, TypedDict
 
 from typing_extensions import TypeVar, Unpack
 
@@ -14,20 +13,16 @@ from weenats._internal.validation import check_async, check_options
 from weenats.admission.controller import Admission, check_concurrency
 from weenats.admission.job import Job
 from weenats.admission.scope import SCOPE, Scope
-from weenats.codec.events import EventCodec, event_codec
-from weenats.context import CURRENT, MessageContext, received_context
 from weenats.contract import Event
 from weenats.errors import InvalidArgumentError, ServiceError
+from weenats.events.handling import EventHandler, EventRunner, ReceivedEvent
 from weenats.protocol import subjects
 from weenats.telemetry.manager import SILENT, TelemetryManager
-from weenats.telemetry.messaging import EventTelemetry
 from weenats.transport.base import Subscription, Transport
 
 __all__ = [
     "DEFAULT_CONCURRENCY",
-    "EventHandler",
     "EventSubscription",
-    "ReceivedEvent",
     "SubscribeOptions",
     "subscribe",
 ]
@@ -52,43 +47,6 @@ class SubscribeOptions(TypedDict, total=False):
     max_concurrency: int
 
 
-class ReceivedEvent(MessageContext, Generic[DataT, KeyT]):
-    """A received event.
-
-    Attributes:
-        id: the id of the event.
-        key: the key of the aggregate, of the type in the contract; None for an event of the service
-            itself.
-        revision: the revision of the aggregate after the event; None when the publisher gave none.
-        timestamp: when the event happened, ISO 8601 in UTC with milliseconds.
-        data: the data of the event, of the type that the contract declares.
-    """
-
-    __slots__ = ("data", "id", "key", "revision")
-
-    def __init__(self, notification: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-        metadata = notification.get("metadata", {})
-        message_id = metadata.get("messageId", notification["id"])
-        correlation = metadata.get("correlation", {})
-        super().__init__(
-            message_id=message_id,
-            timestamp=notification["timestamp"],
-            correlation_id=correlation.get("correlationId", message_id),
-            causation_id=correlation.get("causationId"),
-            metadata_context=received_context(metadata),
-            headers=headers,
-        )
-        self.id: str = notification["id"]
-        aggregate = notification.get("aggregate")
-        key: Any = None if aggregate is None else aggregate["key"]
-        self.key: KeyT = key
-        self.revision: int | None = notification.get("revision")
-        self.data: DataT = notification["data"]
-
-    def __repr__(self) -> str:
-        return f"<ReceivedEvent {type(self.data).__name__} {self.id}>"
-
-
 class EventSubscription:
     """A running subscription; `async with` ends it.
 
@@ -107,10 +65,6 @@ class EventSubscription:
 
     async def __aexit__(self, *_: object) -> None:
         await self.unsubscribe()
-
-
-EventHandler = Callable[[ReceivedEvent[DataT, KeyT]], Awaitable[None]]
-"""An async function that handles an event; its exceptions are logged."""
 
 
 async def subscribe(
@@ -162,12 +116,7 @@ async def subscribe(
         max_queue=_MAX_QUEUE,
         variables=None if scope is None else scope.variables,
     )
-    worker = _EventWorker(
-        event,
-        handler,
-        None if telemetry is SILENT else EventTelemetry(telemetry, event, "process", queue_group),
-        event_codec(event),
-    )
+    worker = _EventWorker(event, EventRunner(event, handler, telemetry, queue_group))
     interest = transport.subscribe(
         event.subject, lambda delivery: admission.submit(Job(worker, delivery)), queue_group
     )
@@ -211,30 +160,18 @@ class _EventWork:
 @dataclass(frozen=True, slots=True, eq=False)
 class _EventWorker(Generic[DataT, KeyT]):
     event: Event[DataT]
-    handler: EventHandler[DataT, KeyT]
-    telemetry: EventTelemetry | None
-    codec: EventCodec
+    runner: EventRunner[DataT, KeyT]
 
     async def run(self, job: Job) -> None:
-        try:
-            notification = self.codec.decode(job.delivery.payload)
-        except InvalidArgumentError as error:
-            _LOG.warning(
-                "a message on %s does not match the contract: %s",
-                self.event.subject,
-                error.details or error,
-            )
-            if self.telemetry is not None:
-                self.telemetry.refuse(job.delivery.headers, error)
-        else:
-            await self._handle(ReceivedEvent[DataT, KeyT](notification, job.delivery.headers))
+        delivery = job.delivery
+        # What does not match the contract has been logged and recorded.
+        with suppress(InvalidArgumentError):
+            await self._handle(self.runner.decode(delivery.payload, delivery.headers))
         job.answered = True
 
     async def _handle(self, event: ReceivedEvent[DataT, KeyT]) -> None:
-        CURRENT.set(event)
         try:
-            with self.telemetry.processing(event) if self.telemetry else nullcontext():
-                await self.handler(event)
+            await self.runner.handle(event)
         except asyncio.CancelledError:
             _LOG.warning("the handler of %s was cancelled", self.event.subject)
         except Exception:  # noqa: BLE001 - any exception of the handler is logged
@@ -242,5 +179,5 @@ class _EventWorker(Generic[DataT, KeyT]):
 
     def refuse(self, job: Job, error: ServiceError) -> None:
         _LOG.error("an event on %s was dropped: %s", self.event.subject, error.label)
-        if self.telemetry is not None and not job.started:
-            self.telemetry.refuse(job.delivery.headers, error)
+        if not job.started:
+            self.runner.refuse(job.delivery.headers, error)

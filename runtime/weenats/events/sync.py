@@ -11,13 +11,8 @@ from typing_extensions import TypeVar, Unpack
 
 from weenats._internal.threads import DaemonThreads
 from weenats._internal.validation import is_async
-from weenats.events.subscribe import (
-    DEFAULT_CONCURRENCY,
-    EventHandler,
-    EventSubscription,
-    ReceivedEvent,
-    SubscribeOptions,
-)
+from weenats.events.handling import EventHandler, ReceivedEvent
+from weenats.events.subscribe import DEFAULT_CONCURRENCY, EventSubscription, SubscribeOptions
 
 __all__ = ["SyncEventHandler", "SyncEventSubscription", "subscribe_sync"]
 DataT = TypeVar("DataT")

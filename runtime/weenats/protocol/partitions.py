@@ -1,23 +1,27 @@
-"""The partitions of keys: messages of one key are in one partition, and stay in order."""
+"""The partition of a key: events of one key are in one partition, which keeps their order."""
 
+from __future__ import annotations
+
+from functools import lru_cache
 from typing import Final
 
-__all__ = ["PARTITIONS", "partition_of"]
-PARTITIONS: Final = 16
-"""The default number of partitions."""
+__all__ = ["partition_of"]
 _OFFSET: Final = 0x811C9DC5
 _PRIME: Final = 0x01000193
 _MASK: Final = 0xFFFFFFFF
 
 
-def partition_of(key: str, partitions: int = PARTITIONS) -> int:
-    """Return the partition of a key: FNV-1a (32 bits) of its UTF-8, as `partition()` of NATS.
+@lru_cache(maxsize=4096)
+def partition_of(key: str, partitions: int) -> int:
+    """Return the partition of a key: FNV-1a (32 bits), as the NATS server computes `partition()`.
 
     Args:
-        key: the key.
-        partitions: the number of partitions.
+        key: the key as on the wire; "" for what has none, which is in partition 0.
+        partitions: how many there are.
     """
+    if not key:
+        return 0
     value = _OFFSET
-    for byte in key.encode():
-        value = (value ^ byte) * _PRIME & _MASK
+    for byte in key.encode("utf-8", "surrogateescape"):
+        value = ((value ^ byte) * _PRIME) & _MASK
     return value % partitions

@@ -20,6 +20,7 @@ __all__ = [
     "check_version",
     "commits",
     "contract",
+    "dead_letter",
     "decode_subject",
     "discovery",
     "encode_subject",
@@ -28,6 +29,8 @@ __all__ = [
     "monitoring",
     "on_each_instance",
     "on_instance",
+    "retry",
+    "stored_event",
 ]
 _COMPONENT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}")
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9-]{0,49}")
@@ -176,6 +179,40 @@ def build(service: str, kind: Kind, aggregate: str | None, name: str) -> str:
     if aggregate is None:
         return f"{service}.{kind.value}.{name}"
     return f"{service}.{kind.value}.{check_component(aggregate)}.{name}"
+
+
+def stored_event(service: str, partition: int | str, event: str) -> str:
+    """Return the subject under which a stream keeps an event.
+
+    Args:
+        service: the name of the service.
+        partition: the partition of its key; "*" for all.
+        event: the end of its subject, `{aggregate}.{event}`; ">" for all.
+    """
+    return f"{service}.stream.{partition}.{event}"
+
+
+def retry(stream: str, service: str, partition: int | str, consumer: str) -> str:
+    """Return the subject of a dead letter that one consumer gets again.
+
+    Args:
+        stream: the stream, which keeps it like an event.
+        service: the name of the service.
+        partition: the partition of the event; "*" for all.
+        consumer: the name of the consumer; "*" for all.
+    """
+    return f"{service}.retry.{stream}.{partition}.{consumer}"
+
+
+def dead_letter(stream: str, service: str, consumer: str) -> str:
+    """Return the subject of the dead letters of a consumer.
+
+    Args:
+        stream: the stream of the events.
+        service: the name of the service.
+        consumer: the name of the consumer; "*" for all.
+    """
+    return f"{service}.dead-letters.{stream}.{consumer}"
 
 
 def health(service: str) -> str:

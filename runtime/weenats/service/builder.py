@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 from weenats import interceptors as chains
 from weenats._internal.extras import check_installed
@@ -499,6 +499,31 @@ class NatsServiceBuilder:
             raise ValueError("no aggregate of the contract has `store: stream`")
         settings = AggregateSettings(cache_size=cache_size, snapshot_every=snapshot_every)
         return self._with(aggregates=settings)
+
+    def with_streams(self, mode: Literal["apply", "check"]) -> Self:
+        """Look at the streams of the contract's durable events when the service starts.
+
+        Without it nothing is done at the start, and publishing to a stream that does not exist
+        fails. `weenats streams` does the same from the command line.
+
+        Args:
+            mode: "apply" creates streams and updates their settings, but never so that stored
+                events may be lost; "check" only compares them. The service does not start when
+                that fails or they differ.
+
+        Returns:
+            A builder with this setting.
+
+        Raises:
+            ValueError: the mode is unknown, or the contract has no durable events.
+        """
+        if mode not in {"apply", "check"}:
+            raise ValueError(f'mode is "apply" or "check", not {mode!r}')
+        if not self._handlers.contract.streams:
+            raise ValueError(
+                f"the contract of {self._handlers.contract.name} has no durable events"
+            )
+        return self._with(streams=mode)
 
     def with_process(self, number: int) -> Self:
         """Build one of several processes that serve the same on one machine.

@@ -23,6 +23,7 @@ from weenats.service.instance_calls import answer_instance_calls
 from weenats.service.lifespan import Lifespan
 from weenats.service.signals import StopSignals
 from weenats.service.threads import use_handler_threads
+from weenats.streams import apply_streams, check_streams, plan_streams
 from weenats.telemetry.gauges import observe
 from weenats.telemetry.semconv import DRAINING
 from weenats.transport.nats import NatsTransport
@@ -173,10 +174,21 @@ class NatsService:
         if assembly.http is not None:
             await assembly.http.start()
         await self._transport.connect()
+        await self._prepare_streams()
         if assembly.aggregates is not None:
-            await assembly.aggregates.start()
+            await assembly.aggregates.start(may_create=self._settings.streams != "check")
         self._handlers.bind(assembly.binding)
         await self._subscribe(assembly)
+
+    async def _prepare_streams(self) -> None:
+        """Create or compare the streams of the contract, as `with_streams` says."""
+        if self._settings.streams is None:
+            return
+        plans = await plan_streams(self._transport, self.contract.streams)
+        if self._settings.streams == "apply":
+            await apply_streams(self._transport, plans)
+        else:
+            check_streams(plans, self.contract.name)
 
     def _serve(self) -> None:
         assembly = cast("Assembly", self._assembly)

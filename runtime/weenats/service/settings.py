@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from weenats.aggregates.settings import AggregateSettings
 from weenats.auth import JwksKeySource
@@ -26,6 +26,7 @@ class ServiceSettings:
         members: the members of the chain, the outermost first.
         jwks: the published keys that tokens are verified with, None when there are none.
         auth_is_off: whether a NoAuthConfig has turned authentication off.
+        streams: what is done with the streams of the contract at the start; None for nothing.
     """
 
     servers: str | Sequence[str] = field(repr=False)  # URLs may have passwords
@@ -44,6 +45,7 @@ class ServiceSettings:
     health: HealthSettings | None = None
     monitoring: MonitoringSettings | None = None
     aggregates: AggregateSettings = _AGGREGATES
+    streams: Literal["apply", "check"] | None = None
 
     @property
     def max_waiting(self) -> int:

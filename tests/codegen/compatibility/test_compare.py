@@ -53,6 +53,7 @@ _CONTRACT: Final[Contract] = {
             "events": {
                 "placed": {"description": "Placed.", "data": {"$ref": "#/$defs/Order"}},
                 "aged": {"description": "Old.", "data": _TEXT, "deprecated": True},
+                "kept": {"description": "Kept.", "data": _TEXT, "stream": {"maxAge": "30d"}},
             },
         }
     },
@@ -93,6 +94,10 @@ def _status(contract: Contract) -> Any:
 
 def _moved(contract: Contract) -> None:
     _order(contract)["commands"]["clear"] = contract.pop("commands")["clear"]
+
+
+def _kept(contract: Contract) -> Contract:
+    return _order(contract)["events"]["kept"]
 
 
 def _moved_event(contract: Contract) -> None:
@@ -212,6 +217,12 @@ CASES: Final[list[tuple[str, Edit, str]]] = [
         "/events/shut",
     ),
     ("event-moved", _moved_event, "/aggregates/order/events/opened"),
+    ("event-durable", lambda c: _order(c)["events"]["placed"].update(durable=True), "/placed"),
+    ("event-not-durable", lambda c: _kept(c).pop("stream"), "/events/kept"),
+    ("event-stream-changed", lambda c: _kept(c)["stream"].update(name="kept"), "/events/kept"),
+    ("partitions-changed", lambda c: _kept(c)["stream"].update(partitions=3), "/events/kept"),
+    ("event-kept-shorter", lambda c: _kept(c)["stream"].update(maxAge="7d"), "/events/kept"),
+    ("stream-changed", lambda c: _kept(c)["stream"].update(replicas=3), "/events/kept"),
     ("event-not-emitted", lambda c: _place(c).pop("emits"), "/commands/place/emits"),
     ("event-emitted", lambda c: c["commands"]["clear"].update(emits=["opened"]), "/clear/emits"),
     ("version-lowered", lambda c: c.update(version="1.1.9"), "/version"),

@@ -15,10 +15,9 @@ from testkit.telemetry import EVERYTHING, NOTHING, Recording, calling
 from testkit.waiting import LIMIT, until
 from weenats import NatsServiceBuilder, RequestContext, ResourceExhaustedError, Response
 from weenats.admission.job import Job
-from weenats.codec.events import event_codec
+from weenats.events.handling import EventRunner
 from weenats.events.subscribe import _EventWorker
 from weenats.telemetry import TelemetryManager, TelemetrySettings
-from weenats.telemetry.messaging import EventTelemetry
 from weenats.telemetry.server import ServedOperation
 from weenats.testing import MemoryTransport
 from weenats.transport import Delivery
@@ -131,9 +130,7 @@ async def _ignore(_: Any) -> None:
 def test_dropped_event_has_a_span_and_is_counted(observed: Recording) -> None:
     """An event dropped before its handler has a CONSUMER span with the reason."""
     manager = TelemetryManager(TelemetrySettings(sampling=EVERYTHING))
-    worker = _EventWorker(
-        HAPPENED, _ignore, EventTelemetry(manager, HAPPENED, "process"), event_codec(HAPPENED)
-    )
+    worker = _EventWorker(HAPPENED, EventRunner(HAPPENED, _ignore, manager, ""))
     worker.refuse(Job(worker, Delivery(HAPPENED.subject, "", b"")), ResourceExhaustedError())
     (span,) = observed.spans
     assert (span.kind.name, span.status.description) == ("CONSUMER", "RESOURCE_EXHAUSTED")

@@ -193,6 +193,27 @@ class JetStream:
         response = await self._call(f"CONSUMER.INFO.{stream}.{name}", {}, f"{name} of {stream}")
         return ConsumerInfo.from_json(response)
 
+    async def consumers(self, stream: str) -> list[ConsumerInfo]:
+        """Return the consumers of a stream.
+
+        Args:
+            stream: the name of the stream.
+
+        Raises:
+            StreamMissingError: there is no such stream.
+            ServiceError: see `api.call`.
+        """
+        found: list[ConsumerInfo] = []
+        total = 1
+        while len(found) < total:
+            response = await self._call(
+                f"CONSUMER.LIST.{stream}", {"offset": len(found)}, f"the consumers of {stream}"
+            )
+            page: list[dict[str, Any]] = response.get("consumers") or []
+            found += map(ConsumerInfo.from_json, page)
+            total = response["total"] if page else 0
+        return found
+
     async def publish(  # noqa: PLR0913 - the expectations of a publisher
         self,
         subject: str,

@@ -113,13 +113,22 @@ class PulledMessage(StoredMessage):
         delivery: the received message.
 
     Attributes:
+        delivery: the received message.
         consumer: the name of the consumer.
         attempt: which delivery of the message this is, from 1.
         pending: how many messages the consumer has not delivered yet.
         is_settled: whether `ack`, `nak` or `term` was called.
     """
 
-    __slots__ = ("_reply", "_transport", "attempt", "consumer", "is_settled", "pending")
+    __slots__ = (
+        "_reply",
+        "_transport",
+        "attempt",
+        "consumer",
+        "delivery",
+        "is_settled",
+        "pending",
+    )
 
     def __init__(self, transport: Transport, delivery: Delivery) -> None:
         # With a domain and an account before the stream, and sometimes a random token at the end.
@@ -134,6 +143,7 @@ class PulledMessage(StoredMessage):
             sequence=int(sequence),
             time=time,
         )
+        self.delivery: Final = delivery
         self._transport = transport
         self._reply = delivery.reply
         self.consumer: Final = consumer

@@ -1,0 +1,88 @@
+"""Options of durable consumers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Self, TypedDict
+
+from weenats.admission.controller import check_concurrency
+from weenats.protocol.timeouts import Duration, seconds
+
+__all__ = ["ConsumeOptions", "ConsumeSettings"]
+_BACKOFF: Final = (1.0, 5.0, 15.0, 30.0)
+
+
+class ConsumeOptions(TypedDict, total=False):
+    """Options of a durable consumer.
+
+    Attributes:
+        start: where a new consumer begins: "beginning" (the default), "new", the sequence of an
+            event, or a time. One that exists already goes on where it is.
+        max_concurrency: how many events this instance processes at a time, 16 by default.
+        handler_timeout: how long the handler of an event may take, 30 seconds by default.
+        ack_wait: after how long without a sign of life from its instance an event is delivered to
+            another one, 30 seconds by default.
+        max_deliver: how often an event is delivered before it becomes a dead letter, 5 by default.
+        backoff: the pauses before an event is delivered again, after each failure in turn; by
+            default 1, 5, 15 and 30 seconds. The last one holds for all further ones.
+    """
+
+    start: str | int | datetime
+    max_concurrency: int
+    handler_timeout: Duration
+    ack_wait: Duration
+    max_deliver: int
+    backoff: Sequence[Duration]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumeSettings:
+    """Checked options of a durable consumer, durations in seconds; see ConsumeOptions."""
+
+    start: Any
+    max_concurrency: int
+    handler_timeout: float
+    ack_wait: float
+    max_deliver: int
+    backoff: tuple[float, ...]
+
+    @classmethod
+    def of(cls, options: ConsumeOptions) -> Self:
+        """Return the settings for some options.
+
+        Args:
+            options: the options.
+
+        Raises:
+            ValueError: an option is out of range.
+        """
+        start = options.get("start", "beginning")
+        is_known = isinstance(start, datetime) or start in {"beginning", "new"}
+        if not is_known and (type(start) is not int or start < 1):
+            raise ValueError(
+                f'start is "beginning", "new", a sequence from 1 or a datetime, not {start!r}'
+            )
+        max_concurrency = options.get("max_concurrency", 16)
+        check_concurrency(max_concurrency)
+        max_deliver = options.get("max_deliver", 5)
+        if type(max_deliver) is not int or max_deliver < 1:
+            raise ValueError(f"max_deliver is at least 1, not {max_deliver!r}")
+        backoff = options.get("backoff", _BACKOFF)
+        if not backoff:
+            raise ValueError("backoff has at least one pause")
+        return cls(
+            start,
+            max_concurrency,
+            seconds(options.get("handler_timeout", 30.0), "handler_timeout"),
+            seconds(options.get("ack_wait", 30.0), "ack_wait"),
+            max_deliver,
+            tuple(seconds(each, "backoff") for each in backoff),
+        )
+
+    def pause(self, attempt: int) -> float:
+        """Return the seconds until the next delivery.
+
+        Args:
+            attempt: which delivery has failed, from 1.
+        """
+        return self.backoff[min(attempt, len(self.backoff)) - 1]

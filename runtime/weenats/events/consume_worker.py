@@ -1,0 +1,226 @@
+"""Processing one event of a durable consumer, until it is acknowledged or given up."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from weenats._internal.limited_log import LimitedLogger
+from weenats.admission.job import Job
+from weenats.contract import Aggregate, Event
+from weenats.errors import InvalidArgumentError, ServiceError, UnavailableError
+from weenats.events.handling import EventRunner
+from weenats.schema import Schema
+from weenats.streams.letters import DeadLetters, original_subject
+
+if TYPE_CHECKING:
+    from weenats.events.consume_options import ConsumeSettings
+    from weenats.events.consumer import EventConsumer
+    from weenats.events.handling import ReceivedEvent
+    from weenats.streams.consumers import StreamConsumer
+    from weenats.telemetry.manager import TelemetryManager
+    from weenats.transport.jetstream import PulledMessage
+
+__all__ = ["EventRunners", "EventWorker", "MessageJob"]
+_LOG: Final = LimitedLogger("weenats.events")
+_MAX_UNKNOWN: Final = 1000
+"""How many events that the contract does not know are remembered."""
+_ANY: Final = Schema[Any](Any)
+
+
+class MessageJob(Job):
+    """A job whose message is acknowledged.
+
+    Args:
+        worker: processes the message.
+        message: the message.
+    """
+
+    def __init__(self, worker: EventWorker, message: PulledMessage) -> None:
+        super().__init__(worker, message.delivery)
+        self.message = message
+
+
+class EventRunners:
+    """Runs the handler of each event, also of those that the contract does not know.
+
+    Args:
+        consumer: the handlers.
+        telemetry: records CONSUMER spans and metrics.
+        name: the name of the consumer.
+    """
+
+    def __init__(self, consumer: EventConsumer, telemetry: TelemetryManager, name: str) -> None:
+        self._consumer = consumer
+        self._telemetry = telemetry
+        self._name = name
+        self._known = {
+            each.event.path: EventRunner[Any, Any](each.event, each.handler, telemetry, name)
+            for each in consumer.routes()
+        }
+        self._unknown: dict[str, EventRunner[Any, Any]] = {}
+
+    def get(self, path: str) -> EventRunner[Any, Any]:
+        """Return what runs the handler of an event.
+
+        Args:
+            path: the aggregate and the name of the event.
+
+        Raises:
+            ValueError: it is not the name of an event.
+        """
+        if (known := self._known.get(path) or self._unknown.get(path)) is not None:
+            return known
+        aggregate, _, name = path.rpartition(".")
+        event = Event[Any](
+            name=name,
+            contract=self._consumer.contract,
+            aggregate=Aggregate[Any](name=aggregate, state=_ANY) if aggregate else None,
+            data=_ANY,
+            description="An event of another version of the contract.",
+        )
+        handler: Any = partial(self._consumer.other, path)
+        runner = EventRunner[Any, Any](event, handler, self._telemetry, self._name)
+        if len(self._unknown) < _MAX_UNKNOWN:
+            self._unknown[path] = runner
+        return runner
+
+
+class EventWorker:
+    """Processes the events of one stream.
+
+    Args:
+        part: the consumer on the server.
+        settings: its settings.
+        runners: run the handlers.
+        working: until when the instance gives signs of life for each message that it has.
+    """
+
+    def __init__(
+        self,
+        part: StreamConsumer,
+        settings: ConsumeSettings,
+        runners: EventRunners,
+        working: dict[PulledMessage, float],
+    ) -> None:
+        self.part = part
+        self._settings = settings
+        self._runners = runners
+        self._working = working
+        self._letters = DeadLetters(part.transport, part.stream)
+
+    async def run(self, job: Job) -> None:
+        """Process the event of a job.
+
+        Args:
+            job: a `MessageJob`.
+        """
+        assert isinstance(job, MessageJob)  # noqa: S101 - for type checkers
+        message = job.message
+        try:
+            await self._process(message)
+            job.answered = True
+        finally:
+            self._working.pop(message, None)
+
+    async def _process(self, message: PulledMessage) -> None:
+        settings = self._settings
+        if message.attempt > settings.max_deliver:
+            # No attempt had an outcome: the handler ends the process, or blocks its event loop.
+            await self._bury(message, "ABORTED", "ProcessDied")
+            return
+        try:
+            runner = self._runners.get(original_subject(message).split(".", 3)[-1])
+            event = runner.decode(message.payload, message.headers)
+        except (InvalidArgumentError, ValueError) as error:
+            await self._bury(message, "INVALID_ARGUMENT", type(error).__name__)
+            return
+        event.sequence, event.attempt = message.sequence, message.attempt
+        self._working[message] = monotonic() + settings.handler_timeout
+        failure = await self._handle(runner, event, message)
+        if failure is None:
+            message.ack()
+        elif message.attempt >= settings.max_deliver:
+            await self._bury(message, *failure)
+        else:
+            message.nak(settings.pause(message.attempt))
+
+    async def _handle(
+        self, runner: EventRunner[Any, Any], event: ReceivedEvent[Any, Any], message: PulledMessage
+    ) -> tuple[str, str] | None:
+        """Run the handler; return the code and the class of its error, None if it succeeded."""
+        error: BaseException
+        limit = asyncio.timeout(self._settings.handler_timeout)
+        try:
+            async with limit:
+                await runner.handle(event)
+        except TimeoutError as raised:
+            if limit.expired():
+                self._log(message, raised, "took too long")
+                return "DEADLINE_EXCEEDED", "TimeoutError"
+            error = raised
+        except asyncio.CancelledError as raised:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            error = raised
+        except Exception as raised:  # noqa: BLE001 - any exception of the handler
+            error = raised
+        else:
+            return None
+        self._log(message, error, "failed")
+        code = error.code.value if isinstance(error, ServiceError) else "INTERNAL"
+        return code, type(error).__name__
+
+    def _log(self, message: PulledMessage, error: BaseException, what: str) -> None:
+        _LOG.warning(
+            "the handler of %s in the consumer %s %s, attempt %d of %d",
+            message.subject,
+            self.part.name,
+            what,
+            message.attempt,
+            self._settings.max_deliver,
+            exc_info=error,
+        )
+
+    async def _bury(self, message: PulledMessage, reason: str, error: str) -> None:
+        """Make a message a dead letter; if that is impossible, it is delivered again."""
+        self._working[message] = inf
+        name = self.part.name
+        try:
+            await self._letters.bury(
+                message, name, reason=reason, error=error, attempts=message.attempt
+            )
+        except ServiceError as failure:
+            _LOG.error(
+                "an event of %s cannot become a dead letter: %s", self.part.stream.name, failure
+            )
+            message.nak(self._settings.backoff[-1])
+        else:
+            _LOG.error(
+                "event %d of %s is now a dead letter of %s: %s (%s)",
+                message.sequence,
+                self.part.stream.name,
+                name,
+                reason,
+                error,
+            )
+            message.term()
+
+    def refuse(self, job: Job, error: ServiceError) -> None:
+        """Let the server deliver an event again: at once to another instance if this one stops.
+
+        Args:
+            job: a `MessageJob`.
+            error: why its event is not processed here.
+        """
+        assert isinstance(job, MessageJob)  # noqa: S101 - for type checkers
+        self._working.pop(job.message, None)
+        if not job.message.is_settled:
+            pause = 0.0 if isinstance(error, UnavailableError) else self._settings.backoff[0]
+            with suppress(ServiceError):
+                job.message.nak(pause)

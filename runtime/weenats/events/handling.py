@@ -1,0 +1,134 @@
+"""Received events, and running a handler for them: the same for all ways to receive events."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
+from typing import Any, Final, Generic
+
+from typing_extensions import TypeVar
+
+from weenats._internal.limited_log import LimitedLogger
+from weenats.codec.events import event_codec
+from weenats.context import CURRENT, MessageContext, received_context
+from weenats.contract import Event
+from weenats.errors import InvalidArgumentError, ServiceError
+from weenats.telemetry.manager import SILENT, TelemetryManager
+from weenats.telemetry.messaging import EventTelemetry
+
+__all__ = ["EventHandler", "EventRunner", "ReceivedEvent"]
+_LOG: Final = LimitedLogger("weenats.events")
+DataT = TypeVar("DataT")
+KeyT = TypeVar("KeyT", default=str)
+
+
+class ReceivedEvent(MessageContext, Generic[DataT, KeyT]):
+    """A received event.
+
+    Attributes:
+        id: the id of the event.
+        key: the key of the aggregate, of the type in the contract; None for an event of the service
+            itself.
+        revision: the revision of the aggregate after the event; None when the publisher gave none.
+        timestamp: when the event happened, ISO 8601 in UTC with milliseconds.
+        data: the data of the event, of the type that the contract declares.
+        sequence: the sequence in the stream of a durable event that a durable consumer received;
+            else None.
+        attempt: which delivery of the event this is, from 1.
+    """
+
+    __slots__ = ("attempt", "data", "id", "key", "revision", "sequence")
+
+    def __init__(self, notification: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        metadata = notification.get("metadata", {})
+        message_id = metadata.get("messageId", notification["id"])
+        correlation = metadata.get("correlation", {})
+        super().__init__(
+            message_id=message_id,
+            timestamp=notification["timestamp"],
+            correlation_id=correlation.get("correlationId", message_id),
+            causation_id=correlation.get("causationId"),
+            metadata_context=received_context(metadata),
+            headers=headers,
+        )
+        self.id: str = notification["id"]
+        aggregate = notification.get("aggregate")
+        key: Any = None if aggregate is None else aggregate["key"]
+        self.key: KeyT = key
+        self.revision: int | None = notification.get("revision")
+        self.data: DataT = notification["data"]
+        self.sequence: int | None = None
+        self.attempt = 1
+
+    def __repr__(self) -> str:
+        return f"<ReceivedEvent {type(self.data).__name__} {self.id}>"
+
+
+EventHandler = Callable[[ReceivedEvent[DataT, KeyT]], Awaitable[None]]
+"""An async function that handles an event; its exceptions are logged."""
+
+
+class EventRunner(Generic[DataT, KeyT]):
+    """Decodes the messages of an event and runs its handler.
+
+    Args:
+        event: the event.
+        handler: an async function that is called with each event.
+        telemetry: records CONSUMER spans and metrics.
+        group: the queue group or the durable consumer, "" for none.
+    """
+
+    def __init__(
+        self,
+        event: Event[DataT],
+        handler: EventHandler[DataT, KeyT],
+        telemetry: TelemetryManager,
+        group: str,
+    ) -> None:
+        self._event = event
+        self._handler = handler
+        self._codec = event_codec(event)
+        self._telemetry: EventTelemetry | None = None
+        if telemetry is not SILENT:
+            self._telemetry = EventTelemetry(telemetry, event, "process", group)
+
+    def decode(self, payload: bytes, headers: Mapping[str, str]) -> ReceivedEvent[DataT, KeyT]:
+        """Return the event of a message.
+
+        Args:
+            payload: the payload of the message.
+            headers: its headers.
+
+        Raises:
+            InvalidArgumentError: it does not match the contract, which is logged and recorded.
+        """
+        try:
+            notification = self._codec.decode(payload)
+        except InvalidArgumentError as error:
+            found: Any = error.details
+            text = "a message on %s does not match the contract: %s"
+            _LOG.warning(text, self._event.subject, found or error)
+            self.refuse(headers, error)
+            raise
+        return ReceivedEvent[DataT, KeyT](notification, headers)
+
+    async def handle(self, event: ReceivedEvent[DataT, KeyT]) -> None:
+        """Run the handler in the current task, which is that of this event alone.
+
+        Args:
+            event: the event.
+
+        Raises:
+            Exception: what the handler raised.
+        """
+        CURRENT.set(event)
+        with self._telemetry.processing(event) if self._telemetry else nullcontext():
+            await self._handler(event)
+
+    def refuse(self, headers: Mapping[str, str], error: ServiceError) -> None:
+        """Record a message that no handler gets.
+
+        Args:
+            headers: its headers.
+            error: the reason.
+        """
+        if self._telemetry is not None:
+            self._telemetry.refuse(headers, error)

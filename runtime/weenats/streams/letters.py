@@ -1,0 +1,221 @@
+"""Dead letters: events that a consumer could not process, with the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from weenats._internal.timestamps import utc_timestamp
+from weenats.errors import NotFoundError
+from weenats.protocol import headers as header_names
+from weenats.protocol import subjects
+from weenats.streams.publish import missing, store
+from weenats.transport.jetstream import JetStream, StreamMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from weenats.contract import Stream
+    from weenats.transport.base import Transport
+    from weenats.transport.jetstream import StoredMessage
+
+__all__ = ["DeadLetter", "DeadLetters", "original_subject"]
+_SUBJECT: Final = "Wee-Dead-Subject"
+_SEQUENCE: Final = "Wee-Dead-Sequence"
+_CONSUMER: Final = "Wee-Dead-Consumer"
+_REASON: Final = "Wee-Dead-Reason"
+_ERROR: Final = "Wee-Dead-Error"
+_ATTEMPTS: Final = "Wee-Dead-Attempts"
+_TIME: Final = "Wee-Dead-Time"
+_OWN: Final = (b"nats-", b"wee-dead-")
+"""Headers that do not belong to the original message."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that a consumer could not process.
+
+    Attributes:
+        sequence: its sequence in the stream of dead letters, which names it.
+        consumer: the consumer.
+        subject: the subject of the event in its stream.
+        event_sequence: the sequence of the event in its stream.
+        reason: the canonical code of the error.
+        error: the class of the error.
+        attempts: how often it was delivered.
+        time: when it was given up, ISO 8601 in UTC.
+        payload: the payload of the event.
+        headers: the headers of the event, encoded as lines.
+    """
+
+    sequence: int
+    consumer: str
+    subject: str
+    event_sequence: int
+    reason: str
+    error: str
+    attempts: int
+    time: str
+    payload: bytes
+    headers: bytes
+
+
+class DeadLetters:
+    """The dead letters of a stream.
+
+    Args:
+        transport: the connection.
+        stream: the stream of events.
+    """
+
+    def __init__(self, transport: Transport, stream: Stream) -> None:
+        self._transport = transport
+        self._stream = stream
+        self._jetstream = JetStream(transport)
+
+    async def bury(
+        self, message: StoredMessage, consumer: str, *, reason: str, error: str, attempts: int
+    ) -> None:
+        """Store an event as a dead letter, once however often it is called.
+
+        Args:
+            message: the event.
+            consumer: the consumer that could not process it.
+            reason: the canonical code of the error.
+            error: the class of the error.
+            attempts: how often the event was delivered.
+
+        Raises:
+            StreamMissingError: the stream of dead letters does not exist.
+            ServiceError: see `streams.store`.
+        """
+        stream = self._stream
+        lines = header_names.encode(
+            {
+                _SUBJECT: original_subject(message),
+                _SEQUENCE: str(message.sequence),
+                _CONSUMER: consumer,
+                _REASON: reason,
+                _ERROR: error,
+                _ATTEMPTS: str(attempts),
+                _TIME: utc_timestamp(),
+            }
+        )
+        await store(
+            self._transport,
+            stream,
+            subjects.dead_letter(stream.name, stream.service, consumer),
+            message.payload,
+            _kept_lines(message.headers.block) + lines,
+            message_id=f"{stream.name}.{message.sequence}.{consumer}",
+            stored_by=stream.dead_letters,
+        )
+
+    async def list(self, consumer: str = "*") -> AsyncIterator[DeadLetter]:
+        """Yield the dead letters, the oldest first.
+
+        Args:
+            consumer: only those of this consumer; "*" for all.
+
+        Raises:
+            StreamMissingError: the stream of dead letters does not exist.
+            ServiceError: see JetStream.read.
+        """
+        stream = self._stream
+        subject = subjects.dead_letter(stream.name, stream.service, consumer)
+        try:
+            async for message in self._jetstream.read(stream.dead_letters, subject):
+                yield _letter(message)
+        except StreamMissingError:
+            raise missing(stream) from None
+
+    async def get(self, sequence: int) -> DeadLetter:
+        """Return a dead letter.
+
+        Args:
+            sequence: its sequence.
+
+        Raises:
+            NotFoundError: there is none.
+            StreamMissingError: the stream of dead letters does not exist.
+            ServiceError: see JetStream.get.
+        """
+        try:
+            return _letter(await self._jetstream.get(self._stream.dead_letters, sequence))
+        except NotFoundError:
+            raise NotFoundError(f"there is no dead letter {sequence}") from None
+        except StreamMissingError:
+            raise missing(self._stream) from None
+
+    async def retry(self, letter: DeadLetter) -> None:
+        """Let the consumer of a dead letter, and no other one, process the event again.
+
+        It takes its place in the stream after all present events.
+
+        Args:
+            letter: the dead letter, which is removed.
+
+        Raises:
+            StreamMissingError: the stream does not exist.
+            ServiceError: see `streams.store`.
+        """
+        stream = self._stream
+        await store(
+            self._transport,
+            stream,
+            subjects.retry(
+                stream.name, stream.service, letter.subject.split(".", 3)[2], letter.consumer
+            ),
+            letter.payload,
+            letter.headers + header_names.encode({_SUBJECT: letter.subject}),
+            message_id=f"{stream.dead_letters}.{letter.sequence}",
+        )
+        await self.drop(letter)
+
+    async def drop(self, letter: DeadLetter) -> None:
+        """Remove a dead letter.
+
+        Args:
+            letter: the dead letter.
+
+        Raises:
+            NotFoundError: it was removed before.
+            ServiceError: see JetStream.delete_message.
+        """
+        await self._jetstream.delete_message(self._stream.dead_letters, letter.sequence)
+
+
+def original_subject(message: StoredMessage) -> str:
+    """Return the subject under which an event was stored first, also if it is retried.
+
+    Args:
+        message: a message of a stream of events.
+    """
+    is_retried = message.subject.split(".", 2)[1] == "retry"
+    return message.headers.get(_SUBJECT, "") if is_retried else message.subject
+
+
+def _letter(message: StoredMessage) -> DeadLetter:
+    headers = message.headers
+    return DeadLetter(
+        sequence=message.sequence,
+        consumer=headers.get(_CONSUMER, ""),
+        subject=headers.get(_SUBJECT, ""),
+        event_sequence=_number(headers.get(_SEQUENCE, "")),
+        reason=headers.get(_REASON, ""),
+        error=headers.get(_ERROR, ""),
+        attempts=_number(headers.get(_ATTEMPTS, "")),
+        time=headers.get(_TIME, ""),
+        payload=message.payload,
+        headers=_kept_lines(headers.block),
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def _kept_lines(block: bytes) -> bytes:
+    """Return the header lines of the original message."""
+    lines = block.split(b"\r\n")[1:]
+    return b"".join(line + b"\r\n" for line in lines if line and not line.lower().startswith(_OWN))

@@ -1,0 +1,215 @@
+"""What differs between the streams of a contract and those on the server, and making them equal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal, cast
+
+from weenats.errors import FailedPreconditionError
+from weenats.streams.settings import PARTITIONS, SERVICE, dead_letter_config, stream_config
+from weenats.transport.jetstream import (
+    JetStream,
+    Republish,
+    StreamConfig,
+    StreamInfo,
+    StreamMissingError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from weenats.contract import Stream
+    from weenats.transport.base import Transport
+
+__all__ = ["Change", "StreamPlan", "apply_streams", "check_streams", "plan_streams"]
+_SETTINGS: Final = (
+    "subjects",
+    "storage",
+    "replicas",
+    "retention",
+    "discard",
+    "max_age",
+    "max_bytes",
+    "max_messages",
+    "republish",
+    "allow_direct",
+)
+"""What the contract decides; other settings stay as an operator has set them."""
+_LIMITS: Final = frozenset({"max_age", "max_bytes", "max_messages"})
+_RECREATED: Final = frozenset({"storage", "retention"})
+"""What the server changes only by deleting the stream."""
+_REMOVES: Final = "may remove stored events"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A setting that differs.
+
+    Attributes:
+        setting: the name of the setting.
+        before: its value on the server, as text.
+        after: its value in the contract, as text.
+        danger: what is lost by it, "" for nothing.
+    """
+
+    setting: str
+    before: str
+    after: str
+    danger: str = ""
+
+    def __str__(self) -> str:
+        danger = f" ({self.danger})" if self.danger else ""
+        return f"{self.setting}: {self.before} -> {self.after}{danger}"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """What has to be done to a stream.
+
+    Attributes:
+        name: the name of the stream.
+        action: what has to be done.
+        changes: the settings that differ.
+        config: the settings that it gets.
+    """
+
+    name: str
+    action: Literal["create", "update", "recreate", "none"]
+    changes: tuple[Change, ...]
+    config: StreamConfig
+
+    @property
+    def dangers(self) -> tuple[Change, ...]:
+        """The changes by which something is lost."""
+        return tuple(each for each in self.changes if each.danger)
+
+    def __str__(self) -> str:
+        changes = "; ".join(map(str, self.changes))
+        return f"{self.name}: {self.action}{': ' if changes else ''}{changes}"
+
+
+async def plan_streams(transport: Transport, streams: Iterable[Stream]) -> list[StreamPlan]:
+    """Return what has to be done to streams and those of their dead letters; nothing is changed.
+
+    Args:
+        transport: the connection.
+        streams: the streams of a contract.
+
+    Raises:
+        JetStreamUnavailableError: the server has no JetStream.
+        ServiceError: see Transport.request.
+    """
+    jetstream = JetStream(transport)
+    wanted = [
+        config for each in streams for config in (stream_config(each), dead_letter_config(each))
+    ]
+    return [_planned(config, await _found(jetstream, config.name)) for config in wanted]
+
+
+async def apply_streams(
+    transport: Transport, plans: Sequence[StreamPlan], *, force: bool = False
+) -> None:
+    """Create and update streams.
+
+    Args:
+        transport: the connection.
+        plans: what has to be done.
+        force: whether stored events may be lost.
+
+    Raises:
+        FailedPreconditionError: something would be lost; then nothing is changed at all.
+        JetStreamRefusedError: the server cannot have such a stream.
+        ServiceError: see Transport.request.
+    """
+    dangerous = [each for each in plans if each.dangers]
+    if dangerous and not force:
+        raise FailedPreconditionError(
+            f"{'; '.join(map(str, dangerous))}: apply it with --force if that is intended"
+        )
+    jetstream = JetStream(transport)
+    for plan in plans:
+        if plan.action == "recreate":
+            await jetstream.delete_stream(plan.name)
+        if plan.action in {"create", "recreate"}:
+            await jetstream.create_stream(plan.config)
+        elif plan.action == "update":
+            await jetstream.update_stream(plan.config)
+
+
+def check_streams(plans: Iterable[StreamPlan], service: str) -> None:
+    """Check that nothing has to be done.
+
+    Args:
+        plans: what has to be done.
+        service: the name of the service.
+
+    Raises:
+        FailedPreconditionError: a stream is missing or has other settings.
+    """
+    different = [each for each in plans if each.action != "none"]
+    if different:
+        raise FailedPreconditionError(
+            f"the streams of {service} are not as its contract says:"
+            f" {'; '.join(map(str, different))}; run `weenats streams apply CONTRACT`"
+        )
+
+
+async def _found(jetstream: JetStream, name: str) -> StreamInfo | None:
+    try:
+        return await jetstream.stream_info(name)
+    except StreamMissingError:
+        return None
+
+
+def _planned(wanted: StreamConfig, found: StreamInfo | None) -> StreamPlan:
+    if found is None:
+        return StreamPlan(wanted.name, "create", (), wanted)
+    changes = tuple(_changes(wanted, found))
+    if not changes:
+        return StreamPlan(wanted.name, "none", (), found.config)
+    if any(each.setting in _RECREATED for each in changes):
+        return StreamPlan(wanted.name, "recreate", changes, wanted)
+    values = {setting: getattr(wanted, setting) for setting in _SETTINGS}
+    metadata = {**found.config.metadata, **wanted.metadata}
+    config = replace(found.config, **values, duplicate_window=None, metadata=metadata)
+    return StreamPlan(wanted.name, "update", changes, config)
+
+
+def _changes(wanted: StreamConfig, found: StreamInfo) -> Iterator[Change]:
+    has = found.config
+    if has.metadata.get(SERVICE) != wanted.metadata[SERVICE]:
+        owner = has.metadata.get(SERVICE, "nothing of weenats")
+        danger = "the stream was made for something else"
+        yield Change("service", owner, wanted.metadata[SERVICE], danger)
+    partitions = has.metadata.get(PARTITIONS), wanted.metadata.get(PARTITIONS)
+    if partitions[0] != partitions[1]:
+        danger = "" if partitions[0] is None or not found.messages else _MOVED
+        yield Change("partitions", str(partitions[0]), str(partitions[1]), danger)
+    for setting in _SETTINGS:
+        before, after = _value(has, setting), _value(wanted, setting)
+        if before != after:
+            yield Change(setting, _text(before), _text(after), _danger(setting, before, after))
+
+
+_MOVED: Final = "keys move to other partitions: consumers must have processed all stored events"
+
+
+def _value(config: StreamConfig, setting: str) -> object:
+    return sorted(config.subjects) if setting == "subjects" else getattr(config, setting)
+
+
+def _danger(setting: str, before: object, after: object) -> str:
+    if setting in _RECREATED:
+        return "the stream is deleted, with all its events"
+    if setting in _LIMITS and isinstance(after, int | float):
+        is_lower = not isinstance(before, int | float) or after < before
+        return _REMOVES if is_lower else ""
+    return ""
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(cast("list[str]", value))
+    if isinstance(value, Republish):
+        return f"{value.source} to {value.destination}"
+    return "none" if value is None else str(value)

@@ -1,0 +1,107 @@
+"""Storing durable events: it waits for the acknowledgement of the stream."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from weenats.errors import ConnectionLostError, ServiceError
+from weenats.transport.jetstream import (
+    JetStream,
+    JetStreamUnavailableError,
+    PublishAck,
+    StreamMissingError,
+)
+
+if TYPE_CHECKING:
+    from weenats.contract import Stream
+    from weenats.transport.base import Transport
+
+__all__ = ["DEFAULT_TIMEOUT", "missing", "store"]
+DEFAULT_TIMEOUT: Final = 5.0
+"""How long storing an event may take, in seconds."""
+_PAUSE: Final = 0.1
+
+
+async def store(  # noqa: PLR0913 - the parts of a message
+    transport: Transport,
+    stream: Stream,
+    subject: str,
+    payload: bytes,
+    headers: bytes,
+    *,
+    message_id: str,
+    stored_by: str = "",
+    timeout: float = DEFAULT_TIMEOUT,
+) -> PublishAck:
+    """Publish a message to a stream and wait until it is stored.
+
+    When the connection breaks, or the stream has no leader, it is sent again: the stream stores a
+    message id once.
+
+    Args:
+        transport: the connection.
+        stream: the stream.
+        subject: the subject.
+        payload: the payload.
+        headers: encoded header lines.
+        message_id: the id of the message.
+        stored_by: the name of the stream that stores it, by default that of the stream.
+        timeout: the time limit in seconds.
+
+    Raises:
+        StreamMissingError: the stream does not exist, or does not store the subject.
+        StreamFullError: the stream has reached a limit.
+        WrongStreamError: another stream stores the subject.
+        DeadlineExceededError: it was not acknowledged in time; whether it is stored is unknown.
+        ServiceError: see Transport.request.
+    """
+    end = monotonic() + timeout
+    jetstream = JetStream(transport, timeout)
+    name = stored_by or stream.name
+    while True:
+        try:
+            return await jetstream.publish(
+                subject,
+                payload,
+                headers,
+                message_id=message_id,
+                stream=name,
+                timeout=end - monotonic(),
+            )
+        except ConnectionLostError:
+            if monotonic() + _PAUSE >= end:
+                raise
+        except StreamMissingError:
+            await _check_exists(transport, stream, name, end)
+        await asyncio.sleep(_PAUSE)
+
+
+async def _check_exists(transport: Transport, stream: Stream, name: str, end: float) -> None:
+    """Return if a stream may be about to get a leader; else raise an error that says what to do."""
+    left = end - monotonic()
+    if left > _PAUSE:
+        try:
+            info = await JetStream(transport, left).stream_info(name)
+        except (StreamMissingError, JetStreamUnavailableError):
+            raise missing(stream) from None
+        except ServiceError:
+            return
+        if info.leader:
+            raise missing(stream)
+        return
+    raise missing(stream)
+
+
+def missing(stream: Stream) -> StreamMissingError:
+    """Return the error for a stream that does not exist, which says how to create it.
+
+    Args:
+        stream: the stream.
+    """
+    return StreamMissingError(
+        f"the stream {stream.name}, which keeps events of {stream.service}, does not exist or does"
+        " not take this one: run `weenats streams apply CONTRACT`, or build the service"
+        ' with_streams("apply")'
+    )
