@@ -97,7 +97,7 @@ class Wallets(wallets.WalletsHandlers):  # type: ignore[misc]
 
 def builder(url: str, handlers: Wallets | None = None) -> NatsServiceBuilder:
     """Return the builder of an instance."""
-    return NatsServiceBuilder(handlers or Wallets(), url)
+    return NatsServiceBuilder(handlers or Wallets(), url).with_streams("apply")
 
 
 def client(url: str) -> Any:

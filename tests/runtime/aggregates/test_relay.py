@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import defaultdict
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
-from testkit.waiting import eventually
+from testkit.waiting import LIMIT, eventually
 from testkit.wallets import builder, client, wallets
 from weenats import NatsTransport
 from weenats.protocol.headers import encode
+from weenats.protocol.partitions import partition_of
+from weenats.protocol.subjects import stored_event
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import JetStream
 
@@ -79,7 +82,6 @@ async def test_events_wait_while_no_instance_runs(own_nats_server: NatsServer) -
     async with AsyncExitStack() as stack:
         caller = await stack.enter_async_context(client(url))
         async with builder(url).build() as service:
-            service._assembly.aggregates._relay._tasks[0].cancel()
             for task in service._assembly.aggregates._relay._tasks:
                 task.cancel()
             await caller.deposit("w-1", Amount(cents=5))
@@ -88,6 +90,27 @@ async def test_events_wait_while_no_instance_runs(own_nats_server: NatsServer) -
         async with builder(url).build():
             await eventually(lambda: len(revisions) == 2)
     assert revisions == [1, 2]
+
+
+async def test_durable_event_is_stored_once(caller: Any, key: str, nats_url: str) -> None:
+    """It is in its stream, with its id, its key's partition and the revision after it."""
+    await caller.deposit(key, Amount(cents=5))
+    await caller.deposit(key, Amount(cents=6))
+    transport = NatsTransport(nats_url)
+    jetstream = JetStream(transport)
+
+    async def stored() -> list[Any]:
+        subject = stored_event("wallets", partition_of(key, 16), "wallet.deposited")
+        messages = [each async for each in jetstream.read("wallets-events", subject)]
+        return [each for each in messages if json.loads(each.payload)["aggregate"]["key"] == key]
+
+    async with asyncio.timeout(LIMIT):
+        while len(messages := await stored()) < 2:
+            pass
+    await transport.close()
+    events = [json.loads(each.payload) for each in messages]
+    assert [(each["revision"], each["data"]["cents"]) for each in events] == [(1, 5), (2, 6)]
+    assert [each.headers["Nats-Msg-Id"] for each in messages] == [each["id"] for each in events]
 
 
 async def test_foreign_message_does_not_stop_the_relay(

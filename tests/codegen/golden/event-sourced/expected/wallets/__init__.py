@@ -2,6 +2,7 @@
 """Keeps the money of customers."""
 
 from .client import WalletsClient
+from .consumer import WalletsConsumer
 from .errors import NotEnoughMoneyError, WalletNotFoundError
 from .models import Amount, CanPayResult, Change, Closed, Empty, Wallet
 from .operations import (
@@ -13,6 +14,7 @@ from .operations import (
     EMPTY,
     GET_WALLET,
     WALLET_AGGREGATE,
+    WALLETS_EVENTS_STREAM,
     WITHDRAW,
     WITHDRAWN,
 )
@@ -27,6 +29,7 @@ __all__ = [
     "DEPOSITED",
     "EMPTY",
     "GET_WALLET",
+    "WALLETS_EVENTS_STREAM",
     "WALLET_AGGREGATE",
     "WITHDRAW",
     "WITHDRAWN",
@@ -39,6 +42,7 @@ __all__ = [
     "Wallet",
     "WalletNotFoundError",
     "WalletsClient",
+    "WalletsConsumer",
     "WalletsHandlers",
     "WalletsSyncClient",
 ]

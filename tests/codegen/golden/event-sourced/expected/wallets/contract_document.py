@@ -22,7 +22,7 @@ DOCUMENT: Final = (
     '"get":{"description":"Show the wallet.","errors":["wallet-not-found"]},'
     '"can-pay":{"description":"Whether the wallet has enough money for a price.","parameters":{"$ref":"#/$defs/Amount"},"result":{"$ref":"#/$defs/CanPayResult"}}},'
     '"events":{'
-    '"deposited":{"description":"Money was put into the wallet.","data":{"$ref":"#/$defs/Change"}},'
+    '"deposited":{"description":"Money was put into the wallet.","data":{"$ref":"#/$defs/Change"},"durable":true},'
     '"withdrawn":{"description":"Money was taken out of the wallet.","data":{"$ref":"#/$defs/Change"}},'
     '"closed":{"description":"The wallet was closed.","data":{"$ref":"#/$defs/Closed"}}}}},'
     '"errors":{'

@@ -4,7 +4,15 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Aggregate, Command, Entity, Event, Query, ServiceContract
+from weenats.contract import (
+    Aggregate,
+    Command,
+    Entity,
+    Event,
+    Query,
+    ServiceContract,
+    Stream,
+)
 from weenats.schema import Schema
 
 from .errors import NotEnoughMoneyError, WalletNotFoundError
@@ -17,12 +25,21 @@ def _document() -> str:
     return DOCUMENT
 
 
+WALLETS_EVENTS_STREAM: Final = Stream(
+    name="wallets-events",
+    service="wallets",
+    events=("wallet.deposited",),
+    partitions=16,
+    replicas=1,
+    storage="file",
+)
 CONTRACT: Final = ServiceContract(
     name="wallets",
     version="1.0.0",
     description="Keeps the money of customers.",
-    digest="sha256:bc5999c9d2cea1aef2cbca8317c8873554f163b727e8196550023f82c2bf1e81",
+    digest="sha256:97933d02853bf90d1747d37af2fdad6e113d3cd5536d735fc94c180ebc8a4d6a",
     document=_document,
+    streams=(WALLETS_EVENTS_STREAM,),
 )
 
 WALLET_AGGREGATE: Final = Aggregate(
@@ -36,6 +53,7 @@ DEPOSITED: Final = Event(
     contract=CONTRACT,
     aggregate=WALLET_AGGREGATE,
     data=Change,
+    stream=WALLETS_EVENTS_STREAM,
     description="Money was put into the wallet.",
 )
 
