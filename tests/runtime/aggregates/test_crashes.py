@@ -133,9 +133,7 @@ async def test_stream_that_is_gone(
         assert (await caller.deposit("secret-key", Amount(cents=5))).balance == 5
 
 
-async def test_cancelled_command_is_whole_or_nothing(
-    caller: Any, handlers: Wallets, key: str
-) -> None:
+async def test_cancelled_command_is_whole_or_nothing(caller: Any, key: str) -> None:
     """Commands whose callers give up at any moment leave a state that is right."""
     done = 0
     for attempt in range(40):
