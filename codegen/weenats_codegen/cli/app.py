@@ -455,6 +455,68 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
     call.call(arguments, _split(servers), as_json=json)
 
 
+@app.command(epilog=_example("weenats history wallets w-1"))
+def history(
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", callback=_own_service, help="The service.")
+    ],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of the aggregate.")],
+    aggregate: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only of this aggregate (default: all).")
+    ] = None,
+    servers: Servers = _LOCAL,
+    *,
+    json: Json = False,
+) -> None:
+    """Show the events of an aggregate that is kept in a stream, from the stream itself."""
+    from weenats_codegen.cli import history
+
+    history.history(service, key, aggregate, _split(servers), as_json=json)
+
+
+@app.command(epilog=_example("weenats state wallets w-1 --revision 3"))
+def state(  # noqa: PLR0913, PLR0917 - the options of a call
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", callback=_own_service, help="The service.")
+    ],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of the aggregate.")],
+    aggregate: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The aggregate, if several have the query get."),
+    ] = None,
+    revision: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="As it was at this revision.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="TIME", help="As it was at this time (ISO 8601).")
+    ] = None,
+    servers: Servers = _LOCAL,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            min=0.001, max=86400, metavar="SECONDS", help="Seconds to wait for the reply."
+        ),
+    ] = 5.0,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="WEENATS_TOKEN", metavar="JWT", help="Authenticates the caller."),
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Show an aggregate that is kept in a stream, also as it was before."""
+    from weenats_codegen.cli import call, history
+
+    operation = "get" if aggregate is None else f"{aggregate}.get"
+    history.state(
+        call.Arguments(service, operation, (key,), timeout, token),
+        _split(servers),
+        revision=revision,
+        time=time,
+        as_json=json,
+    )
+
+
 @app.command(epilog=_example("weenats explain receipts.handlers:Receipts add-item"))
 def explain(
     target: Annotated[

@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -54,6 +54,7 @@ class Arguments:
     values: tuple[str, ...] = field(repr=False)
     timeout: float
     token: str | None = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None:
@@ -139,7 +140,7 @@ async def _send(
     remaining = round((deadline - monotonic()) * 1000)
     if remaining <= 0:
         raise DeadlineExceededError("the time of --timeout passed before the call was sent")
-    lines = headers.encode({headers.TIMEOUT: str(remaining)})
+    lines = headers.encode({headers.TIMEOUT: str(remaining), **arguments.headers})
     if arguments.token:
         warn_if_exposed(transport)
     service = arguments.service
