@@ -119,7 +119,7 @@ def _decision(contract: Contract) -> dict[str, str]:
 def _examples(contract: Contract) -> Iterator[str]:
     """Yield the sources of the examples for the contract test."""
     sampler = Sampler(contract.bundle)
-    for operation in contract.operations:
+    for operation in contract.handled:
         key = "" if operation.aggregate is None else sampler.key(operation.aggregate)
         payloads = sampler.definition(operation.payload) if operation.payload else [None]
         for payload in payloads if key is not None else []:
