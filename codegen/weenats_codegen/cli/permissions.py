@@ -49,10 +49,13 @@ def _of_service(contract: Contract, arguments: Arguments) -> Permissions:
             "a service serves its whole contract: --operations, --events and --discovery require"
             " --role client"
         )
-    if arguments.inbox_prefix is not None:
+    if arguments.inbox_prefix is not None and not contract.stored:
         raise typer.BadParameter("a service has no inbox: --inbox-prefix requires --role client")
     return of_service(
-        contract, queue_group=arguments.queue_group, max_timeout=arguments.max_timeout or 0.0
+        contract,
+        queue_group=arguments.queue_group,
+        max_timeout=arguments.max_timeout or 0.0,
+        inbox_prefix="_INBOX" if arguments.inbox_prefix is None else arguments.inbox_prefix,
     )
 
 

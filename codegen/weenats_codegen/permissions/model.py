@@ -4,8 +4,8 @@ Every subject that the runtime uses is listed once, with its purpose.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
-from typing import Final, Self
+from dataclasses import dataclass
+from typing import Final
 
 from weenats.protocol import subjects
 from weenats.protocol.subjects import Kind
@@ -13,26 +13,11 @@ from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 from weenats_codegen.ir.contract import Contract, Event, Operation
 from weenats_codegen.naming import labels_meant
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
+from weenats_codegen.permissions import stored
+from weenats_codegen.permissions.entry import Entry
 
 _REPLY_GRACE: Final = 5.0
 """Seconds after a caller's timeout in which a busy service still replies that time ran out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A subject that a user may publish or subscribe to.
-
-    Attributes:
-        subject: The subject; if only one queue group may subscribe, a space and its name follow.
-        purpose: What the subject is used for.
-    """
-
-    subject: str
-    purpose: str
-
-    def shared(self, queue_group: str | None) -> Self:
-        """Return the same entry for members of a queue group only; None changes nothing."""
-        return replace(self, subject=f"{self.subject} {queue_group}") if queue_group else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +53,29 @@ class Used:
 
 
 def of_service(
-    contract: Contract, *, queue_group: str | None = None, max_timeout: float = 0.0
+    contract: Contract,
+    *,
+    queue_group: str | None = None,
+    max_timeout: float = 0.0,
+    inbox_prefix: str = "_INBOX",
 ) -> Permissions:
     """Return the permissions of a service: operations, events, discovery, health, monitoring.
 
-    It has no inbox: the calls that its handlers make are those of a client.
+    It has an inbox only if it keeps aggregates in streams: the calls that its handlers make are
+    those of a client.
 
     Args:
         contract: The contract.
         queue_group: The name passed to `with_queue_group`; by default that of the service.
         max_timeout: The longest timeout of a caller in seconds, if it is longer than those of the
             contract and the default of the runtime.
+        inbox_prefix: The prefix in its ConnectionOptions.
 
     Returns:
         What the user of the service may do.
 
     Raises:
-        SubjectError: The queue group is invalid.
+        SubjectError: The queue group or the prefix is invalid.
     """
     name = contract.service
     group = subjects.check_queue_group(name if queue_group is None else queue_group)
@@ -102,6 +93,7 @@ def of_service(
         publish=(
             *_events(contract).values(),
             Entry(subjects.monitoring(name), "snapshots, with_monitoring"),
+            *stored.published(contract),
         ),
         subscribe=(
             *(each.shared(group) for each in _operations(contract).values()),
@@ -110,6 +102,7 @@ def of_service(
             Entry(subjects.cancel(name), "calls that are cancelled"),
             Entry(subjects.all_on_instance(name), "calls of this instance"),
             *discovery,
+            *stored.subscribed(contract, inbox_prefix),
         ),
         reply_within=max(max_timeout, *timeouts, 0.0) + _REPLY_GRACE,
     )

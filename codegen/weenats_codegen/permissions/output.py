@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from weenats_codegen.permissions.model import Entry, Permissions
+from weenats_codegen.permissions.entry import Entry
+from weenats_codegen.permissions.model import Permissions
 
 _EVERYTHING: Final = ">"
 """Denied if nothing is allowed: NATS takes an empty list for all subjects."""
