@@ -89,6 +89,23 @@ class Wallets(wallets.WalletsHandlers):  # type: ignore[misc]
         del context
         return state is not None and state.state.balance >= query.cents
 
+    def decided(self, state: Any, event: Any) -> Any:
+        """Note the decision."""
+        del state
+        return wallets.Decision(approved=event)
+
+    async def decide(self, state: Any, command: Any, context: Any) -> Any:
+        """Decide once."""
+        await self._note(context)
+        if state is not None:
+            return self.reply(state.state)
+        return self.emit(command.approved).reply_state()
+
+    async def is_approved(self, state: Any, context: Any) -> Any:
+        """Return whether it is approved."""
+        del context
+        return state is not None and state.state.approved
+
     async def _note(self, context: Any) -> None:
         self.decisions.append(context.operation.name)
         if self.on_decide is not None:

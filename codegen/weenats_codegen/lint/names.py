@@ -55,11 +55,11 @@ def _methods(contract: Node) -> Iterator[tuple[str, Node]]:
             yield naming.method_name(entry.python_name), entry.node
             if is_paged(entry.node):
                 yield naming.iterating_method(entry.python_name), entry.node
-    for event in entries(contract, "events"):
-        for method in naming.event_methods(event.name):
-            yield method, event.node
-    for name, aggregate in owners(contract):
-        if name and is_stored(aggregate):
-            yield from ((method, aggregate) for method in _OF_STORED)
-            for fold, node in aggregate.get("events").members.items():
-                yield naming.method_name(fold), node
+    for entry in entries(contract, "events"):
+        for method in naming.event_methods(entry.name):
+            yield method, entry.node
+    stored = [node for name, node in owners(contract) if name and is_stored(node)]
+    yield from ((method, node) for node in stored[:1] for method in _OF_STORED)
+    for aggregate in stored:
+        for event, node in aggregate.get("events").members.items():
+            yield naming.method_name(event), node

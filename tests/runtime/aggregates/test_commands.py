@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from testkit.wallets import Wallets, builder, client, wallets
-from weenats import InternalError, NotFoundError
+from weenats import InternalError, InvalidArgumentError, NotFoundError
 from weenats.aggregates.errors import AggregateBreachError
 from weenats.aggregates.folds import StateCodec, StoredAggregate
 
@@ -94,6 +95,21 @@ async def test_any_key_is_an_object_of_its_own(caller: Any, key: str, odd: str) 
     await caller.deposit(name, Amount(cents=1))
     found = await caller.get_wallet(name)
     assert (found.id.key, found.revision) == (name, 1)
+
+
+async def test_second_aggregate_with_typed_keys(caller: Any) -> None:
+    """Events whose data is no object, keys with a type, queries without parameters."""
+    key = uuid4()
+    assert not await caller.is_approved(key)
+    with pytest.raises(NotFoundError):
+        await caller.get_approval(key)
+    yes, no = wallets.Decision(approved=True), wallets.Decision(approved=False)
+    assert await caller.decide(key, yes) == yes
+    assert await caller.decide(key, no) == yes
+    assert await caller.is_approved(key)
+    assert (await caller.get_approval(key)).revision == 1
+    with pytest.raises(InvalidArgumentError):
+        await caller.get_approval("no uuid")
 
 
 CHANGE = wallets.Change(cents=1, balance=1)

@@ -7,15 +7,30 @@ from weenats.client import CallOptions, ServiceClient
 from weenats.contract import Entity, ServiceContract
 from weenats.events import EventHandler, EventSubscription, SubscribeOptions, subscribe
 
-from .models import Amount, CanPayResult, Change, Closed, Empty, Wallet
+from .models import (
+    Amount,
+    ApprovalKey,
+    CanPayResult,
+    Change,
+    Closed,
+    Decided,
+    Decision,
+    Empty,
+    IsApprovedResult,
+    Wallet,
+)
 from .operations import (
     CAN_PAY,
     CLOSED,
     CONTRACT,
+    DECIDE,
+    DECIDED,
     DEPOSIT,
     DEPOSITED,
     EMPTY,
+    GET_APPROVAL,
     GET_WALLET,
+    IS_APPROVED,
     WITHDRAW,
     WITHDRAWN,
 )
@@ -54,6 +69,15 @@ class WalletsClient(ServiceClient):
         """
         return await self.execute(EMPTY, key, command, **options)
 
+    async def decide(
+        self, key: ApprovalKey, command: Decision, **options: Unpack[CallOptions]
+    ) -> Decision:
+        """Approve or refuse the purchase, once.
+
+        Emits decided.
+        """
+        return await self.execute(DECIDE, key, command, **options)
+
     async def get_wallet(self, key: str, **options: Unpack[CallOptions]) -> Entity[Wallet]:
         """Show the wallet.
 
@@ -67,6 +91,18 @@ class WalletsClient(ServiceClient):
     ) -> CanPayResult:
         """Whether the wallet has enough money for a price."""
         return await self.query(CAN_PAY, key, query, **options)
+
+    async def get_approval(
+        self, key: ApprovalKey, **options: Unpack[CallOptions]
+    ) -> Entity[Decision]:
+        """Show the decision."""
+        return await self.query(GET_APPROVAL, key, None, **options)
+
+    async def is_approved(
+        self, key: ApprovalKey, **options: Unpack[CallOptions]
+    ) -> IsApprovedResult:
+        """Whether the purchase is approved."""
+        return await self.query(IS_APPROVED, key, None, **options)
 
     async def subscribe_deposited(
         self, handler: EventHandler[Change], **options: Unpack[SubscribeOptions]
@@ -94,3 +130,12 @@ class WalletsClient(ServiceClient):
         The wallet was closed.
         """
         return await subscribe(self.transport, CLOSED, handler, self.telemetry, **options)
+
+    async def subscribe_decided(
+        self, handler: EventHandler[Decided, ApprovalKey], **options: Unpack[SubscribeOptions]
+    ) -> EventSubscription:
+        """Subscribe to decided.
+
+        It was decided.
+        """
+        return await subscribe(self.transport, DECIDED, handler, self.telemetry, **options)

@@ -1,16 +1,26 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: f6fcadc4f05fc8e5
+# A stub: `weenats generate` replaces it until you change it. Checksum: e1a04f26db0709ac
 """The handlers of wallets: one for each operation."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from typing_extensions import override
-from weenats.aggregates import Decision
+from weenats.aggregates import Decision as AggregateDecision
 from weenats.context import RequestContext
 from weenats.contract import Entity
 from weenats.errors import UnimplementedError
 
-from .models import Amount, CanPayResult, Change, Closed, Empty, Wallet
+from .models import (
+    Amount,
+    CanPayResult,
+    Change,
+    Closed,
+    Decided,
+    Decision,
+    Empty,
+    IsApprovedResult,
+    Wallet,
+)
 from .service import WalletsHandlers
 
 
@@ -39,24 +49,36 @@ class Wallets(WalletsHandlers):
         raise UnimplementedError
 
     @override
+    def decided(self, state: Decision | None, event: Decided) -> Decision:
+        """It was decided."""
+        raise UnimplementedError
+
+    @override
     async def deposit(
         self, state: Entity[Wallet] | None, command: Amount, context: RequestContext
-    ) -> Decision[Wallet]:
+    ) -> AggregateDecision[Wallet]:
         """Put money into the wallet; the first deposit opens it."""
         raise UnimplementedError
 
     @override
     async def withdraw(
         self, state: Entity[Wallet] | None, command: Amount, context: RequestContext
-    ) -> Decision[Wallet]:
+    ) -> AggregateDecision[Wallet]:
         """Take money out of the wallet."""
         raise UnimplementedError
 
     @override
     async def empty(
         self, state: Entity[Wallet] | None, command: Empty, context: RequestContext
-    ) -> Decision[None]:
+    ) -> AggregateDecision[None]:
         """Empty the wallet, and close it."""
+        raise UnimplementedError
+
+    @override
+    async def decide(
+        self, state: Entity[Decision] | None, command: Decision, context: RequestContext
+    ) -> AggregateDecision[Decision]:
+        """Approve or refuse the purchase, once."""
         raise UnimplementedError
 
     @override
@@ -64,4 +86,11 @@ class Wallets(WalletsHandlers):
         self, state: Entity[Wallet] | None, query: Amount, context: RequestContext
     ) -> CanPayResult:
         """Whether the wallet has enough money for a price."""
+        raise UnimplementedError
+
+    @override
+    async def is_approved(
+        self, state: Entity[Decision] | None, context: RequestContext
+    ) -> IsApprovedResult:
+        """Whether the purchase is approved."""
         raise UnimplementedError

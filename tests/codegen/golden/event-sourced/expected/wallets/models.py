@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 from typing_extensions import TypeAliasType
+from weenats.formats import UUID
 from weenats.model import OMIT_NONE, Model
 
 
@@ -14,6 +15,10 @@ class Amount(Model):
     model_config = ConfigDict(extra="forbid")
     cents: Annotated[int, Field(ge=1, le=1000000000)]
     """The amount."""
+
+
+ApprovalKey = TypeAliasType("ApprovalKey", UUID)
+"""The key of the aggregate approval."""
 
 
 CanPayResult = TypeAliasType("CanPayResult", bool)
@@ -36,10 +41,26 @@ class Closed(Model):
     model_config = ConfigDict(extra="forbid")
 
 
+Decided = TypeAliasType("Decided", bool)
+"""It was decided."""
+
+
+class Decision(Model):
+    """A decision."""
+
+    model_config = ConfigDict(extra="forbid")
+    approved: bool
+    """Whether it is approved."""
+
+
 class Empty(Model):
     """Empty the wallet, and close it."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+IsApprovedResult = TypeAliasType("IsApprovedResult", bool)
+"""The result of is-approved."""
 
 
 class Wallet(Model):

@@ -16,7 +16,18 @@ from weenats.contract import (
 from weenats.schema import Schema
 
 from .errors import NotEnoughMoneyError, WalletNotFoundError
-from .models import Amount, CanPayResult, Change, Closed, Empty, Wallet
+from .models import (
+    Amount,
+    ApprovalKey,
+    CanPayResult,
+    Change,
+    Closed,
+    Decided,
+    Decision,
+    Empty,
+    IsApprovedResult,
+    Wallet,
+)
 
 
 def _document() -> str:
@@ -37,7 +48,7 @@ CONTRACT: Final = ServiceContract(
     name="wallets",
     version="1.0.0",
     description="Keeps the money of customers.",
-    digest="sha256:97933d02853bf90d1747d37af2fdad6e113d3cd5536d735fc94c180ebc8a4d6a",
+    digest="sha256:92b9fe7a5547c9bccf49f16040f60ac8a9d3cfa966acb53d37430ee126327de0",
     document=_document,
     streams=(WALLETS_EVENTS_STREAM,),
 )
@@ -45,6 +56,13 @@ CONTRACT: Final = ServiceContract(
 WALLET_AGGREGATE: Final = Aggregate(
     name="wallet",
     state=Wallet,
+    store="stream",
+)
+
+APPROVAL_AGGREGATE: Final = Aggregate(
+    name="approval",
+    key=Schema[ApprovalKey](ApprovalKey),
+    state=Decision,
     store="stream",
 )
 
@@ -71,6 +89,14 @@ CLOSED: Final = Event(
     aggregate=WALLET_AGGREGATE,
     data=Closed,
     description="The wallet was closed.",
+)
+
+DECIDED: Final = Event(
+    name="decided",
+    contract=CONTRACT,
+    aggregate=APPROVAL_AGGREGATE,
+    data=Schema[Decided](Decided),
+    description="It was decided.",
 )
 
 DEPOSIT: Final = Command(
@@ -109,6 +135,18 @@ EMPTY: Final = Command(
     description="Empty the wallet, and close it.",
 )
 
+DECIDE: Final = Command(
+    name="decide",
+    contract=CONTRACT,
+    aggregate=APPROVAL_AGGREGATE,
+    payload=Decision,
+    result=Decision,
+    errors=(),
+    emits=(DECIDED,),
+    idempotent=True,
+    description="Approve or refuse the purchase, once.",
+)
+
 GET_WALLET: Final = Query(
     name="get",
     contract=CONTRACT,
@@ -127,4 +165,24 @@ CAN_PAY: Final = Query(
     result=Schema[CanPayResult](CanPayResult),
     errors=(),
     description="Whether the wallet has enough money for a price.",
+)
+
+GET_APPROVAL: Final = Query(
+    name="get",
+    contract=CONTRACT,
+    aggregate=APPROVAL_AGGREGATE,
+    parameters=NoneType,
+    result=Entity[Decision],
+    errors=(),
+    description="Show the decision.",
+)
+
+IS_APPROVED: Final = Query(
+    name="is-approved",
+    contract=CONTRACT,
+    aggregate=APPROVAL_AGGREGATE,
+    parameters=NoneType,
+    result=Schema[IsApprovedResult](IsApprovedResult),
+    errors=(),
+    description="Whether the purchase is approved.",
 )

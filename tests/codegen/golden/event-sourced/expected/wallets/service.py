@@ -5,7 +5,7 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from typing_extensions import override
-from weenats.aggregates import Decision
+from weenats.aggregates import Decision as AggregateDecision
 from weenats.context import RequestContext
 from weenats.contract import Entity, ServiceContract
 from weenats.service import (
@@ -15,15 +15,30 @@ from weenats.service import (
     StoredEndpoint,
 )
 
-from .models import Amount, CanPayResult, Change, Closed, Empty, Wallet
+from .models import (
+    Amount,
+    CanPayResult,
+    Change,
+    Closed,
+    Decided,
+    Decision,
+    Empty,
+    IsApprovedResult,
+    Wallet,
+)
 from .operations import (
+    APPROVAL_AGGREGATE,
     CAN_PAY,
     CLOSED,
     CONTRACT,
+    DECIDE,
+    DECIDED,
     DEPOSIT,
     DEPOSITED,
     EMPTY,
+    GET_APPROVAL,
     GET_WALLET,
+    IS_APPROVED,
     WALLET_AGGREGATE,
     WITHDRAW,
     WITHDRAWN,
@@ -57,9 +72,16 @@ class WalletsHandlers(EventSourcedHandlers):
         """
 
     @abstractmethod
+    def decided(self, state: Decision | None, event: Decided) -> Decision:
+        """Return the state after decided.
+
+        It was decided.
+        """
+
+    @abstractmethod
     async def deposit(
         self, state: Entity[Wallet] | None, command: Amount, context: RequestContext
-    ) -> Decision[Wallet]:
+    ) -> AggregateDecision[Wallet]:
         """Put money into the wallet; the first deposit opens it.
 
         Emits deposited.
@@ -68,7 +90,7 @@ class WalletsHandlers(EventSourcedHandlers):
     @abstractmethod
     async def withdraw(
         self, state: Entity[Wallet] | None, command: Amount, context: RequestContext
-    ) -> Decision[Wallet]:
+    ) -> AggregateDecision[Wallet]:
         """Take money out of the wallet.
 
         Emits withdrawn.
@@ -81,7 +103,7 @@ class WalletsHandlers(EventSourcedHandlers):
     @abstractmethod
     async def empty(
         self, state: Entity[Wallet] | None, command: Empty, context: RequestContext
-    ) -> Decision[None]:
+    ) -> AggregateDecision[None]:
         """Empty the wallet, and close it.
 
         Emits withdrawn, closed.
@@ -91,10 +113,25 @@ class WalletsHandlers(EventSourcedHandlers):
         """
 
     @abstractmethod
+    async def decide(
+        self, state: Entity[Decision] | None, command: Decision, context: RequestContext
+    ) -> AggregateDecision[Decision]:
+        """Approve or refuse the purchase, once.
+
+        Emits decided.
+        """
+
+    @abstractmethod
     async def can_pay(
         self, state: Entity[Wallet] | None, query: Amount, context: RequestContext
     ) -> CanPayResult:
         """Whether the wallet has enough money for a price."""
+
+    @abstractmethod
+    async def is_approved(
+        self, state: Entity[Decision] | None, context: RequestContext
+    ) -> IsApprovedResult:
+        """Whether the purchase is approved."""
 
     @override
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -103,8 +140,11 @@ class WalletsHandlers(EventSourcedHandlers):
             StoredEndpoint.decision(DEPOSIT, self.deposit),
             StoredEndpoint.decision(WITHDRAW, self.withdraw),
             StoredEndpoint.decision(EMPTY, self.empty),
+            StoredEndpoint.decision(DECIDE, self.decide),
             StoredEndpoint.get(GET_WALLET),
             StoredEndpoint.query(CAN_PAY, self.can_pay),
+            StoredEndpoint.get(GET_APPROVAL),
+            StoredEndpoint.plain_query(IS_APPROVED, self.is_approved),
         )
 
     @override
@@ -117,6 +157,12 @@ class WalletsHandlers(EventSourcedHandlers):
                     DEPOSITED: self.deposited,
                     WITHDRAWN: self.withdrawn,
                     CLOSED: self.closed,
+                },
+            ),
+            StoredAggregate(
+                APPROVAL_AGGREGATE,
+                {
+                    DECIDED: self.decided,
                 },
             ),
         )

@@ -13,7 +13,18 @@ from weenats.events import (
 )
 
 from .client import WalletsClient
-from .models import Amount, CanPayResult, Change, Closed, Empty, Wallet
+from .models import (
+    Amount,
+    ApprovalKey,
+    CanPayResult,
+    Change,
+    Closed,
+    Decided,
+    Decision,
+    Empty,
+    IsApprovedResult,
+    Wallet,
+)
 from .operations import CONTRACT
 
 
@@ -51,6 +62,15 @@ class WalletsSyncClient(ServiceSyncClient[WalletsClient]):
         """
         return self._wait(self._client.empty(key, command, **options))
 
+    def decide(
+        self, key: ApprovalKey, command: Decision, **options: Unpack[CallOptions]
+    ) -> Decision:
+        """Approve or refuse the purchase, once.
+
+        Emits decided.
+        """
+        return self._wait(self._client.decide(key, command, **options))
+
     def get_wallet(self, key: str, **options: Unpack[CallOptions]) -> Entity[Wallet]:
         """Show the wallet.
 
@@ -62,6 +82,14 @@ class WalletsSyncClient(ServiceSyncClient[WalletsClient]):
     def can_pay(self, key: str, query: Amount, **options: Unpack[CallOptions]) -> CanPayResult:
         """Whether the wallet has enough money for a price."""
         return self._wait(self._client.can_pay(key, query, **options))
+
+    def get_approval(self, key: ApprovalKey, **options: Unpack[CallOptions]) -> Entity[Decision]:
+        """Show the decision."""
+        return self._wait(self._client.get_approval(key, **options))
+
+    def is_approved(self, key: ApprovalKey, **options: Unpack[CallOptions]) -> IsApprovedResult:
+        """Whether the purchase is approved."""
+        return self._wait(self._client.is_approved(key, **options))
 
     def subscribe_deposited(
         self, handler: SyncEventHandler[Change], **options: Unpack[SubscribeOptions]
@@ -89,3 +117,12 @@ class WalletsSyncClient(ServiceSyncClient[WalletsClient]):
         The wallet was closed.
         """
         return subscribe_sync(self._wait, self._client.subscribe_closed, handler, **options)
+
+    def subscribe_decided(
+        self, handler: SyncEventHandler[Decided, ApprovalKey], **options: Unpack[SubscribeOptions]
+    ) -> SyncEventSubscription:
+        """Subscribe to decided.
+
+        It was decided.
+        """
+        return subscribe_sync(self._wait, self._client.subscribe_decided, handler, **options)
