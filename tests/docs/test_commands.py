@@ -47,13 +47,18 @@ def commands(document: Document) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("document", with_commands(), ids=str)
-def test_commands_run(document: Document, tmp_path: Path) -> None:
+def test_commands_run(document: Document, tmp_path: Path, nats_url: str) -> None:
     """The commands of a document, one after another in one folder, succeed."""
     if str(document) != STARTS_EMPTY:
         copytree(REPOSITORY / "schemas", tmp_path / "schemas")
         copytree(REPOSITORY / "generated", tmp_path / "generated")
+        for each in document.of_kind("yaml"):
+            if each.is_contract:
+                file = tmp_path / each.note
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(each.text)
     with ExitStack() as stack:
-        shell = Shell(tmp_path, stack, forks=str(document) != STARTS_EMPTY)
+        shell = Shell(tmp_path, stack, nats_url, forks=str(document) != STARTS_EMPTY)
         for command, output in commands(document):
             shell.run(command, output)
 
@@ -61,10 +66,11 @@ def test_commands_run(document: Document, tmp_path: Path) -> None:
 class Shell:
     """Runs commands in a folder; services that they start run until the end of the document."""
 
-    def __init__(self, folder: Path, stack: ExitStack, *, forks: bool) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, nats_url: str, *, forks: bool) -> None:
         self._folder = folder
         self._stack = stack
         self._forks = forks
+        self._nats_url = nats_url
         self._environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(sys.path),
@@ -116,6 +122,8 @@ class Shell:
         )
 
     def _weenats(self, *arguments: str) -> str:
+        if arguments[0] in {"streams", "dead-letters"}:  # no service has to run for them
+            self._environment.setdefault("NATS_URL", self._nats_url)
         if not self._forks:
             return self._call([*WEENATS, *arguments], self._folder)
         with forked_command(

@@ -22,7 +22,7 @@ from weenats import (
     ReceivedEvent,
 )
 from weenats.testing import NatsServer
-from weenats_codegen.permissions.entry import Entry
+from weenats_codegen.permissions.entries import Entry
 from weenats_codegen.permissions.model import Used, of_client, of_service
 
 pytestmark = pytest.mark.usefixtures("single_instance")

@@ -13,7 +13,7 @@ from testkit.nats_peer import Peer, allows
 from testkit.nats_users import ROLES, config_of, entries, users
 from testkit.properties import examples
 from weenats.testing import NatsServer
-from weenats_codegen.permissions.entry import Entry
+from weenats_codegen.permissions.entries import Entry
 from weenats_codegen.permissions.output import to_claims
 
 

@@ -25,7 +25,7 @@ from weenats import (
 from weenats.client import verification
 from weenats.testing import NatsServer
 from weenats_codegen.documents import breaking
-from weenats_codegen.permissions.model import Permissions
+from weenats_codegen.permissions.entries import Permissions
 
 pytestmark = pytest.mark.usefixtures("patient_discovery")
 NARROWED = 'request-narrowed: the new version refuses a request without the member "price"'

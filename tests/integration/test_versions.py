@@ -17,7 +17,8 @@ from testkit.waiting import until
 from weenats import NatsServiceBuilder, PermissionDeniedError, ReceivedEvent
 from weenats.testing import NatsServer
 from weenats_codegen.generate import generate, read_contracts
-from weenats_codegen.permissions.model import Permissions, of_client, of_service
+from weenats_codegen.permissions.entries import Permissions
+from weenats_codegen.permissions.model import of_client, of_service
 
 TILL: Final = {"type": "object", "required": ["place"], "properties": {"place": {"type": "string"}}}
 PACKAGES: Final = ("tills", "tills_v2", "till_parts")

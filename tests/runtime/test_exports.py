@@ -63,7 +63,7 @@ EXPORTS = {
     "weenats.events": """
         ConsumeOptions Consumption EventConsumer EventHandler EventRoute EventSubscription
         PublishOptions ReceivedEvent SubscribeOptions SyncEventHandler SyncEventSubscription consume
-        publish subscribe subscribe_sync
+        consuming publish read_events subscribe subscribe_sync
     """,
     "weenats.formats": """
         AwareDatetime Base64 Decimal IPv4Address IPv6Address IntEnum UUID date time timedelta

@@ -9,7 +9,7 @@ from typing import Self
 
 from testkit.nats_jwt import Identity
 from weenats.testing import NatsServer
-from weenats_codegen.permissions.entry import Entry
+from weenats_codegen.permissions.entries import Entry
 
 
 class Peer:

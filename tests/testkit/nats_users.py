@@ -10,8 +10,8 @@ from typing import Final
 
 from weenats import ConnectionOptions
 from weenats_codegen.loading import read
-from weenats_codegen.permissions.entry import Entry
-from weenats_codegen.permissions.model import Permissions, of_client, of_service
+from weenats_codegen.permissions.entries import Entry, Permissions
+from weenats_codegen.permissions.model import of_client, of_service
 from weenats_codegen.permissions.output import to_config
 
 CONTRACT: Final = read(Path(__file__).parents[2] / "schemas" / "receipts")

@@ -1,12 +1,24 @@
 """The commands with their arguments and help; each one imports its implementation when it runs."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
 from typing_extensions import override
+
+from weenats_codegen.cli.durable_app import dead_letters, streams
+from weenats_codegen.cli.history_app import history, state
+from weenats_codegen.cli.options import (
+    LOCAL,
+    Json,
+    OneContract,
+    Servers,
+    checked,
+    example,
+    own_service,
+    split,
+)
 
 app = typer.Typer(
     name="weenats",
@@ -15,47 +27,19 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_LOCAL = "nats://localhost:4222"
-
-
-def _example(command: str) -> str:
-    """Return the last paragraph of a help text, on a line of its own."""
-    return f"\b\nExample:\n  {command}"
-
-
-def _split(text: str | None) -> list[str]:
-    """Return the items of a text that is separated by commas."""
-    return [item for item in (part.strip() for part in (text or "").split(",")) if item]
-
-
-def _checked(check: Callable[[str], object], text: str | None) -> str | None:
-    try:
-        if text is not None:
-            check(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    return text
-
-
-def _own_service(text: str | None) -> str | None:
-    """Refuse text that is not a valid name of a service."""
-    from weenats.protocol.subjects import check_service_name
-
-    return _checked(check_service_name, text)
-
 
 def _any_service(text: str | None) -> str | None:
     """Refuse text that is not a valid name of a service of any framework."""
     from weenats.protocol.subjects import check_discovered_name
 
-    return _checked(check_discovered_name, text)
+    return checked(check_discovered_name, text)
 
 
 def _distribution(text: str | None) -> str | None:
     """Refuse text that cannot be the name of a client project."""
     from weenats_codegen.generate import check_distribution
 
-    return _checked(check_distribution, text)
+    return checked(check_distribution, text)
 
 
 def _client_contract(schemas: list[Path], package: str | None, *, client_only: bool) -> Path | None:
@@ -100,7 +84,6 @@ def program(
     """Contract-first, typed services over NATS."""
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Schemas = Annotated[
     list[Path],
     typer.Argument(metavar="SCHEMAS", help="Contract folders, or folders that contain some."),
@@ -125,10 +108,6 @@ Format = Annotated[
     Literal["text", "json", "sarif", "github"],
     typer.Option("--format", help="For people, programs, SARIF viewers, or GitHub Actions."),
 ]
-Servers = Annotated[
-    str,
-    typer.Option(envvar="NATS_URL", metavar="URL", help="The NATS servers, separated by commas."),
-]
 OneService = Annotated[
     str | None,
     typer.Argument(
@@ -137,7 +116,7 @@ OneService = Annotated[
 ]
 
 
-@app.command(epilog=_example("weenats new invoices"))
+@app.command(epilog=example("weenats new invoices"))
 def new(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="The service: lower case, digits, dashes.")
@@ -159,7 +138,7 @@ def new(
     new.new(name, root, as_json=json)
 
 
-@app.command(epilog=_example("weenats generate schemas --out generated"))
+@app.command(epilog=example("weenats generate schemas --out generated"))
 def generate(
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     out: Out = Path("generated"),
@@ -178,7 +157,7 @@ def generate(
         generate.generate_client_project(contract, out, package or "", as_json=json)
 
 
-@app.command(epilog=_example("weenats check schemas --out generated"))
+@app.command(epilog=example("weenats check schemas --out generated"))
 def check(  # noqa: PLR0913 - the options of the command
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     out: Out = Path("generated"),
@@ -212,7 +191,7 @@ def check(  # noqa: PLR0913 - the options of the command
         check.check_client_project(contract, out, package or "", as_json=json)
 
 
-@app.command(epilog=_example("weenats diff main:schemas/receipts schemas/receipts"))
+@app.command(epilog=example("weenats diff main:schemas/receipts schemas/receipts"))
 def diff(
     old: Annotated[
         str,
@@ -236,7 +215,7 @@ def diff(
     raise typer.Exit(diff.diff(old, new, "json" if json else output))
 
 
-@app.command(epilog=_example("weenats lint schemas/receipts"))
+@app.command(epilog=example("weenats lint schemas/receipts"))
 def lint(
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     *,
@@ -262,7 +241,7 @@ def lint(
         lint.lint(schemas, fail_on, as_json=json)
 
 
-@app.command(epilog=_example("weenats docs schemas --out site"))
+@app.command(epilog=example("weenats docs schemas --out site"))
 def docs(  # noqa: PLR0913 - the options of the command
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     out: Annotated[
@@ -316,7 +295,7 @@ class _RunCommand(TyperCommand):
         super().format_epilog(ctx, formatter)
 
 
-@app.command(cls=_RunCommand, epilog=_example("weenats run receipts.handlers:Receipts --embedded"))
+@app.command(cls=_RunCommand, epilog=example("weenats run receipts.handlers:Receipts --embedded"))
 def run(  # noqa: PLR0913 - the options of the command
     context: typer.Context,
     target: Annotated[
@@ -332,7 +311,7 @@ def run(  # noqa: PLR0913 - the options of the command
         typer.Option(
             envvar="NATS_URL",
             metavar="URL",
-            help=f"The NATS servers, separated by commas (default: the builder's, or {_LOCAL}).",
+            help=f"The NATS servers, separated by commas (default: the builder's, or {LOCAL}).",
         ),
     ] = None,
     *,
@@ -371,26 +350,26 @@ def run(  # noqa: PLR0913 - the options of the command
         from weenats_codegen.cli import reload as reloading
 
         project = reloading.Project.of(target, schemas, out)
-        code = reloading.reload(target, _split(servers), project, embedded=embedded, as_json=json)
+        code = reloading.reload(target, split(servers), project, embedded=embedded, as_json=json)
         raise typer.Exit(code)
     if count is not None:
         from weenats_codegen.cli.processes import serve_in_processes
 
-        code = serve_in_processes(target, _split(servers), count, embedded=embedded, as_json=json)
+        code = serve_in_processes(target, split(servers), count, embedded=embedded, as_json=json)
         raise typer.Exit(code)
     from weenats_codegen.cli import run
 
     of_many = (
         None if process is None or report_to is None else run.ProcessOfMany(process, report_to)
     )
-    run.run(target, _split(servers), embedded=embedded, as_json=json, process=of_many)
+    run.run(target, split(servers), embedded=embedded, as_json=json, process=of_many)
 
 
-@app.command(epilog=_example("weenats mock schemas/receipts --embedded"))
+@app.command(epilog=example("weenats mock schemas/receipts --embedded"))
 def mock(  # noqa: PLR0913 - the options of a user
     context: typer.Context,
-    contract: Annotated[Path, typer.Argument(metavar="CONTRACT", help="The contract's folder.")],
-    servers: Servers = _LOCAL,
+    contract: OneContract,
+    servers: Servers = LOCAL,
     *,
     embedded: Annotated[
         bool, typer.Option("--embedded", help="Start a nats-server for the mock.")
@@ -413,18 +392,18 @@ def mock(  # noqa: PLR0913 - the options of a user
     if embedded and source is not None and source.name == "COMMANDLINE":
         raise typer.BadParameter("--servers and --embedded cannot be used together")
     mock.mock(
-        contract, _split(servers), error or [], latency=latency, embedded=embedded, as_json=json
+        contract, split(servers), error or [], latency=latency, embedded=embedded, as_json=json
     )
 
 
 @app.command(
-    epilog=_example(
+    epilog=example(
         """weenats call receipts add-item r-1 '{"name": "Tea", "price": 3.5, "quantity": 2}'"""
     )
 )
 def call(  # noqa: PLR0913, PLR0917 - the options of a call
     service: Annotated[
-        str, typer.Argument(metavar="SERVICE", callback=_own_service, help="The service.")
+        str, typer.Argument(metavar="SERVICE", callback=own_service, help="The service.")
     ],
     operation: Annotated[str, typer.Argument(metavar="OPERATION", help="The command or query.")],
     key: Annotated[
@@ -434,7 +413,7 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
     payload: Annotated[
         str | None, typer.Argument(metavar="JSON", help="The payload; - reads standard input.")
     ] = None,
-    servers: Servers = _LOCAL,
+    servers: Servers = LOCAL,
     timeout: Annotated[
         float,
         typer.Option(
@@ -452,72 +431,14 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
 
     values = tuple(each for each in (key, payload) if each is not None)
     arguments = call.Arguments(service, operation, values, timeout, token)
-    call.call(arguments, _split(servers), as_json=json)
+    call.call(arguments, split(servers), as_json=json)
 
 
-@app.command(epilog=_example("weenats history wallets w-1"))
-def history(
-    service: Annotated[
-        str, typer.Argument(metavar="SERVICE", callback=_own_service, help="The service.")
-    ],
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of the aggregate.")],
-    aggregate: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only of this aggregate (default: all).")
-    ] = None,
-    servers: Servers = _LOCAL,
-    *,
-    json: Json = False,
-) -> None:
-    """Show the events of an aggregate that is kept in a stream, from the stream itself."""
-    from weenats_codegen.cli import history
-
-    history.history(service, key, aggregate, _split(servers), as_json=json)
+app.command(epilog=example("weenats history wallets w-1"))(history)
+app.command(epilog=example("weenats state wallets w-1 --revision 3"))(state)
 
 
-@app.command(epilog=_example("weenats state wallets w-1 --revision 3"))
-def state(  # noqa: PLR0913, PLR0917 - the options of a call
-    service: Annotated[
-        str, typer.Argument(metavar="SERVICE", callback=_own_service, help="The service.")
-    ],
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of the aggregate.")],
-    aggregate: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The aggregate, if several have the query get."),
-    ] = None,
-    revision: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="As it was at this revision.")
-    ] = None,
-    time: Annotated[
-        str | None, typer.Option(metavar="TIME", help="As it was at this time (ISO 8601).")
-    ] = None,
-    servers: Servers = _LOCAL,
-    timeout: Annotated[
-        float,
-        typer.Option(
-            min=0.001, max=86400, metavar="SECONDS", help="Seconds to wait for the reply."
-        ),
-    ] = 5.0,
-    token: Annotated[
-        str | None,
-        typer.Option(envvar="WEENATS_TOKEN", metavar="JWT", help="Authenticates the caller."),
-    ] = None,
-    *,
-    json: Json = False,
-) -> None:
-    """Show an aggregate that is kept in a stream, also as it was before."""
-    from weenats_codegen.cli import call, history
-
-    operation = "get" if aggregate is None else f"{aggregate}.get"
-    history.state(
-        call.Arguments(service, operation, (key,), timeout, token),
-        _split(servers),
-        revision=revision,
-        time=time,
-        as_json=json,
-    )
-
-
-@app.command(epilog=_example("weenats explain receipts.handlers:Receipts add-item"))
+@app.command(epilog=example("weenats explain receipts.handlers:Receipts add-item"))
 def explain(
     target: Annotated[
         str, typer.Argument(metavar="MODULE:BUILDER", help="As for `run`; nothing is started.")
@@ -535,12 +456,15 @@ def explain(
 
 
 @app.command(
-    epilog=_example("weenats permissions schemas/receipts --role client --operations add-item,get")
+    epilog=example("weenats permissions schemas/receipts --role client --operations add-item,get")
 )
 def permissions(  # noqa: PLR0913 - the options of a user
-    contract: Annotated[Path, typer.Argument(metavar="CONTRACT", help="The contract's folder.")],
+    contract: OneContract,
     *,
-    role: Annotated[Literal["service", "client"], typer.Option(help="The role of the user.")],
+    role: Annotated[
+        Literal["service", "client", "consumer", "operator"],
+        typer.Option(help="The role of the user."),
+    ],
     operations: Annotated[
         list[str] | None,
         typer.Option(
@@ -569,7 +493,7 @@ def permissions(  # noqa: PLR0913 - the options of a user
     inbox_prefix: Annotated[
         str | None,
         typer.Option(
-            metavar="PREFIX", help="The inbox_prefix of a client's ConnectionOptions (_INBOX)."
+            metavar="PREFIX", help="The inbox_prefix of the user's ConnectionOptions (_INBOX)."
         ),
     ] = None,
     max_timeout: Annotated[
@@ -581,6 +505,14 @@ def permissions(  # noqa: PLR0913 - the options of a user
             help="The longest timeout of a service's callers (default: that of the contract).",
         ),
     ] = None,
+    streams: Annotated[
+        Literal["apply", "check"] | None,
+        typer.Option(help="What with_streams of a service was called with (default: it was not)."),
+    ] = None,
+    consumer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The name of a durable consumer."),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the claims of a user JWT, as one JSON document.")
     ] = False,
@@ -589,26 +521,32 @@ def permissions(  # noqa: PLR0913 - the options of a user
     from weenats_codegen.cli import permissions
     from weenats_codegen.permissions.model import Used
 
-    used = Used(_split(",".join(operations or [])), _split(",".join(events or [])), discovery)
+    used = Used(split(",".join(operations or [])), split(",".join(events or [])), discovery)
     for given, names in ((operations, used.operations), (events, used.events)):
         if given is not None and not names:  # without any name, everything would be permitted
             raise typer.BadParameter("--operations and --events require a name")
-    arguments = permissions.Arguments(role, used, queue_group, inbox_prefix, max_timeout)
+    arguments = permissions.Arguments(
+        role, used, queue_group, inbox_prefix, max_timeout, streams, consumer
+    )
     permissions.permissions(contract, arguments, as_json=json)
 
 
-@app.command(epilog=_example("weenats services --json"))
-def services(service: OneService = None, servers: Servers = _LOCAL, *, json: Json = False) -> None:
+app.add_typer(streams)
+app.add_typer(dead_letters)
+
+
+@app.command(epilog=example("weenats services --json"))
+def services(service: OneService = None, servers: Servers = LOCAL, *, json: Json = False) -> None:
     """List the running services, their instances and statistics."""
     from weenats_codegen.cli import services
 
-    services.services(service, _split(servers), as_json=json)
+    services.services(service, split(servers), as_json=json)
 
 
-@app.command(epilog=_example("weenats top receipts"))
+@app.command(epilog=example("weenats top receipts"))
 def top(
     service: OneService = None,
-    servers: Servers = _LOCAL,
+    servers: Servers = LOCAL,
     interval: Annotated[
         float,
         typer.Option(min=0.1, max=3600, metavar="SECONDS", help="Seconds between two updates."),
@@ -624,10 +562,10 @@ def top(
     """Show live statistics of the running instances, until Ctrl-C."""
     from weenats_codegen.cli import top
 
-    top.top(service, _split(servers), interval=interval, once=once, as_json=json)
+    top.top(service, split(servers), interval=interval, once=once, as_json=json)
 
 
-@app.command(epilog=_example("weenats health receipts"))
+@app.command(epilog=example("weenats health receipts"))
 def health(
     service: Annotated[
         str, typer.Argument(metavar="SERVICE", callback=_any_service, help="The service.")
@@ -636,7 +574,7 @@ def health(
         str | None,
         typer.Option(metavar="ID", help="Only the instance with this id (default: all)."),
     ] = None,
-    servers: Servers = _LOCAL,
+    servers: Servers = LOCAL,
     timeout: Annotated[
         float,
         typer.Option(
@@ -649,10 +587,10 @@ def health(
     """Show whether the instances of a service are ready; exit with 1 if one is not."""
     from weenats_codegen.cli import health
 
-    health.health(service, instance, _split(servers), timeout=timeout, as_json=json)
+    health.health(service, instance, split(servers), timeout=timeout, as_json=json)
 
 
-@app.command(epilog=_example("weenats demo"))
+@app.command(epilog=example("weenats demo"))
 def demo(*, json: Json = False) -> None:
     """Run a demo, from a contract to calls and events."""
     from weenats_codegen.cli import demo

@@ -1,14 +1,18 @@
 """The command `permissions`: what a NATS user must be allowed to do."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Literal
 
 import typer
 
 from weenats_codegen.cli.output import emit, write
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.loading import read
-from weenats_codegen.permissions.model import Permissions, Used, of_client, of_service
+from weenats_codegen.permissions.durable import of_consumer, of_operator
+from weenats_codegen.permissions.entries import Permissions
+from weenats_codegen.permissions.model import Used, of_client, of_service
 from weenats_codegen.permissions.output import to_claims, to_config
 
 
@@ -17,11 +21,13 @@ class Arguments:
     """The options of the command.
 
     Attributes:
-        role: `service` or `client`.
+        role: `service`, `client`, `consumer` or `operator`.
         used: The part of the contract that a client uses; empty for everything.
         queue_group: The queue group of a service, or of the events of a client.
         inbox_prefix: The prefix of the inbox of a client.
         max_timeout: The longest timeout of the callers of a service, in seconds.
+        streams: What `with_streams` of a service was called with; None if it was not.
+        consumer: The name of a durable consumer.
     """
 
     role: str
@@ -29,12 +35,15 @@ class Arguments:
     queue_group: str | None
     inbox_prefix: str | None
     max_timeout: float | None
+    streams: Literal["apply", "check"] | None
+    consumer: str | None
 
 
 def permissions(folder: Path, arguments: Arguments, *, as_json: bool) -> None:
     """Print the permissions of a service or client: configuration text, or claims."""
     contract, role = read(folder), arguments.role
-    needed = (_of_service if role == "service" else _of_client)(contract, arguments)
+    _check_role(arguments)
+    needed = _ROLES[role](contract, arguments)
     if as_json:
         emit(to_claims(needed), as_json=True, render=str)
     else:  # without wrapping, however narrow the terminal is
@@ -49,23 +58,59 @@ def _of_service(contract: Contract, arguments: Arguments) -> Permissions:
             "a service serves its whole contract: --operations, --events and --discovery require"
             " --role client"
         )
-    if arguments.inbox_prefix is not None and not contract.stored:
+    if arguments.inbox_prefix is not None and not (contract.streams or contract.stored):
         raise typer.BadParameter("a service has no inbox: --inbox-prefix requires --role client")
     return of_service(
         contract,
         queue_group=arguments.queue_group,
         max_timeout=arguments.max_timeout or 0.0,
-        inbox_prefix="_INBOX" if arguments.inbox_prefix is None else arguments.inbox_prefix,
+        streams=arguments.streams,
+        inbox_prefix=_prefix(arguments),
     )
 
 
 def _of_client(contract: Contract, arguments: Arguments) -> Permissions:
     if arguments.max_timeout is not None:
         raise typer.BadParameter("a client sends no replies: --max-timeout requires --role service")
-    used, prefix = arguments.used, arguments.inbox_prefix
+    used = arguments.used
     return of_client(
         contract,
         used if used.operations or used.events or used.discovery else None,
         queue_group=arguments.queue_group,
-        inbox_prefix="_INBOX" if prefix is None else prefix,
+        inbox_prefix=_prefix(arguments),
     )
+
+
+def _of_consumer(contract: Contract, arguments: Arguments) -> Permissions:
+    if arguments.consumer is None:
+        raise typer.BadParameter("--role consumer requires --consumer NAME")
+    return of_consumer(contract, arguments.consumer, inbox_prefix=_prefix(arguments))
+
+
+def _of_operator(contract: Contract, arguments: Arguments) -> Permissions:
+    return of_operator(contract, inbox_prefix=_prefix(arguments))
+
+
+_ROLES: Final[dict[str, Callable[[Contract, Arguments], Permissions]]] = {
+    "service": _of_service,
+    "client": _of_client,
+    "consumer": _of_consumer,
+    "operator": _of_operator,
+}
+
+
+def _check_role(arguments: Arguments) -> None:
+    """Refuse options that another role has."""
+    role = arguments.role
+    if arguments.consumer is not None and role != "consumer":
+        raise typer.BadParameter("--consumer requires --role consumer")
+    if arguments.streams is not None and role != "service":
+        raise typer.BadParameter("--streams requires --role service")
+    used = arguments.used
+    others = used.operations or used.events or used.discovery or arguments.queue_group is not None
+    if role in {"consumer", "operator"} and (others or arguments.max_timeout is not None):
+        raise typer.BadParameter(f"--role {role} has no options but --consumer and --inbox-prefix")
+
+
+def _prefix(arguments: Arguments) -> str:
+    return "_INBOX" if arguments.inbox_prefix is None else arguments.inbox_prefix

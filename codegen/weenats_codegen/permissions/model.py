@@ -5,7 +5,7 @@ Every subject that the runtime uses is listed once, with its purpose.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from weenats.protocol import subjects
 from weenats.protocol.subjects import Kind
@@ -14,26 +14,11 @@ from weenats_codegen.ir.contract import Contract, Event, Operation
 from weenats_codegen.naming import labels_meant
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
 from weenats_codegen.permissions import stored
-from weenats_codegen.permissions.entry import Entry
+from weenats_codegen.permissions.durable import publishing
+from weenats_codegen.permissions.entries import Entry, Permissions, inbox
 
 _REPLY_GRACE: Final = 5.0
 """Seconds after a caller's timeout in which a busy service still replies that time ran out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Permissions:
-    """What a NATS user may do; everything else is denied.
-
-    Attributes:
-        publish: The subjects that it may publish to.
-        subscribe: The subjects that it may subscribe to.
-        reply_within: Seconds within which it may reply to a message, once per message; None if it
-            never replies.
-    """
-
-    publish: tuple[Entry, ...]
-    subscribe: tuple[Entry, ...]
-    reply_within: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +42,21 @@ def of_service(
     *,
     queue_group: str | None = None,
     max_timeout: float = 0.0,
+    streams: Literal["apply", "check"] | None = None,
     inbox_prefix: str = "_INBOX",
 ) -> Permissions:
     """Return the permissions of a service: operations, events, discovery, health, monitoring.
 
-    It has an inbox only if it keeps aggregates in streams: the calls that its handlers make are
-    those of a client.
+    It has no inbox, unless it publishes durable events or keeps aggregates in streams: the calls
+    that its handlers make are those of a client.
 
     Args:
         contract: The contract.
         queue_group: The name passed to `with_queue_group`; by default that of the service.
         max_timeout: The longest timeout of a caller in seconds, if it is longer than those of the
             contract and the default of the runtime.
-        inbox_prefix: The prefix in its ConnectionOptions.
+        streams: What `with_streams` was called with; None if it was not.
+        inbox_prefix: The prefix in its ConnectionOptions, for acknowledgements of durable events.
 
     Returns:
         What the user of the service may do.
@@ -91,9 +78,10 @@ def of_service(
     ]
     return Permissions(
         publish=(
-            *_events(contract).values(),
+            *(_published(contract, event) for event in contract.events),
+            *publishing(contract, streams),
+            *stored.publishing(contract, streams),
             Entry(subjects.monitoring(name), "snapshots, with_monitoring"),
-            *stored.published(contract),
         ),
         subscribe=(
             *(each.shared(group) for each in _operations(contract).values()),
@@ -101,8 +89,8 @@ def of_service(
             Entry(subjects.contract(name), "the contract").shared(name),
             Entry(subjects.cancel(name), "calls that are cancelled"),
             Entry(subjects.all_on_instance(name), "calls of this instance"),
+            *([inbox(inbox_prefix)] if contract.streams or contract.stored else []),
             *discovery,
-            *stored.subscribed(contract, inbox_prefix),
         ),
         reply_within=max(max_timeout, *timeouts, 0.0) + _REPLY_GRACE,
     )
@@ -150,8 +138,7 @@ def of_client(
         raise ContractError(missing)
     if queue_group is not None:
         subjects.check_queue_group(queue_group)
-    prefix = subjects.check_inbox_prefix(inbox_prefix)
-    inbox = Entry(f"{prefix}.>", "replies, to all users with this prefix")
+    replies = inbox(inbox_prefix)
     publish = [entry for label, entry in operations.items() if label in called]
     if publish:
         publish.append(Entry(subjects.cancel(contract.service), "calls that it cancels"))
@@ -169,7 +156,7 @@ def of_client(
     subscribed = [
         entry.shared(queue_group) for name, entry in events.items() if name in used.events
     ]
-    return Permissions(tuple(publish), (*([inbox] if publish else []), *subscribed))
+    return Permissions(tuple(publish), (*([replies] if publish else []), *subscribed))
 
 
 def _operations(contract: Contract) -> dict[str, Entry]:
@@ -180,6 +167,15 @@ def _operations(contract: Contract) -> dict[str, Entry]:
 
 def _events(contract: Contract) -> dict[str, Entry]:
     return {each.name: _entry(contract, Kind.EVENT, each) for each in contract.events}
+
+
+def _published(contract: Contract, event: Event) -> Entry:
+    """Return what a service needs to publish an event; a stream publishes durable ones on."""
+    entry = _entry(contract, Kind.EVENT, event)
+    if event.stream is None:
+        return entry
+    path = entry.subject.removeprefix(f"{contract.service}.{Kind.EVENT}.")
+    return Entry(subjects.stored_event(contract.service, "*", path), entry.purpose)
 
 
 def _entry(contract: Contract, kind: Kind, member: Operation | Event) -> Entry:

@@ -4,8 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from weenats_codegen.permissions.entry import Entry
-from weenats_codegen.permissions.model import Permissions
+from weenats_codegen.permissions.entries import Entry, Permissions
 
 _EVERYTHING: Final = ">"
 """Denied if nothing is allowed: NATS takes an empty list for all subjects."""

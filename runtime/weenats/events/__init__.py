@@ -4,11 +4,13 @@ Subscribers get events at most once, if they are connected at that moment. Consu
 events, which a stream of JetStream keeps, process each event at least once.
 """
 
-from weenats.events.consume import Consumption, consume
 from weenats.events.consume_options import ConsumeOptions
 from weenats.events.consumer import EventConsumer, EventRoute
+from weenats.events.consuming import consuming
+from weenats.events.consumption import Consumption, consume
 from weenats.events.handling import EventHandler, ReceivedEvent
 from weenats.events.publish import PublishOptions, publish
+from weenats.events.reader import read_events
 from weenats.events.subscribe import EventSubscription, SubscribeOptions, subscribe
 from weenats.events.sync import SyncEventHandler, SyncEventSubscription, subscribe_sync
 
@@ -25,7 +27,9 @@ __all__ = [
     "SyncEventHandler",
     "SyncEventSubscription",
     "consume",
+    "consuming",
     "publish",
+    "read_events",
     "subscribe",
     "subscribe_sync",
 ]

@@ -25,11 +25,15 @@ if TYPE_CHECKING:
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.jetstream import PulledMessage
 
-__all__ = ["EventRunners", "EventWorker", "MessageJob"]
+__all__ = ["EventReturnedError", "EventRunners", "EventWorker", "MessageJob"]
 _LOG: Final = LimitedLogger("weenats.events")
 _MAX_UNKNOWN: Final = 1000
 """How many events that the contract does not know are remembered."""
 _ANY: Final = Schema[Any](Any)
+
+
+class EventReturnedError(Exception):
+    """A handler has not processed its event, which is delivered again at once."""
 
 
 class MessageJob(Job):
@@ -76,10 +80,10 @@ class EventRunners:
         if (known := self._known.get(path) or self._unknown.get(path)) is not None:
             return known
         aggregate, _, name = path.rpartition(".")
-        event = Event[Any](
+        event: Event[Any] = Event(
             name=name,
             contract=self._consumer.contract,
-            aggregate=Aggregate[Any](name=aggregate, state=_ANY) if aggregate else None,
+            aggregate=Aggregate(name=aggregate, state=_ANY) if aggregate else None,
             data=_ANY,
             description="An event of another version of the contract.",
         )
@@ -122,7 +126,8 @@ class EventWorker:
         assert isinstance(job, MessageJob)  # noqa: S101 - for type checkers
         message = job.message
         try:
-            await self._process(message)
+            with suppress(ServiceError):  # the connection is closed: it is delivered again
+                await self._process(message)
             job.answered = True
         finally:
             self._working.pop(message, None)
@@ -141,7 +146,11 @@ class EventWorker:
             return
         event.sequence, event.attempt = message.sequence, message.attempt
         self._working[message] = monotonic() + settings.handler_timeout
-        failure = await self._handle(runner, event, message)
+        try:
+            failure = await self._handle(runner, event, message)
+        except EventReturnedError:
+            message.nak()
+            return
         if failure is None:
             message.ack()
         elif message.attempt >= settings.max_deliver:
@@ -168,6 +177,8 @@ class EventWorker:
             if task is not None and task.cancelling():
                 raise
             error = raised
+        except EventReturnedError:
+            raise
         except Exception as raised:  # noqa: BLE001 - any exception of the handler
             error = raised
         else:

@@ -80,6 +80,17 @@ class StreamConsumer:
             )
         await self._for_each(lambda each: self._prepare(jetstream, each, start, ack_wait))
 
+    async def ack_wait(self) -> float:
+        """Return after how many seconds without a sign of life an event is delivered again.
+
+        Raises:
+            ConsumerMissingError: the consumer does not exist.
+            ServiceError: see JetStream.consumer_info.
+        """
+        jetstream = JetStream(self.transport)
+        info = await jetstream.consumer_info(self.stream.name, self.partition_name(0))
+        return info.config.ack_wait
+
     async def delete(self) -> None:
         """Delete it from the server: its progress is lost.
 

@@ -76,10 +76,10 @@ def test_history_of_nothing(url: str, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_state(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The state now, at a revision, and at a time."""
-    state = ("state", "wallets", "w-1", "--servers", url)
+    state = ("state", "wallets", "w-1", "--aggregate", "wallet", "--servers", url)
     now = printed(capsys, *state)["entity"]
     assert (now["revision"], now["state"]["closed"]) == (4, True)
-    before = printed(capsys, *state, "--aggregate", "wallet", "--revision", "2")["entity"]
+    before = printed(capsys, *state, "--revision", "2")["entity"]
     assert before["state"] == {"balance": 7, "changes": 2}
     rows = printed(capsys, "history", "wallets", "w-1", "--servers", url)
     at = printed(capsys, *state, "--time", rows[0]["timestamp"])["entity"]
@@ -90,7 +90,7 @@ def test_state(url: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_state_that_never_was(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It is the error of the service, or wrong usage."""
-    state = ("state", "wallets", "w-1", "--servers", url)
+    state = ("state", "wallets", "w-1", "--aggregate", "wallet", "--servers", url)
     assert main([*state, "--revision", "9"]) == 1
     assert "wallet has no revision 9, the last is 4" in capsys.readouterr().err
     assert main([*state, "--time", "2001-01-01T00:00:00Z"]) == 1
@@ -98,3 +98,6 @@ def test_state_that_never_was(url: str, capsys: pytest.CaptureFixture[str]) -> N
     assert main([*state, "--time", "yesterday"]) == 2
     assert "--time is ISO 8601" in capsys.readouterr().err
     assert main([*state, "--time", "2001-01-01", "--revision", "1"]) == 2
+    capsys.readouterr()
+    assert main(["state", "wallets", "w-1", "--servers", url]) == 1
+    assert "wallets has several: approval.get, wallet.get" in capsys.readouterr().err

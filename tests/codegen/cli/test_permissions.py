@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from testkit.parcels import CONTRACT_FOLDER
 from weenats_codegen.cli.main import main
 from weenats_codegen.loading import read
-from weenats_codegen.permissions.model import Permissions, of_service
+from weenats_codegen.permissions.entries import Permissions
+from weenats_codegen.permissions.model import of_service
 from weenats_codegen.permissions.output import to_claims, to_config
 
 GOLDEN = Path(__file__).parent / "permissions"
@@ -26,6 +28,37 @@ CASES = {
     "client-listens": [*("--role", "client", "--events", "item-added", "--queue-group", "ledger")],
     "client-asks": ["--role", "client", "--discovery"],
 }
+
+
+DURABLE_CASES = {
+    "durable-service": [*("--role", "service", "--streams", "apply")],
+    "durable-consumer": [*("--role", "consumer", "--consumer", "billing")],
+    "durable-operator": [*("--role", "operator", "--inbox-prefix", "_INBOX_ops")],
+}
+
+
+@pytest.mark.parametrize("case", DURABLE_CASES)
+def test_durable_events_match_golden_files(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The roles of durable events have exactly these permissions."""
+    assert main(["permissions", str(CONTRACT_FOLDER), *DURABLE_CASES[case]]) == 0
+    assert capsys.readouterr().out == (GOLDEN / f"{case}.conf").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--role", "consumer"], "--role consumer requires --consumer NAME"),
+        (["--role", "client", "--consumer", "b"], "--consumer requires --role consumer"),
+        (["--role", "client", "--streams", "check"], "--streams requires --role service"),
+        (["--role", "operator", "--discovery"], "--role operator has no options but"),
+    ],
+)
+def test_options_of_other_roles_are_refused(
+    options: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An option that the role does not have is wrong usage."""
+    assert main(["permissions", str(CONTRACT_FOLDER), *options]) == 2
+    assert problem in " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
 @pytest.mark.parametrize("case", CASES)

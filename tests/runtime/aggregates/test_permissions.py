@@ -18,15 +18,16 @@ from weenats.protocol.identifiers import STAMPER
 from weenats.streams import apply_streams, plan_streams
 from weenats.testing import NatsServer
 from weenats_codegen.loading import read
-from weenats_codegen.permissions.entry import Entry
-from weenats_codegen.permissions.model import Permissions, of_service
+from weenats_codegen.permissions.entries import Entry, Permissions
+from weenats_codegen.permissions.model import of_service
+from weenats_codegen.permissions.stored import publishing
 
-SERVICE: Final = of_service(read(GOLDEN / "event-sourced" / "contract"))
+CONTRACT: Final = read(GOLDEN / "event-sourced" / "contract")
+SERVICE: Final = of_service(CONTRACT)
 OF_STREAMS: Final = [
     each
-    for each in SERVICE.publish
-    if each.subject.startswith(("wallets.commits.", "wallets.stream.", "$"))
-    and each.subject != "$KV.wallets-snapshots.approval.*"  # its keys have one event
+    for each in publishing(CONTRACT, None)
+    if each.subject != "$KV.wallets-snapshots.approval.*"  # its keys have one event
 ]
 Amount = wallets.Amount
 
@@ -82,7 +83,7 @@ async def test_they_are_sufficient() -> None:
 @pytest.mark.parametrize("entry", OF_STREAMS, ids=lambda entry: entry.subject)
 async def test_each_is_necessary(entry: Entry) -> None:
     """Without it the service tries what it may not do."""
-    kept = tuple(each for each in SERVICE.publish if each is not entry)
+    kept = tuple(each for each in SERVICE.publish if each != entry)
     lacking: Permissions = replace(SERVICE, publish=kept)
     with NatsServer(config=config_of({"free": None, "service": lacking})) as server:
         with suppress(ServiceError):

@@ -102,6 +102,7 @@ _CLASSES: Final[Mapping[int, type[ServiceError]]] = {
     10013: AlreadyExistsError,
     10014: ConsumerMissingError,
     10037: NotFoundError,
+    10043: NotFoundError,
     10054: MessageTooLargeError,
     10058: AlreadyExistsError,
     10059: StreamMissingError,
@@ -110,6 +111,7 @@ _CLASSES: Final[Mapping[int, type[ServiceError]]] = {
     10148: AlreadyExistsError,
     10149: ConsumerMissingError,
 }
+_DELETE_FAILED: Final = 10057
 _WRONG_SEQUENCE: Final = frozenset({10071, 10164})
 
 
@@ -126,6 +128,8 @@ def api_error(error: Mapping[str, Any], what: str) -> ServiceError:
     if number in _WRONG_SEQUENCE:
         found = _NUMBER.search(description)
         return WrongSequenceError(text, last=None if found is None else int(found[0]))
+    if number == _DELETE_FAILED and "no message found" in description:
+        return NotFoundError(text)
     if (kind := _CLASSES.get(number)) is not None:
         return kind(text)
     if error.get("code") == _UNAVAILABLE:

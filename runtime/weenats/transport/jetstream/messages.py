@@ -11,6 +11,8 @@ from typing_extensions import override
 from weenats.transport.jetstream.config import to_time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from weenats.protocol.headers import Headers
     from weenats.transport.base import Delivery, Transport
 
@@ -106,35 +108,42 @@ class PulledMessage(StoredMessage):
     """A message that a consumer delivered; it is delivered again until it is settled.
 
     `ack`, `nak`, `term` and `in_progress` send a message and do not wait. When one is lost, the
-    server delivers the message again after `ack_wait`.
+    server delivers the message again after `ack_wait`; `ack` and `term` are sent again after the
+    connection broke.
 
     Args:
         transport: the connection.
         delivery: the received message.
+        on_settled: called with the reply subject and the answer of `ack` or `term`.
 
     Attributes:
         delivery: the received message.
         consumer: the name of the consumer.
         attempt: which delivery of the message this is, from 1.
+        consumer_sequence: the number of the delivery, from 1; a gap means that one was lost.
         pending: how many messages the consumer has not delivered yet.
         is_settled: whether `ack`, `nak` or `term` was called.
     """
 
     __slots__ = (
+        "_on_settled",
         "_reply",
         "_transport",
         "attempt",
         "consumer",
+        "consumer_sequence",
         "delivery",
         "is_settled",
         "pending",
     )
 
-    def __init__(self, transport: Transport, delivery: Delivery) -> None:
+    def __init__(
+        self, transport: Transport, delivery: Delivery, on_settled: Callable[[str, bytes], None]
+    ) -> None:
         # With a domain and an account before the stream, and sometimes a random token at the end.
         tokens = delivery.reply.split(".")
         start = 2 if len(tokens) == _V1_TOKENS else 4
-        stream, consumer, attempt, sequence, _, time, pending = tokens[start : start + 7]
+        stream, consumer, attempt, sequence, number, time, pending = tokens[start : start + 7]
         super().__init__(
             delivery.subject,
             delivery.payload,
@@ -146,8 +155,10 @@ class PulledMessage(StoredMessage):
         self.delivery: Final = delivery
         self._transport = transport
         self._reply = delivery.reply
+        self._on_settled = on_settled
         self.consumer: Final = consumer
         self.attempt: Final = int(attempt)
+        self.consumer_sequence: Final = int(number)
         self.pending: Final = int(pending)
         self.is_settled = False
 
@@ -160,6 +171,7 @@ class PulledMessage(StoredMessage):
     def ack(self) -> None:
         """Report that it was processed."""
         self._settle(b"+ACK")
+        self._on_settled(self._reply, b"+ACK")
 
     def nak(self, delay: float = 0.0) -> None:
         """Let the server deliver it again.
@@ -173,6 +185,7 @@ class PulledMessage(StoredMessage):
     def term(self) -> None:
         """Let the server never deliver it again."""
         self._settle(b"+TERM")
+        self._on_settled(self._reply, b"+TERM")
 
     def in_progress(self) -> None:
         """Let the server wait for another `ack_wait`."""

@@ -70,6 +70,7 @@ class Pull:
         self._check = check
         self._batch = batch
         self._arrived: deque[PulledMessage] = deque()
+        self._settled: deque[tuple[str, bytes]] = deque(maxlen=batch)
         self._outstanding = 0
         self._last_sign = 0.0
         self._failure: ServiceError | None = None
@@ -140,7 +141,7 @@ class Pull:
         self._last_sign = monotonic()
         if delivery.reply.startswith(ACK_PREFIX):
             self._outstanding = max(self._outstanding - 1, 0)
-            self._arrived.append(PulledMessage(self._transport, delivery))
+            self._arrived.append(PulledMessage(self._transport, delivery, self._on_settled))
             self._arrival.set()
         elif delivery.status != _HEARTBEAT_STATUS:
             self._on_end_of_request(delivery.headers.get("Nats-Pending-Messages", ""))
@@ -184,11 +185,20 @@ class Pull:
             while True:
                 await self._wait_for_doubt()
                 await self._wait_for_consumer()
+                self._settle_again()
                 self._outstanding = 0
                 self._request()
         except ServiceError as error:
             self._failure = error
             self._arrival.set()
+
+    def _on_settled(self, reply: str, answer: bytes) -> None:
+        self._settled.append((reply, answer))
+
+    def _settle_again(self) -> None:
+        """Repeat the last answers, which may be lost; the server ignores those that it has."""
+        for reply, answer in self._settled:
+            self._transport.publish(reply, answer)
 
     async def _wait_for_doubt(self) -> None:
         """Wait until the server may have lost the request."""

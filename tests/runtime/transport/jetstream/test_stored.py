@@ -44,6 +44,8 @@ async def test_a_deleted_message_is_not_found(jetstream: JetStream, stream: str)
     await jetstream.delete_message(stream, 1)
     with pytest.raises(NotFoundError):
         await jetstream.get(stream, 1)
+    with pytest.raises(NotFoundError):
+        await jetstream.delete_message(stream, 1)
 
 
 async def test_all_messages_are_read_in_batches(

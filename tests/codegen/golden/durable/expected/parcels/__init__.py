@@ -12,6 +12,7 @@ from .models import (
     Hired,
     Moved,
     Parcel,
+    Resigned,
     Shipped,
 )
 from .operations import (
@@ -24,6 +25,7 @@ from .operations import (
     MOVED,
     PARCEL_AGGREGATE,
     PARCELS_EVENTS_STREAM,
+    RESIGNED,
     SHIPPED,
 )
 from .service import ParcelsHandlers
@@ -39,6 +41,7 @@ __all__ = [
     "MOVED",
     "PARCELS_EVENTS_STREAM",
     "PARCEL_AGGREGATE",
+    "RESIGNED",
     "SHIPPED",
     "Courier",
     "CourierKey",
@@ -51,5 +54,6 @@ __all__ = [
     "ParcelsConsumer",
     "ParcelsHandlers",
     "ParcelsSyncClient",
+    "Resigned",
     "Shipped",
 ]

@@ -16,8 +16,16 @@ from weenats.events import (
     subscribe,
 )
 
-from .models import CourierKey, Delivered, DepotClosed, Hired, Moved, Shipped
-from .operations import CONTRACT, DELIVERED, DEPOT_CLOSED, HIRED, MOVED, SHIPPED
+from .models import CourierKey, Delivered, DepotClosed, Hired, Moved, Resigned, Shipped
+from .operations import (
+    CONTRACT,
+    DELIVERED,
+    DEPOT_CLOSED,
+    HIRED,
+    MOVED,
+    RESIGNED,
+    SHIPPED,
+)
 
 
 class ParcelsClient(ServiceClient):
@@ -77,29 +85,47 @@ class ParcelsClient(ServiceClient):
         """
         return await subscribe(self.transport, MOVED, handler, self.telemetry, **options)
 
-    @deprecated("hired is deprecated: The courier was hired.")
     async def publish_hired(
         self, key: CourierKey, data: Hired, **options: Unpack[PublishOptions]
     ) -> None:
         """Publish hired.
 
         The courier was hired.
-
-        Deprecated: a later version will not have it.
         """
         await publish(self.transport, HIRED, key, data, self.telemetry, **options)
 
-    @deprecated("hired is deprecated: The courier was hired.")
     async def subscribe_hired(
         self, handler: EventHandler[Hired, CourierKey], **options: Unpack[SubscribeOptions]
     ) -> EventSubscription:
         """Subscribe to hired.
 
         The courier was hired.
+        """
+        return await subscribe(self.transport, HIRED, handler, self.telemetry, **options)
+
+    @deprecated("resigned is deprecated: The courier has left.")
+    async def publish_resigned(
+        self, key: CourierKey, data: Resigned, **options: Unpack[PublishOptions]
+    ) -> None:
+        """Publish resigned.
+
+        The courier has left.
 
         Deprecated: a later version will not have it.
         """
-        return await subscribe(self.transport, HIRED, handler, self.telemetry, **options)
+        await publish(self.transport, RESIGNED, key, data, self.telemetry, **options)
+
+    @deprecated("resigned is deprecated: The courier has left.")
+    async def subscribe_resigned(
+        self, handler: EventHandler[Resigned, CourierKey], **options: Unpack[SubscribeOptions]
+    ) -> EventSubscription:
+        """Subscribe to resigned.
+
+        The courier has left.
+
+        Deprecated: a later version will not have it.
+        """
+        return await subscribe(self.transport, RESIGNED, handler, self.telemetry, **options)
 
     async def publish_depot_closed(
         self, data: DepotClosed, **options: Unpack[PublishOptions]

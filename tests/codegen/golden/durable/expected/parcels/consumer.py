@@ -9,8 +9,8 @@ from typing_extensions import deprecated, override
 from weenats.contract import ServiceContract
 from weenats.events import EventConsumer, EventRoute, ReceivedEvent
 
-from .models import CourierKey, Delivered, DepotClosed, Hired, Shipped
-from .operations import CONTRACT, DELIVERED, DEPOT_CLOSED, HIRED, SHIPPED
+from .models import CourierKey, Delivered, DepotClosed, Hired, Resigned, Shipped
+from .operations import CONTRACT, DELIVERED, DEPOT_CLOSED, HIRED, RESIGNED, SHIPPED
 
 
 class ParcelsConsumer(EventConsumer):
@@ -36,11 +36,18 @@ class ParcelsConsumer(EventConsumer):
         """
 
     @abstractmethod
-    @deprecated("hired is deprecated: The courier was hired.", category=None)
     async def hired(self, event: ReceivedEvent[Hired, CourierKey]) -> None:
         """Handle hired.
 
         The courier was hired.
+        """
+
+    @abstractmethod
+    @deprecated("resigned is deprecated: The courier has left.", category=None)
+    async def resigned(self, event: ReceivedEvent[Resigned, CourierKey]) -> None:
+        """Handle resigned.
+
+        The courier has left.
 
         Deprecated: a later version will not have it.
         """
@@ -59,5 +66,6 @@ class ParcelsConsumer(EventConsumer):
             EventRoute.of(SHIPPED, self.shipped),
             EventRoute.of(DELIVERED, self.delivered),
             EventRoute.of(HIRED, self.hired),
+            EventRoute.of(RESIGNED, self.resigned),
             EventRoute.of(DEPOT_CLOSED, self.depot_closed),
         )

@@ -25,7 +25,8 @@ DOCUMENT: Final = (
     '"state":{"$ref":"#/$defs/Courier"},'
     '"stream":{"name":"couriers","maxAge":"30d","maxBytes":1000000,"maxMessages":5000,"storage":"memory","partitions":2},'
     '"events":{'
-    '"hired":{"description":"The courier was hired.","data":{"$ref":"#/$defs/Hired"},"deprecated":true}}}},'
+    '"hired":{"description":"The courier was hired.","data":{"$ref":"#/$defs/Hired"}},'
+    '"resigned":{"description":"The courier has left.","data":{"$ref":"#/$defs/Resigned"},"deprecated":true}}}},'
     '"events":{'
     '"depot-closed":{"description":"A depot was closed.","data":{"$ref":"#/$defs/DepotClosed"}}},'
     '"$defs":{'
@@ -36,5 +37,6 @@ DOCUMENT: Final = (
     '"Hired":{"description":"The courier was hired.","type":"object","properties":{"name":{"type":"string","maxLength":100}}},'
     '"Moved":{"description":"The parcel is somewhere else; only what listens now needs it.","type":"object","required":["place"],"properties":{"place":{"type":"string","maxLength":50}}},'
     '"Parcel":{"description":"One parcel.","type":"object","required":["status"],"properties":{"status":{"type":"string","maxLength":20}}},'
+    '"Resigned":{"description":"The courier has left.","type":"object","properties":{"reason":{"type":"string","maxLength":100}}},'
     '"Shipped":{"description":"The parcel has left the depot.","type":"object","required":["depot"],"properties":{"depot":{"type":"string","maxLength":50}}}}}'
 )

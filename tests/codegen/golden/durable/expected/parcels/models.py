@@ -52,6 +52,13 @@ class Parcel(Model):
     status: Annotated[str, Field(max_length=20)]
 
 
+class Resigned(Model):
+    """The courier has left."""
+
+    model_config = ConfigDict(extra="allow")
+    reason: Annotated[str | None, Field(max_length=100), OMIT_NONE] = None
+
+
 class Shipped(Model):
     """The parcel has left the depot."""
 

@@ -15,6 +15,7 @@ from .models import (
     Hired,
     Moved,
     Parcel,
+    Resigned,
     Shipped,
 )
 
@@ -36,7 +37,7 @@ PARCELS_EVENTS_STREAM: Final = Stream(
 COURIERS_STREAM: Final = Stream(
     name="couriers",
     service="parcels",
-    events=("courier.hired",),
+    events=("courier.hired", "courier.resigned"),
     partitions=2,
     max_age=2592000,
     max_bytes=1000000,
@@ -48,7 +49,7 @@ CONTRACT: Final = ServiceContract(
     name="parcels",
     version="1.0.0",
     description="Follows parcels to the door.",
-    digest="sha256:88829424c8050434b7daa53dc8e22bf3d65f858e881ef3fb15ad678bd4fd706e",
+    digest="sha256:82e19419a304a8ec01369ab7673a8257d561f9a3c6da4ba05743bfc98b7c916e",
     document=_document,
     streams=(PARCELS_EVENTS_STREAM, COURIERS_STREAM),
 )
@@ -97,6 +98,15 @@ HIRED: Final = Event(
     data=Hired,
     stream=COURIERS_STREAM,
     description="The courier was hired.",
+)
+
+RESIGNED: Final = Event(
+    name="resigned",
+    contract=CONTRACT,
+    aggregate=COURIER_AGGREGATE,
+    data=Resigned,
+    stream=COURIERS_STREAM,
+    description="The courier has left.",
     deprecated=True,
 )
 

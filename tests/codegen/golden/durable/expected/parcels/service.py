@@ -9,8 +9,16 @@ from weenats.contract import ServiceContract
 from weenats.events import PublishOptions, publish
 from weenats.service import Endpoint, ServiceHandlers
 
-from .models import CourierKey, Delivered, DepotClosed, Hired, Moved, Shipped
-from .operations import CONTRACT, DELIVERED, DEPOT_CLOSED, HIRED, MOVED, SHIPPED
+from .models import CourierKey, Delivered, DepotClosed, Hired, Moved, Resigned, Shipped
+from .operations import (
+    CONTRACT,
+    DELIVERED,
+    DEPOT_CLOSED,
+    HIRED,
+    MOVED,
+    RESIGNED,
+    SHIPPED,
+)
 
 
 class ParcelsHandlers(ServiceHandlers):
@@ -48,17 +56,26 @@ class ParcelsHandlers(ServiceHandlers):
         """
         await publish(self.transport, MOVED, key, data, self.telemetry, **options)
 
-    @deprecated("hired is deprecated: The courier was hired.", category=None)
     async def publish_hired(
         self, key: CourierKey, data: Hired, **options: Unpack[PublishOptions]
     ) -> None:
         """Publish hired.
 
         The courier was hired.
+        """
+        await publish(self.transport, HIRED, key, data, self.telemetry, **options)
+
+    @deprecated("resigned is deprecated: The courier has left.", category=None)
+    async def publish_resigned(
+        self, key: CourierKey, data: Resigned, **options: Unpack[PublishOptions]
+    ) -> None:
+        """Publish resigned.
+
+        The courier has left.
 
         Deprecated: a later version will not have it.
         """
-        await publish(self.transport, HIRED, key, data, self.telemetry, **options)
+        await publish(self.transport, RESIGNED, key, data, self.telemetry, **options)
 
     async def publish_depot_closed(
         self, data: DepotClosed, **options: Unpack[PublishOptions]

@@ -20,8 +20,8 @@ from weenats.events import (
 )
 
 from .client import ParcelsClient
-from .models import CourierKey, Delivered, DepotClosed, Hired, Moved, Shipped
-from .operations import CONTRACT, HIRED
+from .models import CourierKey, Delivered, DepotClosed, Hired, Moved, Resigned, Shipped
+from .operations import CONTRACT, RESIGNED
 
 
 class ParcelsSyncClient(ServiceSyncClient[ParcelsClient]):
@@ -80,33 +80,51 @@ class ParcelsSyncClient(ServiceSyncClient[ParcelsClient]):
         """
         return subscribe_sync(self._wait, self._client.subscribe_moved, handler, **options)
 
-    @deprecated("hired is deprecated: The courier was hired.")
     def publish_hired(
         self, key: CourierKey, data: Hired, **options: Unpack[PublishOptions]
     ) -> None:
         """Publish hired.
 
         The courier was hired.
-
-        Deprecated: a later version will not have it.
         """
-        self._wait(publish(self.transport, HIRED, key, data, self.telemetry, **options))
+        self._wait(self._client.publish_hired(key, data, **options))
 
-    @deprecated("hired is deprecated: The courier was hired.")
     def subscribe_hired(
         self, handler: SyncEventHandler[Hired, CourierKey], **options: Unpack[SubscribeOptions]
     ) -> SyncEventSubscription:
         """Subscribe to hired.
 
         The courier was hired.
+        """
+        return subscribe_sync(self._wait, self._client.subscribe_hired, handler, **options)
+
+    @deprecated("resigned is deprecated: The courier has left.")
+    def publish_resigned(
+        self, key: CourierKey, data: Resigned, **options: Unpack[PublishOptions]
+    ) -> None:
+        """Publish resigned.
+
+        The courier has left.
+
+        Deprecated: a later version will not have it.
+        """
+        self._wait(publish(self.transport, RESIGNED, key, data, self.telemetry, **options))
+
+    @deprecated("resigned is deprecated: The courier has left.")
+    def subscribe_resigned(
+        self, handler: SyncEventHandler[Resigned, CourierKey], **options: Unpack[SubscribeOptions]
+    ) -> SyncEventSubscription:
+        """Subscribe to resigned.
+
+        The courier has left.
 
         Deprecated: a later version will not have it.
         """
 
         async def start(
-            handler: EventHandler[Hired, CourierKey], **options: Unpack[SubscribeOptions]
+            handler: EventHandler[Resigned, CourierKey], **options: Unpack[SubscribeOptions]
         ) -> EventSubscription:
-            return await subscribe(self.transport, HIRED, handler, self.telemetry, **options)
+            return await subscribe(self.transport, RESIGNED, handler, self.telemetry, **options)
 
         return subscribe_sync(self._wait, start, handler, **options)
 

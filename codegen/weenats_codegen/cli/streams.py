@@ -1,0 +1,240 @@
+"""The command `streams`: the streams of a contract on the server."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from weenats.contract import Stream
+from weenats.protocol.subjects import check_queue_group
+from weenats.streams import StreamPlan, apply_streams, plan_streams
+from weenats.streams.consumers import ConsumerState, StreamConsumer, consumer_states
+from weenats.transport.jetstream import JetStream, StreamInfo
+from weenats_codegen.cli.connection import connection
+from weenats_codegen.cli.errors import CliError
+from weenats_codegen.cli.output import emit, plain
+from weenats_codegen.ir.contract import Contract
+from weenats_codegen.loading import read
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from weenats.transport.jetstream.config import Start
+    from weenats.transport.nats import NatsTransport
+
+
+def plan(folder: Path, servers: Sequence[str], *, as_json: bool) -> None:
+    """Print what has to be done to the streams of a contract."""
+    plans = asyncio.run(_plans(streams_of(folder), servers))
+    emit([_as_data(each) for each in plans], as_json=as_json, render=lambda: _shown(plans))
+
+
+def apply(folder: Path, servers: Sequence[str], *, force: bool, as_json: bool) -> None:
+    """Create and update the streams of a contract, and print what was done.
+
+    Raises:
+        FailedPreconditionError: Stored events would be lost, and it is not forced.
+    """
+    plans = asyncio.run(_apply(streams_of(folder), servers, force=force))
+    emit([_as_data(each) for each in plans], as_json=as_json, render=lambda: _shown(plans))
+
+
+def status(folder: Path, servers: Sequence[str], *, as_json: bool) -> None:
+    """Print what the streams of a contract hold, and how far their consumers are."""
+    found = asyncio.run(_status(streams_of(folder), servers))
+    data = [each.as_data() for each in found]
+    emit(data, as_json=as_json, render=lambda: _table(found))
+
+
+def replay(  # noqa: PLR0913 - the options of a user
+    folder: Path,
+    consumer: str,
+    start: str,
+    name: str | None,
+    servers: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    """Let a durable consumer begin elsewhere, and print how far it is.
+
+    Raises:
+        CliError: There is no such consumer, or the start is not valid.
+    """
+    stream = stream_named(streams_of(folder), name)
+    check_queue_group(consumer)
+    state = asyncio.run(_replay(stream, consumer, _start(start), servers))
+    text = f"{consumer} begins again: {state.pending} events of {stream.name} are pending"
+    emit(asdict(state), as_json=as_json, render=lambda: plain(text))
+
+
+def streams_of(folder: Path) -> tuple[Stream, ...]:
+    """Return the streams of a contract.
+
+    Raises:
+        CliError: It has none.
+    """
+    contract = read(folder)
+    if not contract.streams:
+        raise CliError(
+            f"the contract of {contract.service} has no durable events: declare `durable: true`"
+        )
+    return runtime_streams(contract)
+
+
+def runtime_streams(contract: Contract) -> tuple[Stream, ...]:
+    """Return the streams of a contract as the runtime has them."""
+    return tuple(
+        Stream(
+            name=each.name,
+            service=contract.service,
+            events=each.events,
+            partitions=each.partitions,
+            max_age=each.max_age,
+            max_bytes=each.max_bytes,
+            max_messages=each.max_messages,
+            replicas=each.replicas,
+            storage=cast("Literal['file', 'memory']", each.storage),
+        )
+        for each in contract.streams
+    )
+
+
+def stream_named(streams: Sequence[Stream], name: str | None) -> Stream:
+    """Return a stream by its name, which may be left out if there is one.
+
+    Raises:
+        CliError: There is no such stream, or no name and several streams.
+    """
+    found = [each for each in streams if name in (None, each.name)]
+    known = ", ".join(each.name for each in streams)
+    if not found:
+        raise CliError(f"the contract has no stream {name}; known are {known}")
+    if len(found) > 1:
+        raise CliError(f"the contract has several streams: choose one with --stream ({known})")
+    return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    stream: Stream
+    info: StreamInfo
+    dead_letters: int
+    consumers: list[ConsumerState]
+
+    def as_data(self) -> dict[str, object]:
+        config = self.info.config
+        return {
+            "stream": self.stream.name,
+            "messages": self.info.messages,
+            "bytes": self.info.bytes,
+            "firstSequence": self.info.first_sequence,
+            "lastSequence": self.info.last_sequence,
+            "storage": config.storage,
+            "replicas": config.replicas,
+            "deadLetters": self.dead_letters,
+            "consumers": [asdict(each) for each in self.consumers],
+        }
+
+
+async def _plans(streams: Sequence[Stream], servers: Sequence[str]) -> list[StreamPlan]:
+    async with connection(servers) as transport:
+        return await plan_streams(transport, streams)
+
+
+async def _apply(
+    streams: Sequence[Stream], servers: Sequence[str], *, force: bool
+) -> list[StreamPlan]:
+    async with connection(servers) as transport:
+        plans = await plan_streams(transport, streams)
+        await apply_streams(transport, plans, force=force)
+        return plans
+
+
+async def _status(streams: Sequence[Stream], servers: Sequence[str]) -> list[_Status]:
+    async with connection(servers) as transport:
+        return [await _status_of(transport, each) for each in streams]
+
+
+async def _status_of(transport: "NatsTransport", stream: Stream) -> _Status:
+    consumers = await consumer_states(transport, stream)
+    jetstream = JetStream(transport)
+    info = await jetstream.stream_info(stream.name)
+    letters = await jetstream.stream_info(stream.dead_letters)
+    return _Status(stream, info, letters.messages, consumers)
+
+
+async def _replay(
+    stream: Stream, consumer: str, start: "Start", servers: Sequence[str]
+) -> ConsumerState:
+    async with connection(servers) as transport:
+        if consumer not in {each.name for each in await consumer_states(transport, stream)}:
+            raise CliError(f"the stream {stream.name} has no consumer {consumer}")
+        part = StreamConsumer(transport, stream, consumer)
+        wait = await part.ack_wait()
+        await part.delete()
+        await part.prepare(start, wait)
+        states = await consumer_states(transport, stream)
+        return next(each for each in states if each.name == consumer)
+
+
+def _start(text: str) -> "Start":
+    if text in {"beginning", "new"}:
+        return cast("Literal['beginning', 'new']", text)
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise CliError(
+            f"--from is beginning, new, a sequence, or a time such as 2026-01-31T12:00, not {text}"
+        ) from None
+
+
+def _as_data(plan: StreamPlan) -> dict[str, object]:
+    return {
+        "stream": plan.name,
+        "action": plan.action,
+        "changes": [asdict(each) for each in plan.changes],
+    }
+
+
+def _shown(plans: Sequence[StreamPlan]) -> str:
+    lines: list[str] = []
+    for each in plans:
+        lines.append(f"{plain(each.name)}: {_ACTIONS[each.action]}")
+        lines += [f"  {plain(str(change))}" for change in each.changes]
+    return "\n".join(lines)
+
+
+_ACTIONS = {
+    "create": "[green]create[/]",
+    "update": "[yellow]update[/]",
+    "recreate": "[red]delete and create[/]",
+    "none": "[dim]as in the contract[/]",
+}
+
+
+def _table(found: Sequence[_Status]) -> "Table":
+    """Return the streams as a table, the consumers of each below it."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column("stream / consumer", overflow="fold")
+    for title in ("events", "pending", "in work", "repeated", "dead letters"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for each in found:
+        letters = f"[red]{each.dead_letters}[/]" if each.dead_letters else "0"
+        name = f"[bold]{plain(each.stream.name)}[/]"
+        table.add_row(name, str(each.info.messages), "", "", "", letters)
+        for state in each.consumers:
+            table.add_row(
+                f"  {plain(state.name)}",
+                "",
+                str(state.pending),
+                str(state.unacknowledged),
+                str(state.redelivered),
+                "",
+            )
+    return table

@@ -1,0 +1,94 @@
+"""The permissions for durable events: of those who publish, consume and operate them."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from weenats.protocol import subjects
+from weenats.transport.jetstream.api import PREFIX
+from weenats.transport.jetstream.messages import ACK_PREFIX
+from weenats_codegen.ir.contract import Contract
+from weenats_codegen.ir.streams import Stream
+from weenats_codegen.permissions.entries import Entry, Permissions, inbox
+
+
+def of_consumer(contract: Contract, consumer: str, *, inbox_prefix: str = "_INBOX") -> Permissions:
+    """Return the permissions of a durable consumer.
+
+    Args:
+        contract: The contract whose events it consumes.
+        consumer: The name of the consumer.
+        inbox_prefix: The prefix in its ConnectionOptions.
+
+    Returns:
+        What the user of the consumer may do.
+
+    Raises:
+        SubjectError: The name or the prefix is invalid.
+    """
+    subjects.check_queue_group(consumer)
+    publish = [
+        entry for stream in contract.streams for entry in _consuming(contract, stream, consumer)
+    ]
+    return Permissions(tuple(publish), (inbox(inbox_prefix),) if publish else ())
+
+
+def of_operator(contract: Contract, *, inbox_prefix: str = "_INBOX") -> Permissions:
+    """Return the permissions for the commands `weenats streams` and `weenats dead-letters`.
+
+    Args:
+        contract: The contract.
+        inbox_prefix: The prefix in the ConnectionOptions of the user; that of commands is _INBOX.
+
+    Returns:
+        What the user may do.
+
+    Raises:
+        SubjectError: The prefix is invalid.
+    """
+    publish = [entry for stream in contract.streams for entry in _operating(contract, stream)]
+    return Permissions(tuple(publish), (inbox(inbox_prefix),) if publish else ())
+
+
+def publishing(contract: Contract, streams: Literal["apply", "check"] | None) -> Iterator[Entry]:
+    """Yield what a service needs for its streams, besides the subjects of its events.
+
+    Args:
+        contract: The contract.
+        streams: What `with_streams` was called with; None if it was not.
+    """
+    for stream in contract.streams:
+        for name in (stream.name, f"{stream.name}-dead-letters"):
+            if name == stream.name or streams is not None:
+                yield Entry(f"{PREFIX}STREAM.INFO.{name}", "whether the stream exists")
+            if streams == "apply":
+                yield Entry(f"{PREFIX}STREAM.CREATE.{name}", "with_streams")
+                yield Entry(f"{PREFIX}STREAM.UPDATE.{name}", "with_streams")
+
+
+def _consuming(contract: Contract, stream: Stream, consumer: str) -> Iterator[Entry]:
+    yield Entry(f"{PREFIX}STREAM.INFO.{stream.name}", "the number of partitions")
+    for partition in range(stream.partitions):
+        part = f"{stream.name}.{consumer}-{partition}"
+        yield Entry(f"{PREFIX}CONSUMER.INFO.{part}", f"partition {partition}")
+        yield Entry(f"{PREFIX}CONSUMER.CREATE.{part}", f"partition {partition}")
+        yield Entry(f"{PREFIX}CONSUMER.MSG.NEXT.{part}", f"events of partition {partition}")
+        yield Entry(f"{ACK_PREFIX}{part}.>", f"acknowledgements of partition {partition}")
+    letters = subjects.dead_letter(stream.name, contract.service, consumer)
+    yield Entry(letters, "dead letters")
+    yield Entry(f"{PREFIX}STREAM.INFO.{stream.name}-dead-letters", "whether their stream exists")
+
+
+def _operating(contract: Contract, stream: Stream) -> Iterator[Entry]:
+    letters = f"{stream.name}-dead-letters"
+    for name in (stream.name, letters):
+        yield Entry(f"{PREFIX}STREAM.INFO.{name}", "streams plan, status")
+        yield Entry(f"{PREFIX}STREAM.CREATE.{name}", "streams apply")
+        yield Entry(f"{PREFIX}STREAM.UPDATE.{name}", "streams apply")
+        yield Entry(f"{PREFIX}STREAM.DELETE.{name}", "streams apply --force")
+    yield Entry(f"{PREFIX}CONSUMER.LIST.{stream.name}", "streams status")
+    for verb in ("INFO", "CREATE", "DELETE"):
+        yield Entry(f"{PREFIX}CONSUMER.{verb}.{stream.name}.*", "streams replay")
+    yield Entry(f"{PREFIX}DIRECT.GET.{letters}", "dead-letters list, show")
+    yield Entry(f"{PREFIX}STREAM.MSG.DELETE.{letters}", "dead-letters drop, retry")
+    retries = subjects.retry(stream.name, contract.service, "*", "*")
+    yield Entry(retries, "dead-letters retry")

@@ -1,0 +1,52 @@
+"""What a NATS user may do, as entries with their purposes."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from weenats.protocol import subjects
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A subject that a user may publish or subscribe to.
+
+    Attributes:
+        subject: The subject; if only one queue group may subscribe, a space and its name follow.
+        purpose: What the subject is used for.
+    """
+
+    subject: str
+    purpose: str
+
+    def shared(self, queue_group: str | None) -> Self:
+        """Return the same entry for members of a queue group only; None changes nothing."""
+        return replace(self, subject=f"{self.subject} {queue_group}") if queue_group else self
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """What a NATS user may do; everything else is denied.
+
+    Attributes:
+        publish: The subjects that it may publish to.
+        subscribe: The subjects that it may subscribe to.
+        reply_within: Seconds within which it may reply to a message, once per message; None if it
+            never replies.
+    """
+
+    publish: tuple[Entry, ...]
+    subscribe: tuple[Entry, ...]
+    reply_within: float | None = None
+
+
+def inbox(prefix: str) -> Entry:
+    """Return the entry of the inbox of a user.
+
+    Args:
+        prefix: The prefix in its ConnectionOptions.
+
+    Raises:
+        SubjectError: The prefix is invalid.
+    """
+    checked = subjects.check_inbox_prefix(prefix)
+    return Entry(f"{checked}.>", "replies, to all users with this prefix")

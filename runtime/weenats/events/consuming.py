@@ -1,0 +1,121 @@
+"""Durable consumers as a loop: `async for` instead of a class with methods."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Generic, Self
+
+from typing_extensions import TypeVar, Unpack, override
+
+from weenats.events.consume_worker import EventReturnedError
+from weenats.events.consumer import EventConsumer, EventRoute
+from weenats.events.consumption import consume
+from weenats.telemetry.manager import SILENT, TelemetryManager
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from weenats.contract import Event
+    from weenats.events.consume_options import ConsumeOptions
+    from weenats.events.handling import ReceivedEvent
+    from weenats.transport.base import Transport
+
+__all__ = ["consuming"]
+DataT = TypeVar("DataT")
+
+
+@asynccontextmanager
+async def consuming(
+    transport: Transport,
+    name: str,
+    *events: Event[DataT],
+    telemetry: TelemetryManager = SILENT,
+    **options: Unpack[ConsumeOptions],
+) -> AsyncGenerator[AsyncIterator[ReceivedEvent[DataT, Any]]]:
+    """Process durable events in a loop, one at a time; see `consume`.
+
+    An event counts as processed when the loop asks for the next one, or ends. When an exception
+    leaves the block, it is delivered again.
+
+    Args:
+        transport: the connection.
+        name: the name of the consumer, under which the server remembers how far it is.
+        events: the durable events; others of their streams are skipped.
+        telemetry: records CONSUMER spans and metrics.
+        options: see ConsumeOptions; `max_concurrency` is 1.
+
+    Yields:
+        The events, for `async for`.
+
+    Example:
+        ```python
+        async with consuming(transport, "billing", ITEM_ADDED, CHECKED_OUT) as events:
+            async for event in events:
+                await handle(event.data)
+        ```
+
+    Raises:
+        ValueError: there is no event, one is not durable, or an option is out of range.
+        ServiceError: see `consume`.
+    """
+    if not events:
+        raise ValueError("consuming takes at least one event")
+    loop = _Loop[DataT](events)
+    options["max_concurrency"] = 1
+    running = await consume(transport, loop, name, telemetry, **options)
+    try:
+        yield loop
+    except BaseException as error:
+        loop.settle(error)
+        raise
+    finally:
+        loop.settle(None)
+        await running.stop()
+
+
+class _Loop(EventConsumer, Generic[DataT]):
+    def __init__(self, events: tuple[Event[DataT], ...]) -> None:
+        self.contract = events[0].contract  # type: ignore[misc]  # generated classes have it
+        self._events = events
+        self._handed: asyncio.Queue[tuple[ReceivedEvent[DataT, Any], asyncio.Future[None]]] = (
+            asyncio.Queue()
+        )
+        self._current: asyncio.Future[None] | None = None
+        self._is_ended = False
+
+    @override
+    def routes(self) -> tuple[EventRoute, ...]:
+        return tuple(EventRoute.of(each, self._hand) for each in self._events)
+
+    async def _hand(self, event: ReceivedEvent[DataT, Any]) -> None:
+        """Give an event to the loop, and wait until it was processed."""
+        if self._is_ended:
+            raise EventReturnedError
+        processed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._handed.put_nowait((event, processed))
+        await processed
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ReceivedEvent[DataT, Any]:
+        self._settle_current(None)
+        event, self._current = await self._handed.get()
+        return event
+
+    def settle(self, error: BaseException | None) -> None:
+        """End the loop; the event that it has was processed, or not."""
+        self._is_ended = True
+        self._settle_current(error)
+        while not self._handed.empty():
+            self._handed.get_nowait()[1].set_exception(EventReturnedError())
+
+    def _settle_current(self, error: BaseException | None) -> None:
+        current, self._current = self._current, None
+        if current is None or current.done():
+            return
+        if error is None:
+            current.set_result(None)
+        else:
+            current.set_exception(RuntimeError(f"the loop ended: {type(error).__name__}"))

@@ -1,0 +1,124 @@
+"""Reading durable events in the order of their stream, for projections."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from typing_extensions import TypeVar
+
+from weenats.codec.events import event_codec
+from weenats.errors import ServiceError
+from weenats.events.handling import ReceivedEvent
+from weenats.protocol.identifiers import STAMPER
+from weenats.protocol.subjects import stored_event
+from weenats.streams.publish import missing
+from weenats.transport.jetstream import (
+    ConsumerConfig,
+    ConsumerMissingError,
+    JetStream,
+    StreamMissingError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+    from datetime import datetime
+
+    from weenats.contract import Event, Stream
+    from weenats.transport.base import Transport
+    from weenats.transport.jetstream import PulledMessage
+
+__all__ = ["read_events"]
+DataT = TypeVar("DataT")
+_AHEAD: Final = 256
+_PAUSE: Final = 0.1
+_UNUSED: Final = 60.0
+"""After how many seconds without use the server removes the reader's consumer."""
+
+
+async def read_events(
+    transport: Transport,
+    *events: Event[DataT],
+    start: Literal["beginning", "new"] | int | datetime = "beginning",
+    follow: bool = True,
+) -> AsyncGenerator[ReceivedEvent[DataT, Any]]:
+    """Yield durable events of one stream in its order, without gaps and repetitions.
+
+    Nothing is remembered on the server and nothing is acknowledged: the reader keeps the `sequence`
+    of the last event that it has processed, and starts with the next one. A lost connection, a
+    server that restarts or a consumer that is removed is made up for.
+
+    Args:
+        transport: the connection.
+        events: the events, which one stream keeps.
+        start: "beginning", "new", the sequence of an event, or a time.
+        follow: whether to wait for new events; else it ends with the last one that is there.
+
+    Example:
+        ```python
+        async for event in read_events(transport, ITEM_ADDED, start=checkpoint + 1):
+            totals[event.key] += event.data.price
+            checkpoint = event.sequence
+        ```
+
+    Raises:
+        ValueError: there is no event, or they are not durable events of one stream.
+        StreamMissingError: the stream does not exist.
+        InvalidArgumentError: an event does not match the contract.
+        ServiceError: see JetStream.create_consumer.
+    """
+    stream = _stream_of(events)
+    jetstream, place = JetStream(transport), start
+    codecs = {each.path: event_codec(each) for each in events}
+    while True:
+        name = f"reader-{STAMPER.new_id()}"
+        config = ConsumerConfig(
+            name,
+            tuple(stored_event(stream.service, "*", each.path) for each in events),
+            start=place,
+            acknowledgement="none",
+            durable=False,
+            memory=True,
+            replicas=1,
+            inactive_threshold=_UNUSED,
+        )
+        try:
+            info = await jetstream.create_consumer(stream.name, config)
+            if not follow and not info.pending:
+                return
+            async for message in _without_gaps(jetstream, stream, name):
+                notification = codecs[message.subject.split(".", 3)[3]].decode(message.payload)
+                event = ReceivedEvent[DataT, Any](notification, message.headers)
+                event.sequence = message.sequence
+                place = message.sequence + 1
+                yield event
+                if not follow and not message.pending:
+                    return
+        except StreamMissingError:
+            raise missing(stream) from None
+        except ConsumerMissingError:
+            await asyncio.sleep(_PAUSE)  # the server has restarted, or nobody read for long
+        finally:
+            with suppress(ServiceError):
+                await jetstream.delete_consumer(stream.name, name)
+
+
+async def _without_gaps(
+    jetstream: JetStream, stream: Stream, name: str
+) -> AsyncGenerator[PulledMessage]:
+    """Yield the messages of a consumer until one was lost."""
+    async with jetstream.pull(stream.name, name, batch=_AHEAD) as messages:
+        expected = 1
+        async for message in messages:
+            if message.consumer_sequence != expected:
+                return
+            expected += 1
+            yield message
+
+
+def _stream_of(events: Sequence[Event[Any]]) -> Stream:
+    streams = {each.stream for each in events}
+    if len(streams) != 1 or (stream := streams.pop()) is None:
+        raise ValueError("read_events takes durable events of one stream")
+    return stream

@@ -1,0 +1,191 @@
+"""The commands `weenats streams` and `weenats dead-letters`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testkit.parcels import (
+    CONTRACT_FOLDER,
+    PARCELS_EVENTS_STREAM,
+    Delivered,
+    ParcelsClient,
+    Recorder,
+    remove_streams,
+)
+from testkit.waiting import until
+from weenats import NatsTransport
+from weenats.events import consume
+from weenats.streams.letters import DeadLetters
+from weenats_codegen.cli.main import main
+
+CONTRACT = str(CONTRACT_FOLDER)
+STREAMS = ["parcels-events", "parcels-events-dead-letters", "couriers", "couriers-dead-letters"]
+Run = Any
+
+
+@pytest.fixture
+def run(nats_url: str, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Run a command on the shared server; return its exit code, output and errors."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main([*arguments, "--servers", nats_url])
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    yield run
+    asyncio.run(remove_streams(nats_url))
+
+
+async def fail(url: str, number: int) -> None:
+    """Make some events dead letters of `billing`."""
+    transport = NatsTransport(url)
+    parcels = ParcelsClient(transport)
+
+    async def act(_: object) -> None:
+        raise ValueError
+
+    async with await consume(transport, Recorder(act), "billing", max_deliver=1):
+        for count in range(number):
+            await parcels.publish_delivered(f"p-{count}", Delivered(count=count))
+        letters = DeadLetters(transport, PARCELS_EVENTS_STREAM)
+        async with asyncio.timeout(30):
+            while len([each async for each in letters.list()]) < number:
+                pass
+    await transport.close()
+
+
+async def process(url: str, number: int) -> list[Any]:
+    """Process some events as `billing`."""
+    transport = NatsTransport(url)
+    recorder = Recorder()
+    async with await consume(transport, recorder, "billing"):
+        await until(lambda: len(recorder.seen) == number)
+    await transport.close()
+    return recorder.seen
+
+
+def test_streams_are_planned_and_applied(run: Run) -> None:
+    """A plan changes nothing; after it was applied there is nothing left."""
+    code, out, _ = run("streams", "plan", CONTRACT)
+    assert (code, out.splitlines()) == (0, [f"{each}: create" for each in STREAMS])
+    assert run("streams", "apply", CONTRACT)[1] == out
+    code, out, _ = run("streams", "plan", CONTRACT)
+    assert out.splitlines() == [f"{each}: as in the contract" for each in STREAMS]
+    code, out, _ = run("streams", "plan", CONTRACT, "--json")
+    assert json.loads(out)[0] == {"stream": "parcels-events", "action": "none", "changes": []}
+
+
+def test_dangerous_changes_need_force(run: Run, tmp_path: Path, nats_url: str) -> None:
+    """What would be lost is shown, and done with --force alone."""
+    run("streams", "apply", CONTRACT)
+    asyncio.run(fail(nats_url, 1))
+    changed = tmp_path / "parcels"
+    changed.mkdir()
+    text = (CONTRACT_FOLDER / "service.yaml").read_text()
+    (changed / "service.yaml").write_text(text.replace("partitions: 4", "maxAge: 7d"))
+    code, out, _ = run("streams", "plan", str(changed))
+    assert code == 0
+    assert "  max_age: none -> 604800 (may remove stored events)" in out
+    assert "  partitions: 4 -> 16 (keys move to other partitions" in out
+    code, _, error = run("streams", "apply", str(changed))
+    assert code == 1
+    assert "apply it with --force" in error
+    assert run("streams", "apply", str(changed), "--force")[0] == 0
+    assert "create" not in run("streams", "plan", str(changed))[1]
+    run("streams", "apply", CONTRACT, "--force")
+
+
+def test_status_shows_what_is_pending(run: Run, nats_url: str) -> None:
+    """Events, consumers and dead letters, for people and programs."""
+    assert "does not exist" in run("streams", "status", CONTRACT)[2]
+    run("streams", "apply", CONTRACT)
+    asyncio.run(fail(nats_url, 2))
+    code, out, _ = run("streams", "status", CONTRACT, "--json")
+    first = json.loads(out)[0]
+    assert (code, first["stream"], first["messages"], first["deadLetters"]) == (
+        *(0, "parcels-events"),
+        *(2, 2),
+    )
+    assert first["consumers"] == [
+        {
+            "stream": "parcels-events",
+            "name": "billing",
+            "pending": 0,
+            "unacknowledged": 0,
+            "redelivered": 0,
+        }
+    ]
+    code, out, _ = run("streams", "status", CONTRACT)
+    assert out.splitlines()[1].split() == ["parcels-events", "2", "2"]
+    assert out.splitlines()[2].split() == ["billing", "0", "0", "0"]
+
+
+@pytest.mark.parametrize(
+    ("start", "number"), [("beginning", 2), ("2", 1), ("2020-01-01T00:00", 2), ("new", 0)]
+)
+def test_a_consumer_is_replayed(run: Run, nats_url: str, start: str, number: int) -> None:
+    """It processes the events from there on again."""
+    run("streams", "apply", CONTRACT)
+    asyncio.run(fail(nats_url, 2))
+    arguments = ["streams", "replay", CONTRACT, "billing", "--from", start]
+    code, out, error = run(*arguments, "--stream", "parcels-events")
+    assert code == 0, error
+    assert out.startswith(f"billing begins again: {number} events of parcels-events are pending")
+    assert len(asyncio.run(process(nats_url, number))) == number
+
+
+def test_wrong_arguments_are_explained(run: Run, receipts_contract: Path) -> None:
+    """Each error says what is known or expected."""
+    run("streams", "apply", CONTRACT)
+    replay = ["streams", "replay", CONTRACT, "billing"]
+    for arguments, text in (
+        (replay, "has several streams: choose one with --stream (parcels-events, couriers)"),
+        ([*replay, "--stream", "x"], "has no stream x; known are parcels-events, couriers"),
+        ([*replay, "--stream", "couriers"], "the stream couriers has no consumer billing"),
+        ([*replay, "--stream", "couriers", "--from", "x"], "--from is beginning, new, a sequence"),
+        (["streams", "plan", str(receipts_contract)], "receipts has no durable events"),
+        (
+            ["dead-letters", "show", CONTRACT, "7", "--stream", "couriers"],
+            "there is no dead letter 7",
+        ),
+    ):
+        code, _, error = run(*arguments)
+        assert code == 1
+        assert text in error
+    letters = ["dead-letters", "retry", CONTRACT]
+    for arguments in (letters, [*letters, "1", "--all"], [*letters, "1", "--consumer", "b"]):
+        assert run(*arguments)[0] == 2
+
+
+def test_dead_letters_are_listed_shown_retried_and_dropped(
+    run: Run, nats_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list has no payloads; a retried event is processed; a dropped one is gone."""
+    monkeypatch.setenv("COLUMNS", "200")
+    run("streams", "apply", CONTRACT)
+    asyncio.run(fail(nats_url, 3))
+    of = ["--stream", "parcels-events"]
+    code, out, _ = run("dead-letters", "list", CONTRACT, *of)
+    assert code == 0
+    rows = [line.split() for line in out.splitlines()[1:]]
+    expected = ["billing", "parcel.delivered", "INTERNAL", "ValueError", "1"]
+    assert [row[0] for row in rows] == ["1", "2", "3"]
+    assert all(row[1:6] == expected for row in rows)
+    assert "p-1" not in out
+    shown = json.loads(run("dead-letters", "show", CONTRACT, "1", *of, "--json")[1])
+    assert shown["payload"]["type"] == "delivered"
+    assert json.loads(run("dead-letters", "show", CONTRACT, "1", *of)[1]) == shown
+    assert run("dead-letters", "retry", CONTRACT, "1", *of)[1] == (
+        "1 dead letter to be processed again\n"
+    )
+    assert run("dead-letters", "drop", CONTRACT, "2", *of)[1] == "1 dead letter removed\n"
+    arguments = ["dead-letters", "retry", CONTRACT, "--all", "--consumer", "billing", *of]
+    assert json.loads(run(*arguments, "--json")[1])[0]["number"] == 3
+    assert len(asyncio.run(process(nats_url, 2))) == 2
+    assert run("dead-letters", "list", CONTRACT, *of)[1] == "no dead letters\n"

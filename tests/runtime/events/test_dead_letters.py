@@ -1,0 +1,289 @@
+"""Dead letters: events that fail always, hang, end the process, or cannot be decoded."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from testkit.parcels import PARCELS_EVENTS_STREAM, Delivered, ParcelsClient, Recorder
+from testkit.waiting import eventually, until
+from weenats import NatsTransport, NotFoundError, PermissionDeniedError
+from weenats.events import ReceivedEvent, consume
+from weenats.protocol.partitions import partition_of
+from weenats.streams.letters import DeadLetter, DeadLetters
+from weenats.transport.jetstream import JetStream, StreamMissingError
+
+STREAM = PARCELS_EVENTS_STREAM
+
+
+@pytest.fixture
+def letters(transport: NatsTransport) -> DeadLetters:
+    """The dead letters of parcels."""
+    return DeadLetters(transport, STREAM)
+
+
+async def buried(letters: DeadLetters, number: int = 1) -> list[DeadLetter]:
+    """Wait until there are dead letters."""
+    async with asyncio.timeout(30):
+        while True:
+            found = [each async for each in letters.list()]
+            if len(found) >= number:
+                return found
+
+
+async def deliver(parcels: ParcelsClient, *counts: int, **options: Any) -> None:
+    """Publish events of one key."""
+    for count in counts:
+        await parcels.publish_delivered("p-1", Delivered(count=count), **options)
+
+
+async def test_what_always_fails_is_given_up(
+    parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters, caplog: Any
+) -> None:
+    """After max_deliver attempts it is a dead letter with all that is known, and others go on."""
+    await deliver(parcels, 13, headers={"Trace": "1"})
+    await deliver(parcels, 14)
+
+    async def act(event: ReceivedEvent[Delivered]) -> None:
+        if event.data.count == 13:
+            raise PermissionDeniedError("secret-value")
+
+    recorder = Recorder(act)
+    async with await consume(transport, recorder, "billing", max_deliver=3, backoff=[0.01]):
+        await until(lambda: recorder.seen)
+        [letter] = await buried(letters)
+    assert recorder.seen == [("p-1", 14)]
+    assert recorder.attempts == [1, 2, 3, 1]
+    subject = f"parcels.stream.{partition_of('p-1', 4)}.parcel.delivered"
+    assert (letter.consumer, letter.subject, letter.event_sequence) == ("billing", subject, 1)
+    assert (letter.reason, letter.error) == ("PERMISSION_DENIED", "PermissionDeniedError")
+    assert letter.attempts == 3
+    assert letter.payload == (await JetStream(transport).get(STREAM.name, 1)).payload
+    assert b"Trace: 1\r\n" in letter.headers
+    assert b"Nats-" not in letter.headers
+    stored = await JetStream(transport).get(STREAM.dead_letters, letter.sequence)
+    assert b"secret" not in stored.headers.block
+    assert "event 1 of parcels-events is now a dead letter of billing" in caplog.text
+
+
+async def test_what_fails_sometimes_is_repeated(
+    parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
+) -> None:
+    """An event that succeeds in the last attempt is no dead letter."""
+    await deliver(parcels, 1)
+
+    async def act(event: ReceivedEvent[Delivered]) -> None:
+        if event.attempt < 3:
+            raise ValueError
+
+    recorder = Recorder(act)
+    async with await consume(transport, recorder, "billing", max_deliver=3, backoff=[0.01]):
+        await until(lambda: recorder.seen)
+    assert recorder.attempts == [1, 2, 3]
+    assert [each async for each in letters.list()] == []
+
+
+async def test_a_handler_that_hangs_is_cancelled(
+    parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
+) -> None:
+    """After handler_timeout the attempt has failed."""
+    await deliver(parcels, 1)
+    cancelled = 0
+
+    async def hang(_: object) -> None:
+        nonlocal cancelled
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled += 1
+            raise
+
+    options: Any = {"handler_timeout": 0.05, "max_deliver": 2, "backoff": [0.01]}
+    async with await consume(transport, Recorder(hang), "billing", **options):
+        [letter] = await buried(letters)
+    assert (letter.reason, letter.error, letter.attempts) == (
+        "DEADLINE_EXCEEDED",
+        "TimeoutError",
+        2,
+    )
+    assert cancelled == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(TimeoutError, "INTERNAL"), (asyncio.CancelledError, "INTERNAL"), (OSError, "INTERNAL")],
+)
+async def test_errors_of_handlers_have_a_reason(
+    parcels: ParcelsClient,
+    transport: NatsTransport,
+    letters: DeadLetters,
+    error: type[BaseException],
+    reason: str,
+) -> None:
+    """Any exception of a handler is a failure of its event, also a cancellation of its own."""
+    await deliver(parcels, 1)
+
+    async def act(_: object) -> None:
+        raise error
+
+    async with await consume(transport, Recorder(act), "billing", max_deliver=1):
+        [letter] = await buried(letters)
+    assert (letter.reason, letter.error) == (reason, error.__name__)
+
+
+async def test_an_event_that_ends_processes_is_given_up(
+    nats_url: str, parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
+) -> None:
+    """When max_deliver instances died with an event, the next one does not try it."""
+    await deliver(parcels, 1)
+    options: Any = {"ack_wait": 0.1, "max_deliver": 2}
+    for _ in range(2):
+        begun = asyncio.Event()
+
+        async def die(_: object, begun: asyncio.Event = begun) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        dying = NatsTransport(nats_url)
+        lost = await consume(dying, Recorder(die), "billing", **options)
+        await begun.wait()
+        for task in [lost._work._giving_signs, *lost._work._pulling]:
+            task.cancel()
+        await dying.close()
+        lost._work.abort()
+    recorder = Recorder()
+    async with await consume(transport, recorder, "billing", **options):
+        [letter] = await buried(letters)
+    assert (letter.reason, letter.error, letter.attempts) == ("ABORTED", "ProcessDied", 3)
+    assert recorder.attempts == []
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"\xff", b"{}", b'{"data": {"count": -1}}', b"null", b"[1]"]
+)
+async def test_what_cannot_be_decoded_is_given_up_at_once(
+    transport: NatsTransport, letters: DeadLetters, payload: bytes
+) -> None:
+    """It is a dead letter after one delivery, unchanged."""
+    await JetStream(transport).publish("parcels.stream.2.parcel.delivered", payload)
+    async with await consume(transport, Recorder(), "billing"):
+        [letter] = await buried(letters)
+    assert (letter.reason, letter.attempts, letter.payload) == ("INVALID_ARGUMENT", 1, payload)
+
+
+async def test_an_event_without_a_valid_name_is_given_up(
+    transport: NatsTransport, letters: DeadLetters
+) -> None:
+    """A retry without the subject of its event is no event."""
+    await JetStream(transport).publish("parcels.retry.parcels-events.0.billing", b"{}")
+    async with await consume(transport, Recorder(), "billing"):
+        [letter] = await buried(letters)
+    assert letter.reason == "INVALID_ARGUMENT"
+
+
+async def test_a_retry_is_for_its_consumer_alone(
+    parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
+) -> None:
+    """The consumer that failed gets it again; others and core subscribers do not."""
+    await deliver(parcels, 1, headers={"Trace": "1"})
+    heard: list[object] = []
+    is_broken = True
+
+    async def act(event: ReceivedEvent[Delivered]) -> None:
+        if is_broken:
+            raise ValueError
+        assert event.headers.get("Trace", "2") == str(event.data.count)
+
+    async def hear(event: ReceivedEvent[Delivered]) -> None:
+        heard.append(event.data.count)
+
+    failing, other = Recorder(act), Recorder()
+    async with (
+        await consume(transport, failing, "billing", max_deliver=1),
+        await consume(transport, other, "statistics"),
+        await parcels.subscribe_delivered(hear),
+    ):
+        [letter] = await buried(letters)
+        is_broken = False
+        await letters.retry(letter)
+        await until(lambda: failing.seen)
+        await deliver(parcels, 2)
+        await until(lambda: len(other.seen) == 2 and heard)
+    assert [each async for each in letters.list()] == []
+    assert failing.seen[0] == ("p-1", 1)
+    assert other.seen == [("p-1", 1), ("p-1", 2)]
+    assert heard == [2]
+
+
+async def test_a_retry_that_fails_is_a_dead_letter_again(
+    parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
+) -> None:
+    """It has the subject of the first time, and can be retried again."""
+    await deliver(parcels, 1)
+
+    async def act(_: object) -> None:
+        raise ValueError
+
+    async with await consume(transport, Recorder(act), "billing", max_deliver=1):
+        [first] = await buried(letters)
+        await letters.retry(first)
+        [second] = await buried(letters)
+        await letters.retry(second)
+        [third] = await buried(letters)
+    assert first.subject == second.subject == third.subject
+    assert first.payload == third.payload
+
+
+async def test_a_dead_letter_is_dropped_once(
+    parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
+) -> None:
+    """It is gone afterwards, and dropping or finding it again is an error."""
+    await deliver(parcels, 1)
+
+    async def act(_: object) -> None:
+        raise ValueError
+
+    async with await consume(transport, Recorder(act), "billing", max_deliver=1):
+        [letter] = await buried(letters)
+    assert await letters.get(letter.sequence) == letter
+    assert [each async for each in letters.list("statistics")] == []
+    await letters.drop(letter)
+    with pytest.raises(NotFoundError, match="there is no dead letter 1"):
+        await letters.get(letter.sequence)
+    with pytest.raises(NotFoundError):
+        await letters.drop(letter)
+
+
+async def test_a_dead_letter_is_stored_once(
+    parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
+) -> None:
+    """An instance that dies between storing and settling leaves one, not two."""
+    await deliver(parcels, 1)
+    message = await JetStream(transport).get(STREAM.name, 1)
+    for _ in range(2):
+        await letters.bury(message, "billing", reason="INTERNAL", error="ValueError", attempts=5)
+    assert len([each async for each in letters.list()]) == 1
+
+
+async def test_without_a_place_for_it_an_event_stays(
+    parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters, caplog: Any
+) -> None:
+    """Nothing is lost when the stream of dead letters is missing: the event comes again."""
+    await JetStream(transport).delete_stream(STREAM.dead_letters)
+    await deliver(parcels, 1)
+
+    async def act(event: ReceivedEvent[Delivered]) -> None:
+        if event.attempt < 2:
+            raise ValueError
+
+    recorder = Recorder(act)
+    options: Any = {"max_deliver": 1, "backoff": [0.01]}
+    async with await consume(transport, recorder, "billing", **options):
+        await eventually(lambda: "cannot become a dead letter" in caplog.text)
+    assert "weenats streams apply" in caplog.text
+    with pytest.raises(StreamMissingError, match="weenats streams apply"):
+        await letters.get(1)
+    with pytest.raises(StreamMissingError, match="weenats streams apply"):
+        await anext(letters.list())

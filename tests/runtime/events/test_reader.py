@@ -1,0 +1,147 @@
+"""Reading durable events in order, and consuming them in a loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from testkit.parcels import (
+    DELIVERED,
+    HIRED,
+    MOVED,
+    PARCELS_EVENTS_STREAM,
+    SHIPPED,
+    Delivered,
+    ParcelsClient,
+    Shipped,
+    parcel_streams,
+    remove_streams,
+)
+from weenats import InvalidArgumentError, NatsTransport
+from weenats.events import consuming, read_events
+from weenats.streams.consumers import consumer_states
+from weenats.streams.letters import DeadLetters
+from weenats.testing import NatsServer
+from weenats.transport.jetstream import JetStream, Pull, StreamMissingError
+
+STREAM = PARCELS_EVENTS_STREAM
+
+
+async def deliver(parcels: ParcelsClient, *counts: int) -> None:
+    """Publish events of several keys, in order."""
+    for count in counts:
+        await parcels.publish_delivered(f"p-{count}", Delivered(count=count))
+
+
+async def test_a_reader_has_the_order_of_the_stream(
+    parcels: ParcelsClient, transport: NatsTransport
+) -> None:
+    """Events of all partitions come in the order in which they were stored, up to the last one."""
+    await deliver(parcels, *range(20))
+    await parcels.publish_shipped("p-1", Shipped(depot="A"))
+    read = [each async for each in read_events(transport, DELIVERED, follow=False)]
+    assert [each.data.count for each in read] == list(range(20))
+    assert [each.sequence for each in read] == list(range(1, 21))
+    both = [each.data async for each in read_events(transport, DELIVERED, SHIPPED, follow=False)]
+    assert both[-1] == Shipped(depot="A")
+    rest = read_events(transport, DELIVERED, start=19, follow=False)
+    assert [each.data.count async for each in rest] == [18, 19]
+    assert [each async for each in read_events(transport, DELIVERED, start=99, follow=False)] == []
+    assert (await JetStream(transport).stream_info(STREAM.name)).consumers == 0
+
+
+async def test_a_reader_follows_over_restarts(own_nats_server: NatsServer) -> None:
+    """New events arrive, also after the server that kept the place of the reader restarted."""
+    async with parcel_streams(own_nats_server.url) as transport:
+        parcels = ParcelsClient(transport)
+        await deliver(parcels, 1)
+        counts: list[int] = []
+        async with asyncio.timeout(30):
+            async for event in read_events(transport, DELIVERED):
+                counts.append(event.data.count)
+                if len(counts) == 2:
+                    own_nats_server.restart()
+                if len(counts) == 4:
+                    break
+                await deliver(parcels, len(counts) + 1)
+        assert counts == [1, 2, 3, 4]
+
+
+async def test_a_lost_message_is_read_again(
+    parcels: ParcelsClient, transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gap in the deliveries begins anew after the last event."""
+    await deliver(parcels, *range(5))
+    on_delivery, lost = Pull._on_delivery, []
+
+    def lose_third(pull: Any, delivery: Any) -> None:
+        if b'"count":2' in delivery.payload and not lost:
+            lost.append(delivery)
+        else:
+            on_delivery(pull, delivery)
+
+    monkeypatch.setattr(Pull, "_on_delivery", lose_third)
+    read = [each async for each in read_events(transport, DELIVERED, follow=False)]
+    assert [each.data.count for each in read] == list(range(5))
+    assert len(lost) == 1
+
+
+async def test_a_reader_needs_durable_events_of_one_stream(
+    nats_url: str, transport: NatsTransport
+) -> None:
+    """Other events are refused; what does not match the contract is an error."""
+    for events in ([], [MOVED], [DELIVERED, HIRED], [DELIVERED, MOVED]):
+        with pytest.raises(ValueError, match="durable events of one stream"):
+            await anext(read_events(transport, *events))
+    await JetStream(transport).publish("parcels.stream.0.parcel.delivered", b"{}")
+    with pytest.raises(InvalidArgumentError):
+        await anext(read_events(transport, DELIVERED))
+    await remove_streams(nats_url)
+    with pytest.raises(StreamMissingError, match="weenats streams apply"):
+        await anext(read_events(transport, DELIVERED))
+
+
+async def test_a_loop_processes_events(parcels: ParcelsClient, transport: NatsTransport) -> None:
+    """What the loop went past is processed, also the last event before a break."""
+    await deliver(parcels, 1, 2, 3)
+    seen: set[int] = set()
+    async with consuming(transport, "billing", DELIVERED) as events:
+        async for event in events:
+            seen.add(event.data.count)
+            if len(seen) == 2:
+                break
+    async with consuming(transport, "billing", DELIVERED) as events:
+        event = await anext(aiter(events))
+        assert seen | {event.data.count} == {1, 2, 3}
+    [state] = await consumer_states(transport, STREAM)
+    assert (state.pending, state.unacknowledged) == (0, 0)
+
+
+async def test_an_exception_in_a_loop_is_a_failure(
+    parcels: ParcelsClient, transport: NatsTransport
+) -> None:
+    """The event of the exception is repeated, and becomes a dead letter in the end."""
+    await deliver(parcels, 1)
+    options: Any = {"max_deliver": 2, "backoff": [0.01]}
+
+    async def fail(attempt: int) -> None:
+        async with consuming(transport, "billing", DELIVERED, **options) as events:
+            async for event in events:
+                assert event.attempt == attempt
+                raise KeyError
+
+    for attempt in (1, 2):
+        with pytest.raises(KeyError):
+            await fail(attempt)
+    [letter] = [each async for each in DeadLetters(transport, STREAM).list()]
+    assert (letter.error, letter.attempts) == ("RuntimeError", 2)
+
+
+async def test_a_loop_needs_events(transport: NatsTransport) -> None:
+    """Without events, or with one that is not durable, there is nothing to consume."""
+    for events in ([], [MOVED]):
+        with pytest.raises(ValueError, match=r"at least one event|not durable"):
+            async with consuming(transport, "billing", *events):
+                pass

@@ -1,0 +1,113 @@
+"""Plans of streams: what differs, what is dangerous, what is changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from weenats import FailedPreconditionError, NatsTransport
+from weenats.contract import Stream
+from weenats.streams import apply_streams, check_streams, plan_streams
+from weenats.transport.jetstream import JetStream, JetStreamRefusedError, StreamConfig
+
+
+def stream(name: str, **settings: Any) -> Stream:
+    """Return a stream of the service that has the name of the stream."""
+    settings = {"events": ("order.placed",), "storage": "memory", **settings}
+    return Stream(name=name, service=name, **settings)
+
+
+@pytest.fixture
+async def transport(nats_url: str) -> Any:
+    """A connection to the shared server."""
+    transport = NatsTransport(nats_url)
+    yield transport
+    await transport.close()
+
+
+@pytest.fixture
+async def name(transport: NatsTransport) -> Any:
+    """The name of a service, whose streams are removed."""
+    name = f"s{uuid4().hex}"
+    yield name
+    for each in (name, f"{name}-dead-letters"):
+        await JetStream(transport).delete_stream(each)
+
+
+async def applied(transport: NatsTransport, *streams: Stream, force: bool = False) -> list[str]:
+    """Apply a plan and return what it said; afterwards there is nothing left to do."""
+    plans = await plan_streams(transport, streams)
+    await apply_streams(transport, plans, force=force)
+    check_streams(await plan_streams(transport, streams), "orders")
+    return [str(each) for each in plans]
+
+
+async def test_streams_are_created_once(transport: NatsTransport, name: str) -> None:
+    """The second plan has nothing to do; dead letters have a stream of their own."""
+    with pytest.raises(FailedPreconditionError, match=r"run `weenats streams apply CONTRACT`"):
+        check_streams(await plan_streams(transport, [stream(name)]), name)
+    said = await applied(transport, stream(name, max_age=60, max_bytes=10**6, max_messages=10))
+    assert said == [f"{name}: create", f"{name}-dead-letters: create"]
+    info = await JetStream(transport).stream_info(name)
+    assert info.config.subjects == (f"{name}.stream.*.order.placed", f"{name}.retry.{name}.*.*")
+    assert (info.config.max_age, info.config.max_bytes) == (60.0, 10**6)
+    assert (info.config.max_messages, info.config.discard) == (10, "new")
+
+
+async def test_harmless_changes_are_applied(transport: NatsTransport, name: str) -> None:
+    """New events and higher limits need no force; settings of operators stay."""
+    jetstream = JetStream(transport)
+    await applied(transport, stream(name, max_age=60, max_messages=10))
+    info = await jetstream.stream_info(name)
+    await jetstream.update_stream(replace(info.config, description="Mine."))
+    wider = stream(name, max_age=3600, events=("order.placed", "order.sent"))
+    first, second = await applied(transport, wider)
+    assert "max_age: 60.0 -> 3600" in first
+    assert "max_messages: 10 -> none" in first
+    assert "subjects: " in first
+    assert second == f"{name}-dead-letters: none"
+    assert (await jetstream.stream_info(name)).config.description == "Mine."
+
+
+@pytest.mark.parametrize(
+    ("settings", "danger"),
+    [
+        ({"max_age": 5}, "max_age: none -> 5 .may remove stored events"),
+        ({"max_bytes": 5000}, "max_bytes: none -> 5000 .may remove stored events"),
+        ({"max_messages": 1}, "max_messages: none -> 1 .may remove stored events"),
+        ({"storage": "file"}, "storage: memory -> file .the stream is deleted, with all its"),
+        ({"partitions": 5}, "partitions: 16 -> 5 .keys move to other partitions"),
+    ],
+)
+async def test_dangerous_changes_need_force(
+    transport: NatsTransport, name: str, settings: dict[str, Any], danger: str
+) -> None:
+    """Without force nothing is changed, and the error says what would be lost."""
+    await applied(transport, stream(name))
+    await JetStream(transport).publish(f"{name}.stream.0.order.placed", b"{}")
+    changed = stream(name, **settings)
+    plans = await plan_streams(transport, [changed])
+    with pytest.raises(FailedPreconditionError, match=danger) as raised:
+        await apply_streams(transport, plans)
+    assert "--force" in raised.value.message
+    assert [each.action for each in await plan_streams(transport, [stream(name)])] == ["none"] * 2
+    await applied(transport, changed, force=True)
+
+
+async def test_a_stream_of_others_is_not_taken(transport: NatsTransport, name: str) -> None:
+    """A stream that was made for something else is changed by force alone."""
+    jetstream = JetStream(transport)
+    await jetstream.create_stream(StreamConfig(name, (f"{name}.other.>",), storage="memory"))
+    with pytest.raises(FailedPreconditionError, match="made for something else"):
+        await applied(transport, stream(name))
+    assert (await jetstream.stream_info(name)).config.subjects == (f"{name}.other.>",)
+    await applied(transport, stream(name), force=True)
+
+
+async def test_impossible_settings_are_refused(transport: NatsTransport) -> None:
+    """A server alone has no replicas, and says so."""
+    with pytest.raises(JetStreamRefusedError, match="replicas > 1 not supported"):
+        await applied(transport, stream("replicated", replicas=3))

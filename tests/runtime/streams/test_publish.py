@@ -1,0 +1,156 @@
+"""Storing durable events: acknowledged in bounded time, or a typed error that says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from testkit.parcels import (
+    PARCELS_EVENTS_STREAM,
+    DepotClosed,
+    Hired,
+    Moved,
+    ParcelsClient,
+    ParcelsSyncClient,
+    Shipped,
+    parcel_streams,
+)
+from testkit.waiting import LIMIT, until
+from weenats import DeadlineExceededError, InvalidArgumentError, NatsTransport, UnavailableError
+from weenats.events import ReceivedEvent
+from weenats.protocol.partitions import partition_of
+from weenats.streams.publish import store
+from weenats.testing import MemoryTransport, NatsServer
+from weenats.transport.jetstream import (
+    JetStream,
+    StreamFullError,
+    StreamMissingError,
+    WrongStreamError,
+)
+
+STREAM = PARCELS_EVENTS_STREAM
+
+
+@pytest.fixture
+async def transport(nats_url: str) -> AsyncIterator[NatsTransport]:
+    """A connection to a server with the streams of parcels."""
+    async with parcel_streams(nats_url) as transport:
+        yield transport
+
+
+async def test_a_durable_event_is_stored(transport: NatsTransport) -> None:
+    """It is in its stream when publishing returns, in the partition of its key, with its id."""
+    client = ParcelsClient(transport)
+    await client.publish_shipped("p-1", Shipped(depot="A"), headers={"Trace": "1"}, revision=3)
+    await client.publish_depot_closed(DepotClosed(depot="A"))
+    stored = await JetStream(transport).get(STREAM.name, 1)
+    assert stored.subject == f"parcels.stream.{partition_of('p-1', 4)}.parcel.shipped"
+    assert stored.headers["Trace"] == "1"
+    assert stored.headers["Nats-Msg-Id"].encode() in stored.payload
+    assert (await JetStream(transport).get(STREAM.name, 2)).subject.endswith("0.depot-closed")
+    courier = uuid4()
+    await client.publish_hired(courier, Hired(name="Ann"))
+    assert (await JetStream(transport).stream_info("couriers")).messages == 1
+
+
+async def test_core_subscribers_get_stored_events(transport: NatsTransport) -> None:
+    """They get each event after it was stored, on the subject that events have."""
+    client = ParcelsClient(transport)
+    received: list[ReceivedEvent[Shipped]] = []
+
+    async def on_shipped(event: ReceivedEvent[Shipped]) -> None:
+        received.append(event)
+
+    async with await client.subscribe_shipped(on_shipped):
+        await client.publish_shipped("p-1", Shipped(depot="A"))
+        await until(lambda: received)
+    assert (received[0].key, received[0].data.depot, received[0].sequence) == ("p-1", "A", None)
+
+
+async def test_other_events_are_not_stored(transport: NatsTransport) -> None:
+    """An event that is not durable needs no stream."""
+    await ParcelsClient(transport).publish_moved("p-1", Moved(place="B"))
+    await transport.fence()
+    assert (await JetStream(transport).stream_info(STREAM.name)).messages == 0
+
+
+def test_synchronous_clients_store_events(nats_url: str) -> None:
+    """Their methods wait as well."""
+
+    async def count() -> int:
+        async with parcel_streams(nats_url) as transport:
+
+            def publish() -> None:
+                with ParcelsSyncClient.connect(nats_url, verify="off") as client:
+                    client.publish_shipped("p-1", Shipped(depot="A"))
+
+            await asyncio.to_thread(publish)
+            return (await JetStream(transport).stream_info(STREAM.name)).messages
+
+    assert asyncio.run(count()) == 1
+
+
+async def test_without_a_stream_the_error_says_what_to_do(nats_url: str) -> None:
+    """Publishing fails at once and names the command."""
+    transport = NatsTransport(nats_url)
+    for connection in (transport, MemoryTransport()):
+        with pytest.raises(StreamMissingError, match="run `weenats streams apply CONTRACT`"):
+            await ParcelsClient(connection).publish_shipped("p-1", Shipped(depot="A"))
+    await transport.close()
+
+
+async def test_a_full_stream_refuses_events(transport: NatsTransport) -> None:
+    """Nothing is removed to make room."""
+    jetstream = JetStream(transport)
+    info = await jetstream.stream_info(STREAM.name)
+    await jetstream.update_stream(replace(info.config, max_messages=1))
+    client = ParcelsClient(transport)
+    await client.publish_shipped("p-1", Shipped(depot="A"))
+    with pytest.raises(StreamFullError):
+        await client.publish_shipped("p-1", Shipped(depot="B"))
+
+
+async def test_another_stream_is_noticed(transport: NatsTransport) -> None:
+    """A subject that another stream stores is an error."""
+    with pytest.raises(WrongStreamError):
+        await store(transport, STREAM, "parcels.stream.0.courier.hired", b"{}", b"", message_id="1")
+
+
+async def test_an_event_is_stored_once_over_a_restart(own_nats_server: NatsServer) -> None:
+    """Publishing goes on when the server restarts meanwhile; the event is there once."""
+    async with parcel_streams(own_nats_server.url) as transport:
+        client = ParcelsClient(transport)
+        own_nats_server.pause()
+        publishing = asyncio.create_task(
+            client.publish_shipped("p-1", Shipped(depot="A"), timeout=LIMIT)
+        )
+        await asyncio.sleep(0)
+        own_nats_server.resume()
+        own_nats_server.restart()
+        await publishing
+        assert (await JetStream(transport).stream_info(STREAM.name)).messages == 1
+
+
+async def test_publishing_ends_in_time(own_nats_server: NatsServer) -> None:
+    """A server that hangs or is gone makes publishing fail within its timeout."""
+    async with parcel_streams(own_nats_server.url) as transport:
+        client = ParcelsClient(transport)
+        own_nats_server.pause()
+        with pytest.raises(DeadlineExceededError):
+            await client.publish_shipped("p-1", Shipped(depot="A"), timeout=0.1)
+        own_nats_server.resume()
+        own_nats_server.kill()
+        with pytest.raises((UnavailableError, DeadlineExceededError)):
+            await client.publish_shipped("p-1", Shipped(depot="A"), timeout=0.2)
+        own_nats_server.start()
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+async def test_the_timeout_is_checked(transport: NatsTransport, timeout: float) -> None:
+    """A timeout that is not positive is refused."""
+    with pytest.raises(InvalidArgumentError, match="timeout must be a positive number"):
+        await ParcelsClient(transport).publish_shipped("p", Shipped(depot="A"), timeout=timeout)
