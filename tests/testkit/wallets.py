@@ -112,11 +112,11 @@ class Wallets(wallets.WalletsHandlers):  # type: ignore[misc]
             await self.on_decide(context.operation.name)
 
 
-def builder(url: str, handlers: Wallets | None = None) -> NatsServiceBuilder:
+def builder(url: str | list[str], handlers: Wallets | None = None) -> NatsServiceBuilder:
     """Return the builder of an instance."""
     return NatsServiceBuilder(handlers or Wallets(), url).with_streams("apply")
 
 
-def client(url: str) -> Any:
+def client(url: str | list[str]) -> Any:
     """Return a client."""
     return wallets.WalletsClient.connect(url)
