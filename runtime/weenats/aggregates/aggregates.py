@@ -128,8 +128,8 @@ def _problem(config: StreamConfig, found: StreamConfig) -> str:
         return f"stores {', '.join(found.subjects)}, not {', '.join(config.subjects)}"
     if not found.allow_direct:
         return "does not allow direct access (allow_direct)"
-    if found.allow_rollup != config.allow_rollup:
-        return "permits rollups (allow_rollup_hdrs)" if found.allow_rollup else "permits no rollups"
+    if found.allow_rollup and not config.allow_rollup:
+        return "permits rollups (allow_rollup_hdrs)"
     if config.max_messages_per_subject is None and _forgets(found):
         return "removes old messages by its limits (max_age, max_msgs, discard), which are states"
     return ""
