@@ -267,8 +267,13 @@ class _Operation(_Descriptor, Generic[PayloadT, ResultT]):
 
     @property
     def for_instances(self) -> bool:
-        """Whether it can be called on all instances: a query, or an idempotent command."""
-        return self.idempotent or self.kind is Kind.QUERY
+        """Whether it can be called on all instances: a query, or an idempotent command.
+
+        Commands on aggregates that are kept in a stream are idempotent because repeated message ids
+        are recognized, and calls of several instances have different ones.
+        """
+        is_stored = self.aggregate is not None and self.aggregate.store is not None
+        return self.kind is Kind.QUERY or (self.idempotent and not is_stored)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

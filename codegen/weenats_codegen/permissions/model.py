@@ -150,7 +150,8 @@ def of_client(
                 subjects.on_each_instance(operations[each.label].subject), f"{each.label}, on_all"
             )
             for each in contract.operations
-            if each.label in called and (each.idempotent or each in contract.queries)
+            if each.label in called
+            and (each in contract.queries or (each.idempotent and not each.is_stored))
         ]
         publish += _discovery_requests(contract.service)
     subscribed = [

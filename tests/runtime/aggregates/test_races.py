@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from testkit.contexts import make_context
 from testkit.wallets import Wallets, builder, client, wallets
-from weenats import AbortedError
+from weenats import AbortedError, InvalidArgumentError
 
 Amount = wallets.Amount
 
@@ -47,22 +48,32 @@ async def test_only_what_is_there_is_taken(nats_url: str, key: str) -> None:
 
 
 async def test_key_that_changes_all_the_time(
-    nats_url: str, handlers: Wallets, service: Any, key: str, monkeypatch: pytest.MonkeyPatch
+    nats_url: str, handlers: Wallets, caller: Any, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command whose aggregate changes during each of its decisions is ABORTED at last."""
     monkeypatch.setattr("weenats.aggregates.repository._ATTEMPTS", 4)
-    async with AsyncExitStack() as stack:
-        other = await stack.enter_async_context(
-            builder(nats_url).with_queue_group("others").build()
-        )
-        caller = await stack.enter_async_context(client(nats_url))
+    others = Wallets()
+    async with builder(nats_url, others).with_queue_group("others").build() as other:
+        repository = other._assembly.aggregates.repositories["wallet"]
+        await other._assembly.membership.close(1)  # it gets no requests
 
         async def change(_: str) -> None:
-            await caller.on_instance(other.instance_id).deposit(key, Amount(cents=1))
+            amount = Amount(cents=1)
+            context = make_context(
+                side="server", operation=wallets.DEPOSIT, key=key, payload=amount
+            )
+            await repository.execute(context, others.deposit)
 
         handlers.on_decide = change
         with pytest.raises(AbortedError, match="changed by others all the time"):
-            await caller.on_instance(service.instance_id).deposit(key, Amount(cents=1))
+            await caller.deposit(key, Amount(cents=1))
         handlers.on_decide = None
         assert (await caller.get_wallet(key)).revision == 4
     assert handlers.decisions == ["deposit"] * 4
+
+
+async def test_commands_are_not_for_all_instances(caller: Any, service: Any, key: str) -> None:
+    """Each instance would execute the command, since the calls have different message ids."""
+    with pytest.raises(InvalidArgumentError, match="cannot be called on all instances"):
+        await caller.on_instance(service.instance_id).deposit(key, Amount(cents=1))
+    assert not await caller.on_instance(service.instance_id).can_pay(key, Amount(cents=1))
