@@ -161,7 +161,7 @@ class Mock:
         methods = {each.method: self._handler(each) for each in self.contract.operations}
         if self.contract.stored:  # a mock keeps nothing
             methods |= dict.fromkeys(base.__abstractmethods__ - methods.keys(), _unused)
-            methods["stored_aggregates"] = lambda _: ()
+            methods["stored_aggregates"] = _no_aggregates
             methods["endpoints"] = self._endpoints()
         handlers: ServiceHandlers = type(f"Mock{self.contract.handlers}", (base,), methods)()
         return handlers
@@ -270,6 +270,11 @@ def _kind_of(operation: Operation, contract: Contract) -> str:
     if operation in contract.commands:
         return "command"
     return "query" if operation.payload else "plain_query"
+
+
+def _no_aggregates(_: object) -> tuple[()]:
+    """Return the stored aggregates of a mock."""
+    return ()
 
 
 def _unused(*_: object) -> None:
