@@ -47,7 +47,7 @@ async def test_invalid_options_are_rejected_before_sending(options: dict[str, An
     [
         ({"timout": 1}, r"a call has no option timout; did you mean timeout\?$"),
         ({"timeout": 1, "b": 1, "a": 2}, "a call has no option a; it has causation_id, context, "),
-        ({"revision": 1}, "a call has no option revision; it has "),
+        ({"revision": 1}, r"a call has no option revision; did you mean if_revision\?$"),
     ],
 )
 async def test_unknown_call_options_are_rejected(options: dict[str, Any], message: str) -> None:
