@@ -131,6 +131,7 @@ class _Document:
             "description": event.description,
             "messages": [{"$ref": f"{_channel(label)}/messages/event"}],
             "tags": _tags("event", event),
+            **({} if event.stream is None else {"x-stream": event.stream.name}),
         }
 
     def _event_payload(self, event: Event) -> _DOCUMENT:

@@ -158,6 +158,7 @@ def _event(facts: Facts, event: Event, schemas: dict[str, SchemaView]) -> EventV
     subject = facts.subject(event)
     words = [event.name, "event", subject, event.description, contract.service]
     words += ["deprecated"] * event.deprecated
+    words += [] if event.stream is None else ["durable", event.stream.name]
     return EventView(
         anchor=f"{contract.service}.event-{event.name}",
         event=event,

@@ -137,7 +137,7 @@ class Mock:
         if any(each.required for each in auth):
             scopes = frozenset(scope for each in auth for scope in each.scopes)
             builder = builder.with_auth(validator=_AnyToken(scopes), required=False)
-        return builder
+        return builder.with_streams("apply") if self.contract.streams else builder
 
     @asynccontextmanager
     async def serve(self, servers: str | Sequence[str]) -> AsyncGenerator[Mock]:

@@ -22,7 +22,8 @@ class ConsumeOptions(TypedDict, total=False):
         handler_timeout: how long the handler of an event may take, 30 seconds by default.
         ack_wait: after how long without a sign of life from its instance an event is delivered to
             another one, 30 seconds by default.
-        max_deliver: how often an event is delivered before it becomes a dead letter, 5 by default.
+        max_deliver: the delivery whose failure makes an event a dead letter, 5 by default; an event
+            that ends processes is delivered twice as often.
         backoff: the pauses before an event is delivered again, after each failure in turn; by
             default 1, 5, 15 and 30 seconds. The last one holds for all further ones.
     """

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["EventReturnedError", "EventRunners", "EventWorker", "MessageJob"]
 _LOG: Final = LimitedLogger("weenats.events")
+_DEATHS: Final = 2
+"""How many times `max_deliver` an event is delivered without an outcome.
+
+Instances that stop return events that they have not begun: such deliveries count on the server too.
+"""
 _MAX_UNKNOWN: Final = 1000
 """How many events that the contract does not know are remembered."""
 _ANY: Final = Schema[Any](Any)
@@ -134,7 +139,7 @@ class EventWorker:
 
     async def _process(self, message: PulledMessage) -> None:
         settings = self._settings
-        if message.attempt > settings.max_deliver:
+        if message.attempt > settings.max_deliver * _DEATHS:
             # No attempt had an outcome: the handler ends the process, or blocks its event loop.
             await self._bury(message, "ABORTED", "ProcessDied")
             return

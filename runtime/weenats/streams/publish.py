@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from weenats.errors import ConnectionLostError, ServiceError
 from weenats.transport.jetstream import (
     JetStream,
+    JetStreamMissingError,
     JetStreamUnavailableError,
     PublishAck,
     StreamMissingError,
@@ -52,6 +53,7 @@ async def store(  # noqa: PLR0913 - the parts of a message
 
     Raises:
         StreamMissingError: the stream does not exist, or does not store the subject.
+        JetStreamUnavailableError: the stream has no leader, or the server no JetStream.
         StreamFullError: the stream has reached a limit.
         WrongStreamError: another stream stores the subject.
         DeadlineExceededError: it was not acknowledged in time; whether it is stored is unknown.
@@ -70,28 +72,35 @@ async def store(  # noqa: PLR0913 - the parts of a message
                 stream=name,
                 timeout=end - monotonic(),
             )
-        except ConnectionLostError:
-            if monotonic() + _PAUSE >= end:
-                raise
+        except ConnectionLostError as error:
+            problem: ServiceError = error
         except StreamMissingError:
-            await _check_exists(transport, stream, name, end)
+            problem = await _why_not_stored(transport, stream, name, end)
+        if monotonic() + _PAUSE >= end:
+            raise problem
         await asyncio.sleep(_PAUSE)
 
 
-async def _check_exists(transport: Transport, stream: Stream, name: str, end: float) -> None:
-    """Return if a stream may be about to get a leader; else raise an error that says what to do."""
-    left = end - monotonic()
-    if left > _PAUSE:
-        try:
-            info = await JetStream(transport, left).stream_info(name)
-        except (StreamMissingError, JetStreamUnavailableError):
-            raise missing(stream) from None
-        except ServiceError:
-            return
-        if info.leader:
-            raise missing(stream)
-        return
-    raise missing(stream)
+async def _why_not_stored(
+    transport: Transport, stream: Stream, name: str, end: float
+) -> ServiceError:
+    """Return why nothing stores a message now, although that may change within a moment.
+
+    Raises:
+        StreamMissingError: the stream does not exist, or does not store the subject.
+        JetStreamMissingError: the server has no JetStream.
+    """
+    try:
+        info = await JetStream(transport, max(end - monotonic(), _PAUSE)).stream_info(name)
+    except StreamMissingError:
+        raise missing(stream) from None
+    except JetStreamMissingError:
+        raise
+    except ServiceError as error:
+        return error
+    if info.leader:
+        raise missing(stream)
+    return JetStreamUnavailableError(f"the stream {name} has no leader now")
 
 
 def missing(stream: Stream) -> StreamMissingError:

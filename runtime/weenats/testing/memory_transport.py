@@ -13,7 +13,9 @@ from weenats.errors import (
     DeadlineExceededError,
     WrongEventLoopError,
 )
+from weenats.protocol.headers import Headers
 from weenats.protocol.identifiers import STAMPER
+from weenats.testing.memory_streams import MemoryStreams
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription
 from weenats.transport.cancellation import send_cancellation
 from weenats.transport.inbox import RequestMux, gather_replies
@@ -35,11 +37,15 @@ class _Subscription:
 
 
 class MemoryBroker:
-    """Delivers messages between the transports that share it, in place of a NATS server."""
+    """Delivers messages between the transports that share it, in place of a NATS server.
+
+    Durable events are acknowledged and reach subscribers; they are not kept for consumers.
+    """
 
     def __init__(self) -> None:
         self._subscriptions: list[_Subscription] = []
         self._turn = count()
+        self._streams = MemoryStreams()
 
     def add(self, subscription: _Subscription) -> None:
         """Add a subscription.
@@ -76,7 +82,7 @@ class MemoryBroker:
             if _matches(each.tokens, tokens) and not each.loop.is_closed()
         ]
         if not matching and reply:
-            self.deliver(reply, "", b"", _NO_RESPONDERS)
+            self._answer(subject, reply, payload, block)
         for subscription in self._one_of_each_group(matching):
             delivery = Delivery(subject, reply, payload, block)
             loop = subscription.loop
@@ -84,6 +90,16 @@ class MemoryBroker:
             call = loop.call_soon if is_here else loop.call_soon_threadsafe
             # As over a network, the sender's context variables do not arrive.
             call(subscription.on_delivery, delivery, context=Context())
+
+    def _answer(self, subject: str, reply: str, payload: bytes, block: bytes) -> None:
+        """Acknowledge a durable event; answer other messages that nobody receives."""
+        stored = self._streams.store(subject, Headers(block))
+        if stored is None:
+            self.deliver(reply, "", b"", _NO_RESPONDERS)
+            return
+        if stored.subject:
+            self.deliver(stored.subject, "", payload, block)
+        self.deliver(reply, "", stored.acknowledgement, b"")
 
     def _one_of_each_group(self, matching: list[_Subscription]) -> list[_Subscription]:
         groups: dict[str, list[_Subscription]] = {}

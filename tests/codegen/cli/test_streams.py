@@ -22,6 +22,7 @@ from testkit.waiting import until
 from weenats import NatsTransport
 from weenats.events import consume
 from weenats.streams.letters import DeadLetters
+from weenats.transport.jetstream import JetStream
 from weenats_codegen.cli.main import main
 
 CONTRACT = str(CONTRACT_FOLDER)
@@ -189,3 +190,22 @@ def test_dead_letters_are_listed_shown_retried_and_dropped(
     assert json.loads(run(*arguments, "--json")[1])[0]["number"] == 3
     assert len(asyncio.run(process(nats_url, 2))) == 2
     assert run("dead-letters", "list", CONTRACT, *of)[1] == "no dead letters\n"
+
+
+def test_what_is_not_json_is_shown_as_text(run: Run, nats_url: str) -> None:
+    """The payload of a dead letter that cannot be decoded is text, in which nothing is lost."""
+    run("streams", "apply", CONTRACT)
+
+    async def bury() -> None:
+        transport = NatsTransport(nats_url)
+        await JetStream(transport).publish("parcels.stream.0.depot-closed", b"\xffnot JSON")
+        async with await consume(transport, Recorder(), "billing"):
+            letters = DeadLetters(transport, PARCELS_EVENTS_STREAM)
+            async with asyncio.timeout(30):
+                while not [each async for each in letters.list()]:
+                    pass
+        await transport.close()
+
+    asyncio.run(bury())
+    arguments = ["dead-letters", "show", CONTRACT, "1", "--stream", "parcels-events", "--json"]
+    assert json.loads(run(*arguments)[1])["payload"] == "\\xffnot JSON"

@@ -27,6 +27,7 @@ from weenats.streams.publish import store
 from weenats.testing import MemoryTransport, NatsServer
 from weenats.transport.jetstream import (
     JetStream,
+    JetStreamUnavailableError,
     StreamFullError,
     StreamMissingError,
     WrongStreamError,
@@ -97,9 +98,31 @@ def test_synchronous_clients_store_events(nats_url: str) -> None:
 async def test_without_a_stream_the_error_says_what_to_do(nats_url: str) -> None:
     """Publishing fails at once and names the command."""
     transport = NatsTransport(nats_url)
-    for connection in (transport, MemoryTransport()):
-        with pytest.raises(StreamMissingError, match="run `weenats streams apply CONTRACT`"):
-            await ParcelsClient(connection).publish_shipped("p-1", Shipped(depot="A"))
+    with pytest.raises(StreamMissingError, match="run `weenats streams apply CONTRACT`"):
+        await ParcelsClient(transport).publish_shipped("p-1", Shipped(depot="A"))
+    await transport.close()
+
+
+async def test_in_memory_subscribers_get_durable_events() -> None:
+    """A MemoryTransport acknowledges an event, hands it to subscribers once, and keeps nothing."""
+    transport = MemoryTransport()
+    client = ParcelsClient(transport)
+    received: list[ReceivedEvent[Shipped]] = []
+
+    async def on_shipped(event: ReceivedEvent[Shipped]) -> None:
+        received.append(event)
+
+    async with await client.subscribe_shipped(on_shipped):
+        await client.publish_shipped("p-1", Shipped(depot="A"))
+        subject = "parcels.stream.0.parcel.shipped"
+        acks = [await store(transport, STREAM, subject, b"{}", b"", message_id="m-1") for _ in "ab"]
+        await until(lambda: received)
+    assert [(each.sequence, each.duplicate) for each in acks] == [(2, False), (2, True)]
+    assert [each.data.depot for each in received] == ["A"]
+    with pytest.raises(JetStreamUnavailableError):
+        await JetStream(transport).stream_info(STREAM.name)
+    with pytest.raises(StreamMissingError):
+        await JetStream(transport).publish("a.stream.b.c", b"")
     await transport.close()
 
 
@@ -135,13 +158,19 @@ async def test_an_event_is_stored_once_over_a_restart(own_nats_server: NatsServe
         assert (await JetStream(transport).stream_info(STREAM.name)).messages == 1
 
 
+async def publish_always(client: ParcelsClient) -> None:
+    """Publish until that fails."""
+    while True:
+        await client.publish_shipped("p-1", Shipped(depot="A"), timeout=0.1)
+
+
 async def test_publishing_ends_in_time(own_nats_server: NatsServer) -> None:
     """A server that hangs or is gone makes publishing fail within its timeout."""
     async with parcel_streams(own_nats_server.url) as transport:
         client = ParcelsClient(transport)
-        own_nats_server.pause()
+        own_nats_server.pause()  # a moment later it hangs
         with pytest.raises(DeadlineExceededError):
-            await client.publish_shipped("p-1", Shipped(depot="A"), timeout=0.1)
+            await publish_always(client)
         own_nats_server.resume()
         own_nats_server.kill()
         with pytest.raises((UnavailableError, DeadlineExceededError)):
@@ -154,3 +183,33 @@ async def test_the_timeout_is_checked(transport: NatsTransport, timeout: float) 
     """A timeout that is not positive is refused."""
     with pytest.raises(InvalidArgumentError, match="timeout must be a positive number"):
         await ParcelsClient(transport).publish_shipped("p", Shipped(depot="A"), timeout=timeout)
+
+
+async def test_a_stream_without_a_leader_is_waited_for(
+    transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event is stored once there is a leader; without one publishing fails in time."""
+    publish, stream_info = JetStream.publish, JetStream.stream_info
+    elections: list[object] = []
+
+    async def has_no_leader(*_: object, **__: object) -> object:
+        elections.append(None)
+        raise StreamMissingError
+
+    async def knows_no_leader(jetstream: JetStream, name: str) -> object:
+        monkeypatch.setattr(JetStream, "stream_info", times_out)
+        return replace(await stream_info(jetstream, name), leader="")
+
+    async def times_out(*_: object) -> object:
+        monkeypatch.setattr(JetStream, "publish", publish)
+        raise DeadlineExceededError
+
+    monkeypatch.setattr(JetStream, "publish", has_no_leader)
+    monkeypatch.setattr(JetStream, "stream_info", knows_no_leader)
+    client = ParcelsClient(transport)
+    await client.publish_shipped("p-1", Shipped(depot="A"))
+    assert len(elections) == 2
+    monkeypatch.setattr(JetStream, "publish", has_no_leader)
+    monkeypatch.setattr(JetStream, "stream_info", knows_no_leader)
+    with pytest.raises(JetStreamUnavailableError, match="parcels-events has no leader now"):
+        await client.publish_shipped("p-1", Shipped(depot="A"), timeout=0.01)

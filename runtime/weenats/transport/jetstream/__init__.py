@@ -14,6 +14,7 @@ from weenats.transport.jetstream.config import (
 )
 from weenats.transport.jetstream.errors import (
     ConsumerMissingError,
+    JetStreamMissingError,
     JetStreamRefusedError,
     JetStreamUnavailableError,
     StreamFullError,
@@ -30,6 +31,7 @@ __all__ = [
     "ConsumerInfo",
     "ConsumerMissingError",
     "JetStream",
+    "JetStreamMissingError",
     "JetStreamRefusedError",
     "JetStreamUnavailableError",
     "KeyValue",

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from pydantic_core import from_json
 
 from weenats.errors import NoRespondersError
-from weenats.transport.jetstream.errors import JetStreamUnavailableError, api_error
+from weenats.transport.jetstream.errors import (
+    JetStreamMissingError,
+    JetStreamUnavailableError,
+    api_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,17 +48,14 @@ async def call(
         The response.
 
     Raises:
-        JetStreamUnavailableError: JetStream is not enabled for the connection.
+        JetStreamMissingError: JetStream is not enabled for the connection.
         ServiceError: see Transport.request and `errors`.
     """
     payload = json.dumps(body).encode() if body else b""
     try:
         answer = await transport.request(PREFIX + operation, payload, b"", monotonic() + timeout)
     except NoRespondersError:
-        raise JetStreamUnavailableError(
-            f"{what}: JetStream is not enabled on the server of this connection, or not for its"
-            " account"
-        ) from None
+        raise JetStreamMissingError(f"{what}: {JetStreamMissingError.description}") from None
     return parse(answer.payload, what)
 
 

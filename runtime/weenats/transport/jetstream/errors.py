@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConsumerMissingError",
+    "JetStreamMissingError",
     "JetStreamRefusedError",
     "JetStreamUnavailableError",
     "StreamFullError",
@@ -37,6 +38,14 @@ class JetStreamUnavailableError(UnavailableError):
 
     description = (
         "JetStream is not available: it is not enabled for this connection, or has no leader now"
+    )
+
+
+class JetStreamMissingError(JetStreamUnavailableError):
+    """The server has no JetStream, or not for the account of the connection."""
+
+    description = (
+        "JetStream is not enabled on the server of this connection, or not for its account"
     )
 
 

@@ -11,6 +11,7 @@ from weenats import AlreadyExistsError, NatsTransport, UnavailableError
 from weenats.testing import MemoryTransport, NatsServer
 from weenats.transport.jetstream import (
     JetStream,
+    JetStreamMissingError,
     JetStreamRefusedError,
     JetStreamUnavailableError,
     Republish,
@@ -91,7 +92,7 @@ async def test_a_missing_stream_is_named(jetstream: JetStream, method: str) -> N
 async def test_without_jetstream_the_error_says_so() -> None:
     """A server without JetStream gives JetStreamUnavailableError at once."""
     transport = MemoryTransport()
-    with pytest.raises(JetStreamUnavailableError, match="JetStream is not enabled"):
+    with pytest.raises(JetStreamMissingError, match="JetStream is not enabled"):
         await JetStream(transport).stream_info("any")
     await transport.connect()
     transport.subscribe("$JS.API.>", lambda each: transport.publish(each.reply, b"[]"))
