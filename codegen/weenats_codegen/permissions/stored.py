@@ -47,3 +47,19 @@ def publishing(contract: Contract, streams: Literal["apply", "check"] | None) ->
     if streams != "check":
         for name in (commits, f"KV_{bucket}"):
             yield Entry(f"{PREFIX}STREAM.CREATE.{name}", "creates the stream if it is missing")
+
+
+def operating(contract: Contract) -> Iterator[Entry]:
+    """Yield what `weenats streams` and `weenats history` need for stored aggregates.
+
+    Args:
+        contract: The contract.
+    """
+    if contract.stored:
+        commits = commit_stream(contract.service)
+        for name in (commits, f"KV_{snapshot_bucket(contract.service)}"):
+            yield Entry(f"{PREFIX}STREAM.INFO.{name}", "streams plan")
+            yield Entry(f"{PREFIX}STREAM.CREATE.{name}", "streams apply")
+            yield Entry(f"{PREFIX}STREAM.UPDATE.{name}", "streams apply")
+            yield Entry(f"{PREFIX}STREAM.DELETE.{name}", "streams apply --force")
+        yield Entry(f"{PREFIX}DIRECT.GET.{commits}", "history")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from weenats.aggregates.history import History
@@ -12,6 +13,7 @@ from weenats.aggregates.snapshots import Snapshots, snapshot_bucket
 from weenats.aggregates.store import CommitStore, commit_stream
 from weenats.errors import FailedPreconditionError
 from weenats.protocol import subjects
+from weenats.streams.settings import SERVICE
 from weenats.transport.jetstream import JetStream, StreamConfig, StreamMissingError
 from weenats.transport.jetstream.key_value import bucket_config
 
@@ -118,8 +120,10 @@ def streams_of(service: str, replicas: int = 1) -> tuple[StreamConfig, StreamCon
         discard="new",
         duplicate_window=_WINDOW,
         deny_delete=True,
+        metadata={SERVICE: service},
     )
-    return commits, bucket_config(snapshot_bucket(service), replicas=replicas)
+    snapshots = bucket_config(snapshot_bucket(service), replicas=replicas)
+    return commits, replace(snapshots, metadata={SERVICE: service})
 
 
 def _problem(config: StreamConfig, found: StreamConfig) -> str:

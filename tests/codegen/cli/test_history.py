@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from testkit.paths import GOLDEN
 from testkit.wallets import builder, client, wallets
 from weenats.testing import NatsServer, serving
 from weenats_codegen.cli.main import main
@@ -101,3 +102,25 @@ def test_state_that_never_was(url: str, capsys: pytest.CaptureFixture[str]) -> N
     capsys.readouterr()
     assert main(["state", "wallets", "w-1", "--servers", url]) == 1
     assert "wallets has several: approval.get, wallet.get" in capsys.readouterr().err
+
+
+def test_streams_of_commits(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`weenats streams` knows the streams of stored aggregates, as the service has created them."""
+    folder = str(GOLDEN / "event-sourced" / "contract")
+    plans = printed(capsys, "streams", "plan", folder, "--servers", url)
+    assert {each["stream"]: each["action"] for each in plans} == {
+        "wallets-events": "none",
+        "wallets-events-dead-letters": "none",
+        "wallets-commits": "none",
+        "KV_wallets-snapshots": "none",
+    }
+
+
+def test_streams_before_the_first_start(capsys: pytest.CaptureFixture[str]) -> None:
+    """`weenats streams apply` creates them, and the service starts with "check"."""
+    folder = str(GOLDEN / "event-sourced" / "contract")
+    with NatsServer() as server:
+        plans = printed(capsys, "streams", "apply", folder, "--servers", server.url)
+        assert [each["action"] for each in plans] == ["create"] * 4
+        with serving(builder(server.url).with_streams("check").build()):
+            pass
