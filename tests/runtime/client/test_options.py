@@ -64,7 +64,7 @@ async def test_unknown_call_options_are_rejected(options: dict[str, Any], messag
     ("options", "message"),
     [
         ({"revison": 1}, r"an event has no option revison; did you mean revision\?$"),
-        ({"revision": 1, "timeout": 1}, "an event has no option timeout; it has context, headers"),
+        ({"revision": 1, "after": 1}, "an event has no option after; it has context, headers"),
     ],
 )
 async def test_invalid_publish_options_are_rejected(options: dict[str, Any], message: str) -> None:
