@@ -20,6 +20,7 @@ __all__ = [
     "DurabilityDemand",
     "Entity",
     "Event",
+    "EventData",
     "Query",
     "RateLimit",
     "ServiceContract",
@@ -192,6 +193,7 @@ class Aggregate(Generic[StateT]):
         name: name in the contract, a token of the subjects of its operations and events.
         key: type of the keys: `str`, or a Schema whose values are strings in JSON.
         state: type of the state: a model class, or a Schema.
+        store: where it is kept: "stream" in a stream of its events; None leaves that to handlers.
 
     Raises:
         SubjectError: the name is not valid.
@@ -200,6 +202,7 @@ class Aggregate(Generic[StateT]):
     name: str
     key: type[Any] | Schema[Any] = str
     state: type[StateT] | Schema[StateT]
+    store: Literal["stream"] | None = None
 
     def __post_init__(self) -> None:
         subjects.check_component(self.name)
@@ -250,6 +253,27 @@ class Event(_Descriptor, Generic[DataT]):
     data: type[DataT] | Schema[DataT]
     stream: Stream | None = None
 
+    def with_data(self, data: DataT) -> "EventData":
+        """Return the event with its data, for `emit` where the data alone may be other events'.
+
+        Args:
+            data: the data.
+        """
+        return EventData(self, data)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventData:
+    """An event and its data.
+
+    Attributes:
+        event: the event.
+        data: its data.
+    """
+
+    event: Event[Any]
+    data: Any
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Operation(_Descriptor, Generic[PayloadT, ResultT]):
@@ -268,8 +292,13 @@ class _Operation(_Descriptor, Generic[PayloadT, ResultT]):
 
     @property
     def for_instances(self) -> bool:
-        """Whether it can be called on all instances: a query, or an idempotent command."""
-        return self.idempotent or self.kind is Kind.QUERY
+        """Whether it can be called on all instances: a query, or an idempotent command.
+
+        Commands on aggregates that are kept in a stream are idempotent because repeated message ids
+        are recognized, and calls of several instances have different ones.
+        """
+        is_stored = self.aggregate is not None and self.aggregate.store is not None
+        return self.kind is Kind.QUERY or (self.idempotent and not is_stored)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

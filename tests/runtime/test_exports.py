@@ -33,6 +33,7 @@ EXPORTS = {
         UnauthenticatedError UnavailableError UnimplementedError
         WrongEventLoopError new_message_id
     """,
+    "weenats.aggregates": "Decision Emission",
     "weenats.auth": """
         AuthConfig AuthInterceptor InvalidTokenError JwksKeySource JwksState JwtAuthConfig
         JwtValidator KeySource KeysUnavailableError NoAuthConfig Principal StaticKeySource
@@ -44,7 +45,8 @@ EXPORTS = {
     """,
     "weenats.context": "Key MessageContext Principal RequestContext Response",
     "weenats.contract": """
-        Aggregate AnyOperation AuthRequirement Command DurabilityDemand Entity Event Query RateLimit
+        Aggregate AnyOperation AuthRequirement Command DurabilityDemand Entity Event
+        EventData Query RateLimit
         ServiceContract Stream
     """,
     "weenats.discovery": """
@@ -73,7 +75,10 @@ EXPORTS = {
     """,
     "weenats.model": "Model OMIT_NONE STRICT_LITERAL",
     "weenats.schema": "JsonSchemas Judge Schema",
-    "weenats.service": "Endpoint NatsService NatsServiceBuilder ServiceHandlers run",
+    "weenats.service": """
+        Endpoint EventSourcedHandlers NatsService NatsServiceBuilder ServiceHandlers StoredAggregate
+        StoredEndpoint run
+    """,
     "weenats.settings": "EnvironmentSettings SettingsError Variable",
     "weenats.testing": """
         ClusterServer Example MemoryBroker MemoryTransport NatsCluster NatsServer NatsServerError

@@ -1,6 +1,5 @@
 """The commands with their arguments and help; each one imports its implementation when it runs."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,7 +8,17 @@ from typer.core import TyperCommand
 from typing_extensions import override
 
 from weenats_codegen.cli.durable_app import dead_letters, streams
-from weenats_codegen.cli.options import LOCAL, Json, OneContract, Servers, example, split
+from weenats_codegen.cli.history_app import history, state
+from weenats_codegen.cli.options import (
+    LOCAL,
+    Json,
+    OneContract,
+    Servers,
+    checked,
+    example,
+    own_service,
+    split,
+)
 
 app = typer.Typer(
     name="weenats",
@@ -19,34 +28,18 @@ app = typer.Typer(
 )
 
 
-def _checked(check: Callable[[str], object], text: str | None) -> str | None:
-    try:
-        if text is not None:
-            check(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    return text
-
-
-def _own_service(text: str | None) -> str | None:
-    """Refuse text that is not a valid name of a service."""
-    from weenats.protocol.subjects import check_service_name
-
-    return _checked(check_service_name, text)
-
-
 def _any_service(text: str | None) -> str | None:
     """Refuse text that is not a valid name of a service of any framework."""
     from weenats.protocol.subjects import check_discovered_name
 
-    return _checked(check_discovered_name, text)
+    return checked(check_discovered_name, text)
 
 
 def _distribution(text: str | None) -> str | None:
     """Refuse text that cannot be the name of a client project."""
     from weenats_codegen.generate import check_distribution
 
-    return _checked(check_distribution, text)
+    return checked(check_distribution, text)
 
 
 def _client_contract(schemas: list[Path], package: str | None, *, client_only: bool) -> Path | None:
@@ -410,7 +403,7 @@ def mock(  # noqa: PLR0913 - the options of a user
 )
 def call(  # noqa: PLR0913, PLR0917 - the options of a call
     service: Annotated[
-        str, typer.Argument(metavar="SERVICE", callback=_own_service, help="The service.")
+        str, typer.Argument(metavar="SERVICE", callback=own_service, help="The service.")
     ],
     operation: Annotated[str, typer.Argument(metavar="OPERATION", help="The command or query.")],
     key: Annotated[
@@ -439,6 +432,10 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
     values = tuple(each for each in (key, payload) if each is not None)
     arguments = call.Arguments(service, operation, values, timeout, token)
     call.call(arguments, split(servers), as_json=json)
+
+
+app.command(epilog=example("weenats history wallets w-1"))(history)
+app.command(epilog=example("weenats state wallets w-1 --revision 3"))(state)
 
 
 @app.command(epilog=example("weenats explain receipts.handlers:Receipts add-item"))

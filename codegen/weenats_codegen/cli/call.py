@@ -55,6 +55,7 @@ class Arguments:
     values: tuple[str, ...] = field(repr=False)
     timeout: float
     token: str | None = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None:
@@ -148,7 +149,7 @@ async def _send(  # noqa: PLR0913, PLR0917 - the parts of a request
     remaining = round((deadline - monotonic()) * 1000)
     if remaining <= 0:
         raise DeadlineExceededError("the time of --timeout passed before the call was sent")
-    lines = headers.encode({headers.TIMEOUT: str(remaining), **large})
+    lines = headers.encode({headers.TIMEOUT: str(remaining), **arguments.headers, **large})
     if arguments.token:
         warn_if_exposed(transport)
     service = arguments.service

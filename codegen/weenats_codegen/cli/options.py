@@ -1,5 +1,6 @@
 """Arguments and options that several commands have."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -24,3 +25,20 @@ def example(command: str) -> str:
 def split(text: str | None) -> list[str]:
     """Return the items of a text that is separated by commas."""
     return [item for item in (part.strip() for part in (text or "").split(",")) if item]
+
+
+def checked(check: Callable[[str], object], text: str | None) -> str | None:
+    """Return a text, or refuse it as wrong usage."""
+    try:
+        if text is not None:
+            check(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return text
+
+
+def own_service(text: str | None) -> str | None:
+    """Refuse text that is not a valid name of a service."""
+    from weenats.protocol.subjects import check_service_name
+
+    return checked(check_service_name, text)

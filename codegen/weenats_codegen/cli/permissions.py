@@ -62,7 +62,7 @@ def _of_service(contract: Contract, arguments: Arguments) -> Permissions:
             " --role client"
         )
     shared = arguments.shared_limits
-    uses_jetstream = contract.streams or buckets(contract, shared_limits=shared)
+    uses_jetstream = contract.streams or contract.stored or buckets(contract, shared_limits=shared)
     if arguments.inbox_prefix is not None and not uses_jetstream:
         raise typer.BadParameter("a service has no inbox: --inbox-prefix requires --role client")
     return of_service(

@@ -7,12 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
+from weenats.aggregates.aggregates import streams_of as of_aggregates
 from weenats.contract import Stream
 from weenats.durability import Guarantee, look_up_guarantees
 from weenats.protocol.subjects import check_queue_group
 from weenats.streams import StreamPlan, apply_streams, plan_streams
 from weenats.streams.consumers import ConsumerState, StreamConsumer, consumer_states
-from weenats.transport.jetstream import JetStream, StreamInfo
+from weenats.transport.jetstream import JetStream, StreamConfig, StreamInfo
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import emit, plain
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 def plan(folder: Path, servers: Sequence[str], *, as_json: bool) -> None:
     """Print what has to be done to the streams of a contract."""
-    plans = asyncio.run(_plans(streams_of(folder), servers))
+    plans = asyncio.run(_plans(read(folder), servers))
     emit([_as_data(each) for each in plans], as_json=as_json, render=lambda: _shown(plans))
 
 
@@ -38,7 +39,7 @@ def apply(folder: Path, servers: Sequence[str], *, force: bool, as_json: bool) -
     Raises:
         FailedPreconditionError: Stored events would be lost, and it is not forced.
     """
-    plans = asyncio.run(_apply(streams_of(folder), servers, force=force))
+    plans = asyncio.run(_apply(read(folder), servers, force=force))
     emit([_as_data(each) for each in plans], as_json=as_json, render=lambda: _shown(plans))
 
 
@@ -78,10 +79,26 @@ def streams_of(folder: Path) -> tuple[Stream, ...]:
     """
     contract = read(folder)
     if not contract.streams:
-        raise CliError(
-            f"the contract of {contract.service} has no durable events: declare `durable: true`"
-        )
+        raise _none(contract)
     return runtime_streams(contract)
+
+
+def _none(contract: Contract) -> CliError:
+    return CliError(
+        f"the contract of {contract.service} has no durable events: declare `durable: true`"
+    )
+
+
+def stored_streams(contract: Contract) -> tuple[StreamConfig, ...]:
+    """Return the settings of the streams in which a service keeps aggregates."""
+    if not contract.stored:
+        return ()
+    found = [
+        each.stream.replicas
+        for each in contract.events
+        if each.is_stored and each.stream is not None
+    ]
+    return of_aggregates(contract.service, max(found, default=1))
 
 
 def runtime_streams(contract: Contract) -> tuple[Stream, ...]:
@@ -141,18 +158,29 @@ class _Status:
         }
 
 
-async def _plans(streams: Sequence[Stream], servers: Sequence[str]) -> list[StreamPlan]:
+async def _plans(contract: Contract, servers: Sequence[str]) -> list[StreamPlan]:
     async with connection(servers) as transport:
-        return await plan_streams(transport, streams)
+        return await _planned(transport, contract)
 
 
-async def _apply(
-    streams: Sequence[Stream], servers: Sequence[str], *, force: bool
-) -> list[StreamPlan]:
+async def _apply(contract: Contract, servers: Sequence[str], *, force: bool) -> list[StreamPlan]:
     async with connection(servers) as transport:
-        plans = await plan_streams(transport, streams)
+        plans = await _planned(transport, contract)
         await apply_streams(transport, plans, force=force)
         return plans
+
+
+async def _planned(transport: "NatsTransport", contract: Contract) -> list[StreamPlan]:
+    """Return what has to be done to all streams of a contract.
+
+    Raises:
+        CliError: It has none.
+    """
+    others = stored_streams(contract)
+    streams = runtime_streams(contract) if contract.streams else ()
+    if not streams and not others:
+        raise _none(contract)
+    return await plan_streams(transport, streams, others)
 
 
 async def _status(streams: Sequence[Stream], servers: Sequence[str]) -> list[_Status]:

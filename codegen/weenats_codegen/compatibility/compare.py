@@ -12,6 +12,7 @@ from weenats_codegen.compatibility.keys import compare_keys
 from weenats_codegen.compatibility.messages import MessageSchemas
 from weenats_codegen.compatibility.operations import compare_operations
 from weenats_codegen.compatibility.rules import RULES, VERSION_RULES
+from weenats_codegen.compatibility.stored import compare_stored
 from weenats_codegen.compatibility.versions import (
     covers,
     largest,
@@ -42,6 +43,7 @@ def compare(old: Contract, new: Contract) -> Comparison:
         *compare_events(old, new, schemas),
         *compare_errors(old, new, schemas),
         *compare_keys(old, new, schemas),
+        *compare_stored(old, new, schemas),
     ]
     findings += _version(old, new, findings)
     return Comparison(new.service, old.version, new.version, tuple(ordered(_joined(findings))))

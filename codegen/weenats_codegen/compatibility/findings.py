@@ -29,6 +29,7 @@ class Party(StrEnum):
     OLD_SERVICE = "old service"
     EVENT_CONSUMER = "event consumer"
     PUBLISHER = "publisher"
+    STORED_EVENT = "stored event"
     NOBODY = "nobody"
 
 

@@ -62,6 +62,9 @@ DETAILS: Final = Direction(OLD, "details-widened", "details-narrowed", "details 
 KEY: Final = Direction(NEW, "key-narrowed", "key-widened", "a key")
 
 
+STORED: Final = Direction(NEW, "stored-event-narrowed", "", "a stored event")
+
+
 class MessageSchemas:
     """Compares the schemas of two bundles."""
 
@@ -93,6 +96,16 @@ class MessageSchemas:
             old_location = self._location(OLD, found.old.definition, found.old.path)
             rule = RULES["default-changed"]
             yield Finding(rule, found.message, location, old_location, (user,))
+
+    def compare_stored(self, old: str, new: str, event: str) -> Iterator[Finding]:
+        """Yield what the new version refuses of the data of stored events.
+
+        Args:
+            old: The name of the old definition.
+            new: The name of the new one.
+            event: The name of the event.
+        """
+        yield from self._refused(STORED, NEW, (old, new), event)
 
     def compare_keys(self, old: str, new: str, aggregate: str) -> Iterator[Finding]:
         """Yield what differs between the keys of an aggregate.

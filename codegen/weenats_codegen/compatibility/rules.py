@@ -8,6 +8,7 @@ from weenats_codegen.compatibility.findings import Change, Level, Party, Rule
 
 _CLIENT, _SERVICE = Party.OLD_CLIENT, Party.OLD_SERVICE
 _CONSUMER, _PUBLISHER, _NOBODY = Party.EVENT_CONSUMER, Party.PUBLISHER, Party.NOBODY
+_STORED = Party.STORED_EVENT
 
 
 def _error(name: str, breaks: Party, text: str) -> Rule:
@@ -94,6 +95,10 @@ _ALL: Final = (
     _note("stream-changed", _NOBODY, "A stream has other settings."),
     _warning("event-not-emitted", _CONSUMER, "A command does not publish an event any more."),
     _note("event-emitted", _NOBODY, "A command publishes another event."),
+    # Aggregates that are kept in streams
+    _error("stored-event-narrowed", _STORED, "The new service refuses an event that was stored."),
+    _error("stored-event-removed", _STORED, "The new service does not know a stored event."),
+    _error("store-changed", _STORED, "An aggregate moves into a stream, or out of it."),
     # The version
     _error("version-not-raised", _NOBODY, "The version does not rise as the changes demand."),
     _error("version-lowered", _NOBODY, "The version is lower than the old one."),

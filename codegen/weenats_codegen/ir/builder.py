@@ -105,6 +105,7 @@ class _Builder:
             constant=naming.aggregate_constant_name(name),
             key=self._model(node.location.child("key")),
             state=self._model(node.location.child("state")),
+            store=cast("Members", node.mapping).get("store", ""),
         )
 
     def _error(self, entry: Entry) -> DeclaredError:
@@ -128,6 +129,7 @@ class _Builder:
             data=self._model(entry.node.location.child("data")),
             publish=publish,
             subscribe=subscribe,
+            fold=naming.method_name(entry.name),
             consume=naming.consumer_method(entry.name),
             stream=self._streams.get(entry.name),
             deprecated=cast("Members", entry.node.mapping).get("deprecated", False),
@@ -156,7 +158,8 @@ class _Builder:
             result=result,
             errors=tuple(self._errors[error] for error in value.get("errors", ())),
             emits=tuple(self._events[event] for event in value.get("emits", ())),
-            idempotent=value.get("idempotent", is_query),
+            # A stream knows the ids of commands, so that a repeated one is not executed again.
+            idempotent=value.get("idempotent", is_query or bool(aggregate and aggregate.store)),
             auth=_auth(value.get("auth")),
             rate_limit=_rate_limit(value.get("rateLimit")),
             timeout=_number(value, "timeout"),

@@ -49,12 +49,14 @@ class Aggregate:
         constant: The descriptor.
         key: The type of the keys; "" if the contract does not describe them.
         state: The model of the state.
+        store: Where it is kept: "stream"; "" leaves that to the handlers.
     """
 
     name: str
     constant: str
     key: str
     state: str
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Event:
         consume: The method of the consumer that handles it.
         stream: The stream that keeps it; None if it is not durable.
         deprecated: Whether consumers should stop using it.
+        fold: The method that applies it to the state, if its aggregate is kept in a stream.
     """
 
     name: str
@@ -84,11 +87,17 @@ class Event:
     consume: str
     stream: Stream | None
     deprecated: bool
+    fold: str
 
     @property
     def key(self) -> str:
         """The type of its key; "" without an aggregate."""
         return _key(self.aggregate)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether it belongs to an aggregate that is kept in a stream."""
+        return _is_stored(self.aggregate)
 
     @property
     def event_type(self) -> str:
@@ -207,6 +216,23 @@ class Operation:
         return _key(self.aggregate)
 
     @property
+    def is_stored(self) -> bool:
+        """Whether it belongs to an aggregate that is kept in a stream."""
+        return _is_stored(self.aggregate)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the runtime answers it: the query `get` of an aggregate kept in a stream."""
+        return self.is_stored and self.result.startswith("Entity[")
+
+    @property
+    def subject(self) -> str:
+        """The parameters of its handler that say what it is about, with a comma after them."""
+        if self.is_stored and self.aggregate is not None:
+            return f"state: Entity[{self.aggregate.state}] | None, "
+        return f"key: {self.key}, " if self.key else ""
+
+    @property
     def emitted(self) -> str:
         """The names of the events, separated by commas."""
         return ", ".join(event.name for event in self.emits)
@@ -270,6 +296,20 @@ class Contract:
         return self.commands + self.queries
 
     @property
+    def stored(self) -> tuple[Aggregate, ...]:
+        """The aggregates that are kept in a stream."""
+        return tuple(each for each in self.aggregates if each.store)
+
+    def events_of(self, aggregate: Aggregate) -> tuple[Event, ...]:
+        """Return the events of an `aggregate`."""
+        return tuple(each for each in self.events if each.aggregate == aggregate)
+
+    @property
+    def handled(self) -> tuple[Operation, ...]:
+        """The operations that have handlers."""
+        return tuple(each for each in self.operations if not each.is_answered)
+
+    @property
     def durable_events(self) -> tuple[Event, ...]:
         """The events that streams keep."""
         return tuple(event for event in self.events if event.stream is not None)
@@ -313,7 +353,7 @@ class Contract:
         meaning = {
             "service": self.service,
             "version": self.version,
-            "aggregates": {each.name: [each.key, each.state] for each in self.aggregates},
+            "aggregates": {each.name: _meaning(each) for each in self.aggregates},
             "errors": {error.name: [error.code, error.details] for error in self.errors},
             "commands": _operations(self.commands),
             "queries": _operations(self.queries),
@@ -326,6 +366,15 @@ class Contract:
 
 def _key(aggregate: Aggregate | None) -> str:
     return "" if aggregate is None else aggregate.key or "str"
+
+
+def _is_stored(aggregate: Aggregate | None) -> bool:
+    return aggregate is not None and bool(aggregate.store)
+
+
+def _meaning(aggregate: Aggregate) -> list[str]:
+    store = [aggregate.store] if aggregate.store else []
+    return [aggregate.key, aggregate.state, *store]
 
 
 def _name(aggregate: Aggregate | None) -> str | None:

@@ -10,6 +10,7 @@ from weenats_codegen.lint.references import check_references
 from weenats_codegen.lint.rule import Rule
 from weenats_codegen.lint.schemas import check_schema
 from weenats_codegen.lint.shape import check_shape
+from weenats_codegen.lint.stored import check_stored
 from weenats_codegen.lint.text import check_descriptions
 
 _QUERY: Final = """\
@@ -189,6 +190,30 @@ unreachable.""",
     rateLimit: {{maxRequestsPerSecond: 10, burst: 20}}""",
     check=lambda subject: operations.check_rate_limits(subject.root),
 )
+STORED_AGGREGATE: Final = Rule(
+    id="stored-aggregate",
+    level="error",
+    summary="an aggregate with `store: stream` cannot be kept like that",
+    why="""\
+The state of such an aggregate is made of its events, which its own commands emit. The runtime
+answers the query `get`, without parameters.""",
+    wrong="""\
+aggregates:
+  box:
+    description: A box.
+    store: stream
+    state: {type: object}
+    commands: {open: {description: Open the box., payload: {type: object}}}""",
+    right="""\
+aggregates:
+  box:
+    description: A box.
+    store: stream
+    state: {type: object}
+    commands: {open: {description: Open the box., payload: {type: object}, emits: [opened]}}
+    events: {opened: {description: The box was opened., data: {type: object}}}""",
+    check=lambda subject: check_stored(subject.root),
+)
 STREAM_CONFLICT: Final = Rule(
     id="stream-conflict",
     level="error",
@@ -254,6 +279,7 @@ ERRORS: Final[tuple[Rule, ...]] = (
     KEY_TYPE,
     RATE_LIMIT_BURST,
     LARGE_OPERATION,
+    STORED_AGGREGATE,
     STREAM_CONFLICT,
     INVISIBLE_CHARACTER,
 )

@@ -5,11 +5,14 @@ from typing import Final
 
 from weenats_codegen import naming
 from weenats_codegen.ir.exports import exports
+from weenats_codegen.lint.stored import is_stored
 from weenats_codegen.parser.diagnostics import Diagnostic, Location
 from weenats_codegen.parser.pages import is_paged
-from weenats_codegen.parser.walk import STANDARD_QUERY, Node, entries
+from weenats_codegen.parser.walk import STANDARD_QUERY, Node, entries, owners
 
 _REMEDY: Final = "rename one of them"
+_OF_STORED: Final = ("emit", "reply")
+"""The methods of handlers of aggregates that are kept in a stream."""
 _NOT_STANDARD: Final = (
     "has the name of the standard query of aggregates",
     "rename it, or move it to the queries of an aggregate",
@@ -52,6 +55,11 @@ def _methods(contract: Node) -> Iterator[tuple[str, Node]]:
             yield naming.method_name(entry.python_name), entry.node
             if is_paged(entry.node):
                 yield naming.iterating_method(entry.python_name), entry.node
-    for event in entries(contract, "events"):
-        for method in naming.event_methods(event.name):
-            yield method, event.node
+    for entry in entries(contract, "events"):
+        for method in naming.event_methods(entry.name):
+            yield method, entry.node
+    stored = [node for name, node in owners(contract) if name and is_stored(node)]
+    yield from ((method, node) for node in stored[:1] for method in _OF_STORED)
+    for aggregate in stored:
+        for event, node in aggregate.get("events").members.items():
+            yield naming.method_name(event), node

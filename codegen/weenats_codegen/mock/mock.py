@@ -10,8 +10,9 @@ from pydantic_core import from_json, to_json
 
 from weenats.auth import Principal
 from weenats.codec.parts import Decoder, Encoder
+from weenats.events import publish
 from weenats.schema.part import declared_type
-from weenats.service import NatsServiceBuilder
+from weenats.service import Endpoint, NatsServiceBuilder
 from weenats_codegen.loading import read
 from weenats_codegen.mock.package import import_package
 from weenats_codegen.naming import labels_meant
@@ -160,8 +161,25 @@ class Mock:
     def _handlers(self) -> ServiceHandlers:
         base = getattr(self._package, self.contract.handlers)
         methods = {each.method: self._handler(each) for each in self.contract.operations}
+        if self.contract.stored:  # a mock keeps nothing
+            methods |= dict.fromkeys(base.__abstractmethods__ - methods.keys(), _unused)
+            methods["stored_aggregates"] = _no_aggregates
+            methods["endpoints"] = self._endpoints()
         handlers: ServiceHandlers = type(f"Mock{self.contract.handlers}", (base,), methods)()
         return handlers
+
+    def _endpoints(self) -> Callable[[Any], tuple[Endpoint, ...]]:
+        """Return a method whose endpoints take a key, also for aggregates kept in streams."""
+
+        def endpoints(handlers: Any) -> tuple[Endpoint, ...]:
+            return tuple(
+                getattr(Endpoint, _kind_of(each, self.contract))(
+                    getattr(self._package, each.constant), getattr(handlers, each.method)
+                )
+                for each in self.contract.operations
+            )
+
+        return endpoints
 
     def _handler(self, operation: Operation) -> Callable[..., Any]:
         descriptor: AnyOperation = getattr(self._package, operation.constant)
@@ -234,11 +252,10 @@ class Mock:
     ) -> None:
         """Publish an example of an event, if its key is known."""
         data = _decoded(getattr(self._package, event.constant).data, self._value(event.data))
-        publish = getattr(handlers, event.publish)
-        if event.aggregate is None:
-            await publish(data)
-        elif event.aggregate == aggregate:
-            await publish(key, data)
+        if event.aggregate in {None, aggregate}:
+            descriptor = getattr(self._package, event.constant)
+            key = None if event.aggregate is None else key
+            await publish(handlers.transport, descriptor, key, data, handlers.telemetry)
 
     def _error(self, name: str, details: JsonValue) -> ServiceError:
         declared = next(each for each in self.contract.errors if each.name == name)
@@ -249,6 +266,22 @@ class Mock:
             return kind()
         value = self._value(declared.details) if details is None else details
         return kind(details=_decoded(kind.details_type, value))
+
+
+def _kind_of(operation: Operation, contract: Contract) -> str:
+    """Return the constructor of the endpoint of an operation."""
+    if operation in contract.commands:
+        return "command"
+    return "query" if operation.payload else "plain_query"
+
+
+def _no_aggregates(_: object) -> tuple[()]:
+    """Return the stored aggregates of a mock."""
+    return ()
+
+
+def _unused(*_: object) -> None:
+    """Stand in for a method that a mock does not call."""
 
 
 class _AnyToken:

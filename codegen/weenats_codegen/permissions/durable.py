@@ -8,6 +8,7 @@ from weenats.transport.jetstream.api import PREFIX
 from weenats.transport.jetstream.messages import ACK_PREFIX
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.ir.streams import Stream
+from weenats_codegen.permissions import stored
 from weenats_codegen.permissions.buckets import guarantees
 from weenats_codegen.permissions.entries import Entry, Permissions, inbox
 
@@ -48,6 +49,7 @@ def of_operator(contract: Contract, *, inbox_prefix: str = "_INBOX") -> Permissi
     """
     publish = [entry for stream in contract.streams for entry in _operating(contract, stream)]
     publish += guarantees(contract)
+    publish += stored.operating(contract)
     return Permissions(tuple(publish), (inbox(inbox_prefix),) if publish else ())
 
 

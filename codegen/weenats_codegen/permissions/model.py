@@ -13,6 +13,7 @@ from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 from weenats_codegen.ir.contract import Contract, Event, Operation
 from weenats_codegen.naming import labels_meant
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
+from weenats_codegen.permissions import stored
 from weenats_codegen.permissions.buckets import buckets, guarantees, large_of_client
 from weenats_codegen.permissions.durable import publishing
 from weenats_codegen.permissions.entries import Entry, Permissions, inbox
@@ -85,6 +86,7 @@ def of_service(  # noqa: PLR0913 - what the builder of a service was called with
             *publishing(contract, streams),
             *kept,
             *guarantees(contract),
+            *stored.publishing(contract, streams),
             Entry(subjects.monitoring(name), "snapshots, with_monitoring"),
         ),
         subscribe=(
@@ -93,7 +95,7 @@ def of_service(  # noqa: PLR0913 - what the builder of a service was called with
             Entry(subjects.contract(name), "the contract").shared(name),
             Entry(subjects.cancel(name), "calls that are cancelled"),
             Entry(subjects.all_on_instance(name), "calls of this instance"),
-            *([inbox(inbox_prefix)] if contract.streams or kept else []),
+            *([inbox(inbox_prefix)] if contract.streams or contract.stored or kept else []),
             *discovery,
         ),
         reply_within=max(max_timeout, *timeouts, 0.0) + _REPLY_GRACE,
@@ -156,7 +158,8 @@ def of_client(
                 subjects.on_each_instance(operations[each.label].subject), f"{each.label}, on_all"
             )
             for each in contract.operations
-            if each.label in called and (each.idempotent or each in contract.queries)
+            if each.label in called
+            and (each in contract.queries or (each.idempotent and not each.is_stored))
         ]
         publish += _discovery_requests(contract.service)
     subscribed = [

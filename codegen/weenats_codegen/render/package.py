@@ -80,6 +80,7 @@ def render(
         "errors": errors,
         "checks": checks,
         "deprecated": has_deprecated_members,
+        **_decision(contract),
         "examples": [] if client_only else list(_examples(contract)),
         "pyright": DEPRECATED if has_deprecated else "",
         "exports": {
@@ -105,10 +106,20 @@ def render(
     return files
 
 
+def _decision(contract: Contract) -> dict[str, str]:
+    """Return the name of the class of decisions, and its import; a model may have the name."""
+    taken = {*contract.models, *(error.class_name for error in contract.errors)}
+    name = "AggregateDecision" if "Decision" in taken else "Decision"
+    return {
+        "decision": name,
+        "decision_import": "Decision" if name == "Decision" else f"Decision as {name}",
+    }
+
+
 def _examples(contract: Contract) -> Iterator[str]:
     """Yield the sources of the examples for the contract test."""
     sampler = Sampler(contract.bundle)
-    for operation in contract.operations:
+    for operation in contract.handled:
         key = "" if operation.aggregate is None else sampler.key(operation.aggregate)
         payloads = sampler.definition(operation.payload) if operation.payload else [None]
         for payload in payloads if key is not None else []:

@@ -23,6 +23,7 @@ from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
 from weenats.protocol.headers import NO_HEADERS
 from weenats.protocol.identifiers import STAMPER, check_correlation, check_message_id
+from weenats.protocol.subjects import Kind
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.telemetry.propagation import inherited_header_lines
 
@@ -53,6 +54,8 @@ class CallOptions(TypedDict, total=False):
             see CachedToken.
         context: members of `metadata.context`, in addition to those of the client.
         headers: NATS headers, in addition to those of the client.
+        if_revision: the revision that the aggregate must have, 0 if nothing may have happened to
+            it; otherwise the command is ABORTED. For aggregates that are kept in a stream.
     """
 
     timeout: Duration
@@ -62,6 +65,7 @@ class CallOptions(TypedDict, total=False):
     token: TokenSource
     context: Mapping[str, JsonValue]
     headers: Mapping[str, str]
+    if_revision: int
 
 
 class CallDefaults(NamedTuple):
@@ -150,6 +154,26 @@ def _apply(options: CallOptions, context: RequestContext) -> None:
     if "headers" in options:
         header_names.check(options["headers"])
         context.headers = MappingProxyType({**context.headers, **options["headers"]})
+    if "if_revision" in options:
+        revision = _required_revision(options["if_revision"], context.operation)
+        context.headers = MappingProxyType({**context.headers, header_names.IF_REVISION: revision})
+
+
+def _required_revision(revision: int, operation: AnyOperation) -> str:
+    """Return the header for a required revision.
+
+    Raises:
+        InvalidArgumentError: it is not a revision, or the operation does not look at it.
+    """
+    aggregate = operation.aggregate
+    if operation.kind is not Kind.COMMAND or aggregate is None or aggregate.store is None:
+        raise InvalidArgumentError(
+            f"if_revision is for commands of aggregates with `store: stream`, and"
+            f" {operation.name} is none"
+        )
+    if type(revision) is not int or revision < 0:
+        raise InvalidArgumentError(f"if_revision is an integer of at least 0, not {revision!r}")
+    return str(revision)
 
 
 class Exchange:

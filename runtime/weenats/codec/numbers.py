@@ -20,8 +20,10 @@ from weenats.model import Model
 
 __all__ = [
     "DECIMALS",
+    "dump_digits",
     "load",
     "load_decimals",
+    "load_digits",
     "load_large",
     "put_digits",
     "with_decimals",
@@ -90,6 +92,28 @@ def load_large(data: bytes) -> Any:
     """
     load(data)
     return json.loads(data, parse_float=_exact)
+
+
+def load_digits(data: bytes) -> Any:
+    """Parse JSON whose parts `dump_digits` writes again, with all digits of their numbers.
+
+    Args:
+        data: JSON text.
+
+    Raises:
+        ValueError: it is not valid JSON.
+    """
+    load(data)
+    return json.loads(data, parse_float=_MARK.__add__)
+
+
+def dump_digits(value: Any) -> bytes:
+    """Return JSON text of a part of what `load_digits` has parsed.
+
+    Args:
+        value: the part.
+    """
+    return put_digits(to_json(value))
 
 
 def with_integers(data: bytes) -> bytes | None:

@@ -11,11 +11,14 @@ from typing import Final
 from weenats.errors import InvalidArgumentError
 
 __all__ = [
+    "AT_REVISION",
+    "AT_TIME",
     "CONTENT_ENCODING",
     "DIGEST",
     "ERROR",
     "ERROR_CODE",
     "HEADER_FRAMING",
+    "IF_REVISION",
     "LARGE",
     "MESSAGE_ID",
     "NO_HEADERS",
@@ -47,6 +50,12 @@ MESSAGE_ID: Final = "Wee-Message-Id"
 """The id of the request that a cancellation ends."""
 DIGEST: Final = "Wee-Message-Digest"
 """The digest of the payload of the request that a cancellation ends, see `digest_of`."""
+IF_REVISION: Final = "Wee-If-Revision"
+"""The revision that an aggregate must have, for a command on one that is kept in a stream."""
+AT_REVISION: Final = "Wee-At-Revision"
+"""Of the query `get` of an aggregate that is kept in a stream: the revision to answer."""
+AT_TIME: Final = "Wee-At-Time"
+"""Of the query `get` of an aggregate that is kept in a stream: the time to answer, ISO 8601."""
 PROPAGATED: Final = ("traceparent", "tracestate", "baggage")
 """W3C trace context and baggage, which messages that a handler sends inherit."""
 

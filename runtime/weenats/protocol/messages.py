@@ -222,6 +222,17 @@ class AggregateId(Model):
     """The key of the aggregate, unique within its type."""
 
 
+class CommitEvent(Model):
+    """An event in a commit; its aggregate, revision and time are those of the commit."""
+
+    id: Ulid
+    """The id of the event."""
+    type: Component
+    """The name of the event in the contract."""
+    data: Any
+    """The data of the event, as the contract defines it."""
+
+
 class Correlation(Model):
     """Correlates a message with a workflow and with the message that caused it."""
 
@@ -395,6 +406,40 @@ class CommandSuccess(Model):
     """The time that the service needed, in milliseconds."""
     metadata: Annotated[MessageMetadata | None, OMIT_NONE] = None
     """The metadata of the message; receivers must not rely on it."""
+
+
+class Commit(Model):
+    """What one command changed of an aggregate that is kept in a stream: its events and ...
+
+    What one command changed of an aggregate that is kept in a stream: its events and its reply.
+    """
+
+    aggregate: AggregateId
+    """The aggregate."""
+    command: Component
+    """The name of the command in the contract."""
+    revision: Annotated[int, Field(ge=1)]
+    """The revision of the aggregate after the last event; each event counts one."""
+    previous: Annotated[int, Field(ge=0)]
+    """The sequence, in the stream, of the commit before this one of the same aggregate; ...
+
+    The sequence, in the stream, of the commit before this one of the same aggregate; 0 for the
+    first.
+    """
+    version: ServiceVersion
+    """The version of the contract of the service that wrote it."""
+    events: Annotated[list[CommitEvent], Field(min_length=1)]
+    """The events, in their order."""
+    result: Any | MISSING = MISSING
+    """The result of the command, as the contract defines it; absent without one."""
+    fingerprint: Annotated[str, Field(min_length=1)]
+    """A hash of the payload of the command, which a repeated command must have too."""
+    principal: Annotated[str | None, OMIT_NONE] = None
+    """The id of the authenticated caller; absent without one."""
+    timestamp: Timestamp
+    """The time of the change."""
+    metadata: MessageMetadata
+    """The id of the command, and its correlation."""
 
 
 class EventNotification(Model):

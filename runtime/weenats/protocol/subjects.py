@@ -18,12 +18,14 @@ __all__ = [
     "check_queue_group",
     "check_service_name",
     "check_version",
+    "commits",
     "contract",
     "dead_letter",
     "decode_subject",
     "discovery",
     "encode_subject",
     "health",
+    "key_token",
     "monitoring",
     "on_each_instance",
     "on_instance",
@@ -41,6 +43,8 @@ _VERSION: Final = re.compile(
     re.ASCII,
 )
 _TOKEN: Final = re.compile(r"[^\s.*>\x00-\x1f\x7f\ud800-\udfff]+")
+_KEPT: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _MAX_QUEUE_GROUP_LENGTH: Final = 100
 
 
@@ -245,6 +249,40 @@ def contract(service: str) -> str:
         SubjectError: the name is not valid.
     """
     return f"{check_service_name(service)}.contract"
+
+
+def commits(service: str, partition: int | None = None, aggregate: str = "", key: str = "") -> str:
+    """Return the subject of the commits of an aggregate that is kept in a stream.
+
+    Args:
+        service: the name of the service.
+        partition: that of the key; None for the wildcard of all commits.
+        aggregate: the name of the aggregate; "" for the wildcard of all commits of a partition.
+        key: the key of the aggregate.
+
+    Raises:
+        SubjectError: a name is not valid.
+    """
+    start = f"{check_service_name(service)}.commits"
+    if partition is None:
+        return f"{start}.>"
+    if not aggregate:
+        return f"{start}.{partition}.>"
+    return f"{start}.{partition}.{check_component(aggregate)}.{key_token(key)}"
+
+
+def key_token(key: str) -> str:
+    """Return a key as one token of a subject.
+
+    Letters, digits, `-` and `_` stay; every other byte of its UTF-8 becomes `=` and two hexadecimal
+    digits.
+
+    Args:
+        key: the key.
+    """
+    if _PLAIN_KEY.fullmatch(key):
+        return key
+    return "".join(chr(byte) if chr(byte) in _KEPT else f"={byte:02X}" for byte in key.encode())
 
 
 def monitoring(service: str) -> str:

@@ -8,6 +8,11 @@ from weenats.service.handlers import Endpoint, ServiceHandlers
 if TYPE_CHECKING:
     from weenats.service.builder import NatsServiceBuilder
     from weenats.service.event_loop import run
+    from weenats.service.event_sourced import (
+        EventSourcedHandlers,
+        StoredAggregate,
+        StoredEndpoint,
+    )
     from weenats.service.instance import NatsService
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -15,8 +20,22 @@ else:
         {
             "weenats.service.builder": ["NatsServiceBuilder"],
             "weenats.service.event_loop": ["run"],
+            "weenats.service.event_sourced": [
+                "EventSourcedHandlers",
+                "StoredAggregate",
+                "StoredEndpoint",
+            ],
             "weenats.service.instance": ["NatsService"],
         },
     )
 
-__all__ = ["Endpoint", "NatsService", "NatsServiceBuilder", "ServiceHandlers", "run"]
+__all__ = [
+    "Endpoint",
+    "EventSourcedHandlers",
+    "NatsService",
+    "NatsServiceBuilder",
+    "ServiceHandlers",
+    "StoredAggregate",
+    "StoredEndpoint",
+    "run",
+]

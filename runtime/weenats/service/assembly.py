@@ -28,6 +28,7 @@ from weenats.telemetry.settings import TelemetrySettings
 from weenats.transport.base import Delivery, Transport
 
 if TYPE_CHECKING:  # needs aiohttp
+    from weenats.aggregates.aggregates import Aggregates
     from weenats.service.health.http import HealthServer
 
 __all__ = ["Assembly"]
@@ -45,6 +46,7 @@ class Assembly:
 
     Attributes:
         telemetry: records its spans and metrics.
+        aggregates: its aggregates that are kept in streams, None without any.
         binding: its connection, as handlers use it.
         scope: what its tasks share, and what ends with it.
         admission: decides when requests run.
@@ -67,7 +69,9 @@ class Assembly:
         self._settings = settings
         self._is_serving = is_serving
         self.telemetry = _telemetry(settings.telemetry, handlers.contract, instance_id)
-        self.binding = Binding(transport, self.telemetry)
+        self.aggregates = _aggregates(handlers, settings, transport)
+        repositories = {} if self.aggregates is None else self.aggregates.repositories
+        self.binding = Binding(transport, self.telemetry, repositories)
         self.scope = Scope()
         self.scope.variables.run(CURRENT_BINDING.set, self.binding)
         self.scope.variables.run(OF_SERVICE.set, self.telemetry)
@@ -138,9 +142,12 @@ class Assembly:
 
     async def drain(self, budget: float) -> None:
         """Leave the queue group, and finish the admitted requests and events within `budget`."""
+        end = monotonic() + budget
         events = asyncio.create_task(self.scope.end(budget))
         await self._drain_requests(budget)
         await events
+        if self.aggregates is not None:
+            await self.aggregates.close(max(end - monotonic(), 0))
 
     def abort(self) -> None:
         """Fail the requests, and cancel the handlers of events, that are not finished."""
@@ -258,6 +265,17 @@ class Assembly:
         if jwks.state().status != "empty":
             return [*entries, HealthCheckEntry(name=JWKS, status="ok")]
         return [*entries, HealthCheckEntry(name=JWKS, status="error", message="there are no keys")]
+
+
+def _aggregates(
+    handlers: ServiceHandlers, settings: ServiceSettings, transport: Transport
+) -> "Aggregates | None":
+    stored = handlers.stored_aggregates()
+    if not stored:
+        return None
+    from weenats.aggregates.aggregates import Aggregates  # noqa: PLC0415 - few services have them
+
+    return Aggregates(stored, handlers.contract, transport, settings.aggregates)
 
 
 def _http(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 from weenats import interceptors as chains
 from weenats._internal.extras import check_installed
 from weenats.admission.controller import check_concurrency
+from weenats.aggregates.settings import AggregateSettings
 from weenats.auth.authentication import Authentication
 from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers
 from weenats.contract import RateLimit
@@ -496,6 +497,24 @@ class NatsServiceBuilder:
                 custom_metrics=custom_metrics,
             )
         )
+
+    def with_aggregates(self, *, cache_size: int = 10_000, snapshot_every: int = 100) -> Self:
+        """Set how aggregates with `store: stream` are kept.
+
+        Args:
+            cache_size: how many states of each aggregate an instance remembers, 0 to 10,000,000.
+            snapshot_every: after how many events of a key a snapshot is stored, 1 to 1,000,000.
+
+        Returns:
+            A builder with these settings.
+
+        Raises:
+            ValueError: a number is out of bounds, or no aggregate is kept in a stream.
+        """
+        if not self._handlers.stored_aggregates():
+            raise ValueError("no aggregate of the contract has `store: stream`")
+        settings = AggregateSettings(cache_size=cache_size, snapshot_every=snapshot_every)
+        return self._with(aggregates=settings)
 
     def with_streams(self, mode: Literal["apply", "check"]) -> Self:
         """Look at the streams of the contract's durable events when the service starts.

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
@@ -17,8 +17,11 @@ from weenats.errors import UnavailableError
 from weenats.telemetry.manager import SILENT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
 
+    from weenats.aggregates.folds import StoredAggregate
+    from weenats.aggregates.repository import Repository
     from weenats.contract import AnyOperation, Command, Query, ServiceContract
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Transport
@@ -117,10 +120,12 @@ class Binding:
     Attributes:
         transport: the connection.
         telemetry: records what the handlers publish.
+        repositories: the aggregates that are kept in streams, by their names.
     """
 
     transport: Transport
     telemetry: TelemetryManager
+    repositories: Mapping[str, Repository] = field(default_factory=dict[str, "Repository"])
 
 
 CURRENT_BINDING: Final[ContextVar[Binding | None]] = ContextVar(
@@ -143,6 +148,10 @@ class ServiceHandlers(ABC):
     @abstractmethod
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the operations of the contract with their handlers."""
+
+    def stored_aggregates(self) -> tuple[StoredAggregate, ...]:
+        """Return the aggregates that are kept in streams; generated handlers return theirs."""
+        return ()
 
     def lifespan(self) -> AbstractAsyncContextManager[object]:
         """Return what surrounds the serving of requests; override it to open what handlers need.

@@ -176,6 +176,8 @@ class NatsService:
         await self._transport.connect()
         await self._prepare_streams()
         await assembly.start()
+        if assembly.aggregates is not None:
+            await assembly.aggregates.start(may_create=self._settings.streams != "check")
         self._handlers.bind(assembly.binding)
         await self._subscribe(assembly)
 

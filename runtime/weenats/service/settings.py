@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
 
+from weenats.aggregates.settings import AggregateSettings
 from weenats.auth import JwksKeySource
 from weenats.service.chain import Member
 from weenats.service.health import HealthSettings
@@ -14,6 +15,7 @@ from weenats.transport.options import ConnectionOptions
 
 __all__ = ["ServiceSettings"]
 _QUEUE_FACTOR: Final = 10
+_AGGREGATES: Final = AggregateSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class ServiceSettings:
     telemetry: TelemetrySettings | None = None
     health: HealthSettings | None = None
     monitoring: MonitoringSettings | None = None
+    aggregates: AggregateSettings = _AGGREGATES
     streams: Literal["apply", "check"] | None = None
 
     @property

@@ -88,12 +88,15 @@ class StreamPlan:
         return f"{self.name}: {self.action}{': ' if changes else ''}{changes}"
 
 
-async def plan_streams(transport: Transport, streams: Iterable[Stream]) -> list[StreamPlan]:
+async def plan_streams(
+    transport: Transport, streams: Iterable[Stream], others: Iterable[StreamConfig] = ()
+) -> list[StreamPlan]:
     """Return what has to be done to streams and those of their dead letters; nothing is changed.
 
     Args:
         transport: the connection.
         streams: the streams of a contract.
+        others: the settings of other streams, with their service in the metadata.
 
     Raises:
         JetStreamUnavailableError: the server has no JetStream.
@@ -103,6 +106,7 @@ async def plan_streams(transport: Transport, streams: Iterable[Stream]) -> list[
     wanted = [
         config for each in streams for config in (stream_config(each), dead_letter_config(each))
     ]
+    wanted += others
     return [_planned(config, await _found(jetstream, config.name)) for config in wanted]
 
 

@@ -19,6 +19,8 @@ from weenats.principal import Principal
 from weenats.schema.part import declared_type
 from weenats.service import NatsServiceBuilder
 from weenats.testing.memory_transport import MemoryTransport
+from weenats.testing.nats_server import NatsServer, NatsServerError
+from weenats.transport.nats import NatsTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from weenats.contract import AnyOperation
     from weenats.schema.part import Schema
     from weenats.service import ServiceHandlers
+    from weenats.transport.base import Transport
 
 __all__ = ["Example", "check_example"]
 _TOKEN: Final = "example"  # noqa: S105 - any token is accepted
@@ -56,7 +59,8 @@ class Example:
 def check_example(handlers: ServiceHandlers, example: Example, *others: ServiceHandlers) -> None:
     """Call an operation in memory, and check that the answer is one that the contract allows.
 
-    Tokens are not checked: the caller has the scopes that the operation requires.
+    Tokens are not checked: the caller has the scopes that the operation requires. Services that
+    keep an aggregate in a stream run on a NatsServer, which needs the extra `server`.
 
     Args:
         handlers: the handlers; their `lifespan` is entered.
@@ -66,7 +70,8 @@ def check_example(handlers: ServiceHandlers, example: Example, *others: ServiceH
     Raises:
         AssertionError: the answer is an error that the operation does not declare. A result that
             does not match the contract is INTERNAL.
-        unittest.SkipTest: the operation is not implemented; pytest skips the test.
+        unittest.SkipTest: the operation is not implemented, or there is no nats-server; pytest
+            skips the test.
         ValueError: the example itself does not match the contract.
     """
     asyncio.run(_check(handlers, example, others))
@@ -78,13 +83,16 @@ async def _check(
     operation = example.operation
     payload = _decoded(operation.payload, example.payload)
     key = None if operation.aggregate is None else _decoded(operation.aggregate.key, example.key)
-    transport = MemoryTransport()
     kind = type("ExampleClient", (ServiceClient,), {"contract": operation.contract})
     validator = _AnyToken(frozenset(() if operation.auth is None else operation.auth.scopes))
     async with AsyncExitStack() as stack:
-        for each in (*others, handlers):
+        services = (*others, handlers)
+        transport = await _transport(stack, services)
+        for each in services:
             builder = NatsServiceBuilder(each, transport=transport)
             builder = builder.with_auth(validator=validator, required=False)
+            if each.contract.streams and isinstance(transport, NatsTransport):
+                builder = builder.with_streams("apply")
             await stack.enter_async_context(builder.build())
         client = await stack.enter_async_context(kind(transport).with_token(_TOKEN))
         call: Callable[..., Any] = (
@@ -101,6 +109,19 @@ async def _check(
             raise AssertionError(
                 f"{operation.label} answers {error}; the errors that it declares: {declared}"
             ) from error
+
+
+async def _transport(stack: AsyncExitStack, services: Sequence[ServiceHandlers]) -> Transport:
+    """Return a transport on which services run: in memory if none of them needs JetStream."""
+    if not any(each.stored_aggregates() for each in services):
+        return MemoryTransport()
+    try:
+        server = stack.enter_context(NatsServer())
+    except NatsServerError as error:
+        raise unittest.SkipTest(str(error)) from None
+    transport = NatsTransport(server.url)
+    stack.push_async_callback(transport.close)
+    return transport
 
 
 def _decoded(kind: type[Any] | Schema[Any], value: JsonValue) -> Any:  # noqa: ANN401 - any type

@@ -66,7 +66,16 @@ _CONTRACT: Final[Contract] = {
                 "aged": {"description": "Old.", "data": _TEXT, "deprecated": True},
                 "kept": {"description": "Kept.", "data": _TEXT, "stream": {"maxAge": "30d"}},
             },
-        }
+        },
+        "cart": {
+            "store": "stream",
+            "state": _TEXT,
+            "commands": {"fill": {"description": "F.", "payload": _TEXT, "emits": ["filled"]}},
+            "events": {
+                "filled": {"description": "Filled.", "data": _TEXT},
+                "left": {"description": "Left.", "data": _TEXT, "deprecated": True},
+            },
+        },
     },
     "commands": {
         "clear": {"description": "Clear.", "payload": _TEXT},
@@ -114,6 +123,10 @@ def _status(contract: Contract) -> Any:
 
 def _moved(contract: Contract) -> None:
     _order(contract)["commands"]["clear"] = contract.pop("commands")["clear"]
+
+
+def _cart(contract: Contract) -> Any:
+    return contract["aggregates"]["cart"]
 
 
 def _kept(contract: Contract) -> Contract:
@@ -264,6 +277,13 @@ CASES: Final[list[tuple[str, Edit, str]]] = [
     ("partitions-changed", lambda c: _kept(c)["stream"].update(partitions=3), "/events/kept"),
     ("event-kept-shorter", lambda c: _kept(c)["stream"].update(maxAge="7d"), "/events/kept"),
     ("stream-changed", lambda c: _kept(c)["stream"].update(replicas=3), "/events/kept"),
+    (
+        "stored-event-narrowed",
+        lambda c: _cart(c)["events"]["filled"].update(data={"type": "string", "maxLength": 3}),
+        "/events/filled/data/maxLength",
+    ),
+    ("stored-event-removed", lambda c: _cart(c)["events"].pop("left"), "/events/left"),
+    ("store-changed", lambda c: _cart(c).pop("store"), "/aggregates/cart"),
     ("event-not-emitted", lambda c: _place(c).pop("emits"), "/commands/place/emits"),
     ("event-emitted", lambda c: c["commands"]["clear"].update(emits=["opened"]), "/clear/emits"),
     ("version-lowered", lambda c: c.update(version="1.1.9"), "/version"),

@@ -1,0 +1,145 @@
+"""The commands `history` and `state`: what happened to an aggregate that is kept in a stream."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import typer
+from pydantic import JsonValue
+
+from weenats.aggregates.commits import Commit, read_commit
+from weenats.aggregates.errors import BrokenHistoryError
+from weenats.aggregates.store import PARTITIONS, commit_stream
+from weenats.errors import NotFoundError
+from weenats.protocol import headers
+from weenats.protocol.partitions import partition_of
+from weenats.protocol.subjects import commits, key_token
+from weenats.transport.jetstream import JetStream, StreamMissingError
+from weenats_codegen.cli import call
+from weenats_codegen.cli.connection import connection
+from weenats_codegen.cli.errors import CliError
+from weenats_codegen.cli.output import emit, json_text, plain
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_COLUMNS = ("revision", "time", "command", "event", "data", "by", "message")
+
+
+def history(
+    service: str, key: str, aggregate: str | None, servers: Sequence[str], *, as_json: bool
+) -> None:
+    """Print the events of a key.
+
+    Raises:
+        CliError: There are none, or the service keeps no aggregate in a stream.
+    """
+    found = asyncio.run(_read(service, key, aggregate, servers))
+    if not found:
+        raise CliError(f"nothing happened to {key} of {service}")
+    rows = [row for each in found for row in _rows(each)]
+    emit(rows, as_json=as_json, render=lambda: _table(rows))
+
+
+def state(
+    arguments: call.Arguments,
+    servers: Sequence[str],
+    *,
+    revision: int | None,
+    time: str | None,
+    as_json: bool,
+) -> None:
+    """Print the state of a key, which the running service makes of its events.
+
+    Raises:
+        CliError: The service replied with an error, or has no query `get`.
+    """
+    lines: dict[str, str] = {}
+    if revision is not None and time is not None:
+        raise typer.BadParameter("--revision and --time exclude each other")
+    if revision is not None:
+        lines[headers.AT_REVISION] = str(revision)
+    if time is not None:
+        lines[headers.AT_TIME] = _moment(time)
+    call.call(replace(arguments, headers=lines), servers, as_json=as_json)
+
+
+def _moment(text: str) -> str:
+    """Return a time with a time zone: that of the machine if there is none."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).isoformat()
+    except ValueError:
+        raise typer.BadParameter(
+            f"--time is ISO 8601, such as 2026-03-01T09:30:00Z, not {text}"
+        ) from None
+
+
+async def _read(
+    service: str, key: str, aggregate: str | None, servers: Sequence[str]
+) -> list[tuple[str, Commit]]:
+    """Return the commits of a key, with the name of its aggregate."""
+    partition = partition_of(key, PARTITIONS)
+    subject = (
+        f"{commits(service, partition).removesuffix('>')}*.{key_token(key)}"
+        if aggregate is None
+        else commits(service, partition, aggregate, key)
+    )
+    stream = commit_stream(service)
+    async with connection(servers) as transport:
+        try:
+            return [
+                (message.subject.split(".")[-2], read_commit(message))
+                async for message in JetStream(transport).read(stream, subject)
+            ]
+        except (StreamMissingError, NotFoundError):
+            raise CliError(
+                f"{service} keeps no aggregate in a stream here: there is no stream {stream}"
+            ) from None
+        except BrokenHistoryError as error:
+            raise CliError(str(error)) from None
+
+
+def _rows(found: tuple[str, Commit]) -> list[dict[str, JsonValue]]:
+    aggregate, commit = found
+    return [
+        {
+            "aggregate": aggregate,
+            "revision": commit.first_revision + number,
+            "timestamp": commit.timestamp,
+            "command": commit.command,
+            "event": event.name,
+            "eventId": event_id,
+            "data": json.loads(event.data),
+            "principal": commit.principal,
+            "messageId": commit.message_id,
+            "correlationId": commit.correlation_id,
+            "sequence": commit.sequence,
+            "version": commit.version,
+        }
+        for number, (event, event_id) in enumerate(
+            zip(commit.events, commit.event_ids, strict=True), 1
+        )
+    ]
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> "Table":
+    from rich.table import Table
+
+    several = len({row["aggregate"] for row in rows}) > 1
+    table = Table(*(("aggregate", *_COLUMNS) if several else _COLUMNS))
+    for row in rows:
+        values = (
+            str(row["revision"]),
+            row["timestamp"],
+            row["command"],
+            row["event"],
+            json_text(row["data"]),
+            row["principal"] or "",
+            row["messageId"],
+        )
+        shown = (row["aggregate"], *values) if several else values
+        table.add_row(*map(plain, shown))
+    return table

@@ -1,0 +1,47 @@
+"""Aggregates that are kept in streams: what is stored stays readable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weenats_codegen.compatibility.findings import Finding
+from weenats_codegen.compatibility.places import event_place
+from weenats_codegen.compatibility.rules import RULES
+from weenats_codegen.parser.diagnostics import Location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from weenats_codegen.compatibility.messages import MessageSchemas
+    from weenats_codegen.ir.contract import Contract
+
+
+def compare_stored(old: Contract, new: Contract, schemas: MessageSchemas) -> Iterator[Finding]:
+    """Yield what the new version cannot read of what the old one has stored.
+
+    Args:
+        old: The old version.
+        new: The new version.
+        schemas: Compares their schemas.
+    """
+    after = {aggregate.name: aggregate for aggregate in new.aggregates}
+    for before in old.aggregates:
+        aggregate = after.get(before.name)
+        if aggregate is not None and aggregate.store != before.store:
+            is_kept = "is now" if aggregate.store else "is no more"
+            message = f"{before.name} {is_kept} kept in a stream; its state is not carried over"
+            place, old_place = (
+                Location(each.file).child("aggregates", before.name) for each in (new, old)
+            )
+            yield Finding(RULES["store-changed"], message, place, old_place, (before.name,))
+    events = {event.name: event for event in new.events if event.is_stored}
+    for event in old.events:
+        if not event.is_stored:
+            continue
+        if event.name in events:
+            data = events[event.name].data
+            yield from schemas.compare_stored(event.data, data, event.name)
+        elif event.aggregate is not None and event.aggregate.name in after:
+            message = f"the event {event.name} is gone, and stored ones cannot be read any more"
+            place = event_place(old, event)
+            yield Finding(RULES["stored-event-removed"], message, place, place, (event.name,))

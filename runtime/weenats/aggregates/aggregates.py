@@ -1,0 +1,149 @@
+"""The aggregates of one running instance that are kept in streams."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from weenats.aggregates.history import History
+from weenats.aggregates.relay import Relay
+from weenats.aggregates.repository import Repository
+from weenats.aggregates.snapshots import Snapshots, snapshot_bucket
+from weenats.aggregates.store import CommitStore, commit_stream
+from weenats.errors import FailedPreconditionError
+from weenats.protocol import subjects
+from weenats.streams.settings import SERVICE
+from weenats.transport.jetstream import JetStream, StreamConfig, StreamMissingError
+from weenats.transport.jetstream.key_value import bucket_config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from weenats.aggregates.folds import StoredAggregate
+    from weenats.aggregates.settings import AggregateSettings
+    from weenats.contract import ServiceContract
+    from weenats.transport.base import Transport
+
+__all__ = ["Aggregates", "streams_of"]
+_WINDOW: Final = 120.0
+
+
+class Aggregates:
+    """The aggregates of one running instance.
+
+    Args:
+        stored: the aggregates.
+        contract: the service.
+        transport: the connection.
+        settings: how they are kept.
+
+    Attributes:
+        repositories: what executes their commands and queries, by the names of the aggregates.
+    """
+
+    def __init__(
+        self,
+        stored: Iterable[StoredAggregate],
+        contract: ServiceContract,
+        transport: Transport,
+        settings: AggregateSettings,
+    ) -> None:
+        self._jetstream = JetStream(transport)
+        stored = tuple(stored)
+        events = [event for each in stored for event in each.folds]
+        self._service = contract.name
+        self._streams = [event.stream for event in events if event.stream is not None]
+        self._relay = Relay(transport, contract.name, events)
+        self._snapshots: list[Snapshots] = []
+        self.repositories: dict[str, Repository] = {}
+        store = CommitStore(transport, contract.name)
+        for each in stored:
+            name = each.aggregate.name
+            snapshots = Snapshots(transport, contract, name, settings.snapshot_every)
+            self._snapshots.append(snapshots)
+            history = History(each, contract.name, store, snapshots)
+            self.repositories[name] = Repository(
+                name, history, store, snapshots, settings.cache_size
+            )
+
+    async def start(self, *, may_create: bool) -> None:
+        """Create the streams that are missing, check the others, and send events on.
+
+        Args:
+            may_create: whether streams are created.
+
+        Raises:
+            FailedPreconditionError: a stream has settings with which commits would get lost.
+            StreamMissingError: a stream is missing.
+            ServiceError: JetStream is not available.
+        """
+        replicas = max((each.replicas for each in self._streams), default=1)
+        for config in streams_of(self._service, replicas):
+            await self._prepare(config, may_create=may_create)
+        await self._relay.start()
+
+    async def close(self, timeout: float) -> None:
+        """Send no more events on, and finish the snapshots that are being stored.
+
+        Args:
+            timeout: how long it may take, in seconds.
+        """
+        await asyncio.gather(
+            self._relay.close(), *(each.close(timeout) for each in self._snapshots)
+        )
+
+    async def _prepare(self, config: StreamConfig, *, may_create: bool) -> None:
+        try:
+            found = await self._jetstream.stream_info(config.name)
+        except StreamMissingError:
+            if not may_create:
+                raise
+            await self._jetstream.create_stream(config)  # another instance may have created it
+        else:
+            if problem := _problem(config, found.config):
+                raise FailedPreconditionError(f"the stream {config.name} {problem}")
+
+
+def streams_of(service: str, replicas: int = 1) -> tuple[StreamConfig, StreamConfig]:
+    """Return the streams of the commits and of the snapshots of a service.
+
+    Args:
+        service: the name of the service.
+        replicas: how many servers keep them.
+    """
+    commits = StreamConfig(
+        name=commit_stream(service),
+        subjects=(subjects.commits(service),),
+        description=f"the commits of {service}",
+        replicas=replicas,
+        discard="new",
+        duplicate_window=_WINDOW,
+        deny_delete=True,
+        metadata={SERVICE: service},
+    )
+    snapshots = bucket_config(snapshot_bucket(service), replicas=replicas)
+    return commits, replace(snapshots, metadata={SERVICE: service})
+
+
+def _problem(config: StreamConfig, found: StreamConfig) -> str:
+    """Return why a stream cannot be used, "" if it can."""
+    if set(found.subjects) != set(config.subjects):
+        return f"stores {', '.join(found.subjects)}, not {', '.join(config.subjects)}"
+    if not found.allow_direct:
+        return "does not allow direct access (allow_direct)"
+    if found.allow_rollup and not config.allow_rollup:
+        return "permits rollups (allow_rollup_hdrs)"
+    if config.max_messages_per_subject is None and _forgets(found):
+        return "removes old messages by its limits (max_age, max_msgs, discard), which are states"
+    return ""
+
+
+def _forgets(found: StreamConfig) -> bool:
+    is_limited = found.max_bytes is not None or found.max_messages is not None
+    return (
+        found.max_age is not None
+        or found.max_messages_per_subject is not None
+        or found.retention != "limits"
+        or (is_limited and found.discard == "old")
+    )

@@ -1,0 +1,120 @@
+"""The states that an instance remembers, one slot a key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+RECENT: Final = 16
+"""The number of commits whose ids an instance remembers for each key."""
+__all__ = ["EMPTY", "Cache", "Slot", "Snapshot"]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of an aggregate after one of its commits.
+
+    Attributes:
+        state: the state as JSON text; None before the first commit.
+        revision: the number of events so far.
+        sequence: the sequence of the commit in the stream; 0 before the first one.
+        saved: the revision of the last snapshot in the store; 0 if there is none.
+        recent: the sequences of the last commits, by the ids of their commands.
+    """
+
+    state: bytes | None
+    revision: int
+    sequence: int
+    saved: int
+    recent: Mapping[str, int]
+
+    def following(self, state: bytes, revision: int, sequence: int, message_id: str) -> Snapshot:
+        """Return the state after one more commit.
+
+        Args:
+            state: the state as JSON text.
+            revision: the number of events so far.
+            sequence: the sequence of the commit.
+            message_id: the id of its command.
+        """
+        recent = {**self.recent, message_id: sequence}
+        if len(recent) > RECENT:
+            del recent[next(iter(recent))]
+        return Snapshot(state, revision, sequence, self.saved, recent)
+
+
+EMPTY: Final = Snapshot(None, 0, 0, 0, {})
+"""What nothing happened to."""
+
+
+class Slot:
+    """What an instance knows of one key.
+
+    Attributes:
+        lock: held by the command that decides: the instance serves those of a key one by one.
+        known: the last known state; None if nothing is known.
+        users: how many tasks use the slot, which stays while there are any.
+    """
+
+    __slots__ = ("known", "lock", "users")
+
+    def __init__(self) -> None:
+        self.lock: Final = asyncio.Lock()
+        self.known: Snapshot | None = None
+        self.users = 0
+
+    def learn(self, found: Snapshot) -> None:
+        """Remember a state, unless a later one is known.
+
+        Args:
+            found: the state.
+        """
+        if self.known is None or self.known.sequence <= found.sequence:
+            self.known = found
+
+
+class Cache:
+    """The slots of the keys that were used last.
+
+    Args:
+        size: how many keys are remembered.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._slots: OrderedDict[str, Slot] = OrderedDict()
+
+    @contextmanager
+    def slot(self, key: str) -> Generator[Slot]:
+        """Use the slot of a key in the body of the `with`.
+
+        Args:
+            key: the key.
+        """
+        slot = self._slots.get(key)
+        if slot is None:
+            slot = self._slots[key] = Slot()
+        self._slots.move_to_end(key)
+        slot.users += 1
+        try:
+            yield slot
+        finally:
+            slot.users -= 1
+            self._shrink()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def _shrink(self) -> None:
+        """Forget the keys that were used first, except those in use."""
+        excess = len(self._slots) - self._size
+        if excess > 0:
+            idle = [key for key, slot in self._slots.items() if not slot.users]
+            for key in idle[:excess]:
+                del self._slots[key]

@@ -1,0 +1,172 @@
+"""Commits: one message holds the events of one command, and its reply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from weenats.aggregates.errors import BrokenHistoryError
+from weenats.aggregates.folds import EncodedEvent
+from weenats.codec.metadata import message_metadata
+from weenats.codec.numbers import dump_digits, load_digits
+from weenats.codec.validators import typed_dict, validator
+from weenats.context import MessageContext
+from weenats.protocol import messages
+from weenats.protocol.identifiers import STAMPER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from weenats.context import RequestContext
+    from weenats.transport.jetstream import StoredMessage
+
+__all__ = ["Commit", "encode_commit", "fingerprint_of", "read_commit"]
+_DIGEST_SIZE: Final = 16
+_COMMIT: Final = validator(typed_dict(messages.Commit))
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A stored commit.
+
+    Attributes:
+        sequence: its sequence in the stream.
+        previous: the sequence of the commit before it of the same aggregate; 0 for the first.
+        key: the key of the aggregate.
+        command: the name of the command.
+        revision: the revision after its last event.
+        version: the version of the contract.
+        events: its events.
+        event_ids: their ids.
+        result: the result of the command, JSON text; None without one.
+        fingerprint: the hash of the payload of the command.
+        principal: the id of the caller; None without authentication.
+        timestamp: when the aggregate changed.
+        message_id: the id of the command.
+        correlation_id: the correlation id of the command.
+        causation_id: what caused the command; None when unknown.
+    """
+
+    sequence: int
+    previous: int
+    key: str
+    command: str
+    revision: int
+    version: str
+    events: tuple[EncodedEvent, ...]
+    event_ids: tuple[str, ...]
+    result: bytes | None
+    fingerprint: str
+    principal: str | None
+    timestamp: str
+    message_id: str
+    correlation_id: str
+    causation_id: str | None
+
+    @property
+    def first_revision(self) -> int:
+        """The revision before its first event."""
+        return self.revision - len(self.events)
+
+
+def encode_commit(  # noqa: PLR0913 - the parts of a commit
+    context: RequestContext,
+    events: Sequence[EncodedEvent],
+    *,
+    result: bytes | None,
+    fingerprint: str,
+    previous: int,
+    revision: int,
+) -> bytes:
+    """Return a commit as it is stored.
+
+    Args:
+        context: the command.
+        events: its events.
+        result: its result, JSON text; None without one.
+        fingerprint: the hash of its payload.
+        previous: the sequence of the commit before it; 0 for the first.
+        revision: the revision after its last event.
+    """
+    operation, principal = context.operation, context.principal
+    _, timestamp = STAMPER.stamp()
+    metadata = MessageContext(
+        message_id=context.message_id,
+        correlation_id=context.correlation_id,
+        causation_id=context.causation_id,
+        timestamp=context.timestamp or timestamp,
+    )
+    return b"".join(
+        (
+            b'{"aggregate":',
+            to_json({"type": context.aggregate_id.type, "key": context.key}),
+            f',"command":"{operation.name}","revision":{revision},"previous":{previous}'
+            f',"version":"{operation.contract.version}","events":['.encode(),
+            b",".join(
+                b'{"id":"%b","type":"%b","data":%b}'
+                % (STAMPER.new_id().encode(), name.encode(), data)
+                for name, data in events
+            ),
+            b"]",
+            b"" if result is None else b',"result":%b' % result,
+            f',"fingerprint":"{fingerprint}"'.encode(),
+            b"" if principal is None else b',"principal":%b' % to_json(principal.id),
+            b',"timestamp":"%b","metadata":%b}' % (timestamp.encode(), message_metadata(metadata)),
+        )
+    )
+
+
+def read_commit(message: StoredMessage) -> Commit:
+    """Return a stored commit.
+
+    Args:
+        message: the message of the stream.
+
+    Raises:
+        BrokenHistoryError: it is not a commit.
+    """
+    try:
+        _COMMIT.validate_json(message.payload)
+        document: dict[str, Any] = load_digits(message.payload)
+    except (ValidationError, ValueError):
+        document = {}
+    if not document:
+        raise BrokenHistoryError(f"message {message.sequence} of {message.stream} is not a commit")
+    events: list[dict[str, Any]] = document["events"]
+    metadata: dict[str, Any] = document["metadata"]
+    message_id: str = metadata["messageId"]
+    correlation: dict[str, str] = metadata.get("correlation", {})
+    return Commit(
+        sequence=message.sequence,
+        previous=document["previous"],
+        key=document["aggregate"]["key"],
+        command=document["command"],
+        revision=document["revision"],
+        version=document["version"],
+        events=tuple(EncodedEvent(each["type"], dump_digits(each["data"])) for each in events),
+        event_ids=tuple(each["id"] for each in events),
+        result=dump_digits(document["result"]) if "result" in document else None,
+        fingerprint=document["fingerprint"],
+        principal=document.get("principal"),
+        timestamp=document["timestamp"],
+        message_id=message_id,
+        correlation_id=correlation.get("correlationId", message_id),
+        causation_id=correlation.get("causationId"),
+    )
+
+
+def fingerprint_of(*parts: bytes) -> str:
+    """Return a hash of some parts, in hexadecimal.
+
+    Args:
+        parts: the parts, which are kept apart.
+    """
+    found = blake2b(digest_size=_DIGEST_SIZE)
+    for part in parts:
+        found.update(b"%d:" % len(part))
+        found.update(part)
+    return found.hexdigest()

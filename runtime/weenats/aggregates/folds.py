@@ -1,0 +1,176 @@
+"""Aggregates that are kept in a stream: their events, and how these change the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from weenats.aggregates.errors import AggregateBreachError, BrokenHistoryError
+from weenats.codec.parts import Decoder, Encoder
+from weenats.codec.violations import SchemaError, reason
+from weenats.contract import Aggregate, Command, Event, EventData
+from weenats.schema.part import declared_type
+
+__all__ = ["EncodedEvent", "StateCodec", "StoredAggregate"]
+ValueT = TypeVar("ValueT")
+Fold = Callable[[Any, Any], object]
+"""Takes the state, None before the first event, and the data of an event; returns the state."""
+
+
+class EncodedEvent(NamedTuple):
+    """An event as it is stored.
+
+    Attributes:
+        name: the name of the event.
+        data: its data, JSON text.
+    """
+
+    name: str
+    data: bytes
+
+
+class StoredAggregate:
+    """An aggregate that is kept in a stream, with the methods that apply its events.
+
+    Args:
+        aggregate: the aggregate.
+        folds: by event, what returns the state after it: it takes the state, None before the first
+            event, and the data of the event. It is pure: it reads no clock, no database, and makes
+            the same of the same whenever it runs.
+
+    Attributes:
+        aggregate: the aggregate.
+        folds: as above.
+    """
+
+    def __init__(self, aggregate: Aggregate[Any], folds: Mapping[Event[Any], Fold]) -> None:
+        self.aggregate: Final = aggregate
+        self.folds: Final = folds
+
+
+class StateCodec:
+    """Encodes the events of an aggregate, and makes the state of them.
+
+    States are kept as JSON text: what a handler or a fold does to the object that it got changes
+    nothing but that object.
+
+    Args:
+        stored: the aggregate.
+    """
+
+    def __init__(self, stored: StoredAggregate) -> None:
+        aggregate = stored.aggregate
+        self._name = aggregate.name
+        self._decode_state = Decoder(declared_type(aggregate.state), aggregate.state).decode
+        self._encode_state = Encoder(aggregate.state).encode
+        self._encode = {event: Encoder(event.data).encode for event in stored.folds}
+        self._fold = {
+            event.name: (Decoder(declared_type(event.data), event.data).decode, fold)
+            for event, fold in stored.folds.items()
+        }
+
+    def encode(self, command: Command[Any, Any], events: Iterable[object]) -> list[EncodedEvent]:
+        """Return the events that a command causes, as they are stored.
+
+        Args:
+            command: the command.
+            events: the events, each one its data or with its descriptor.
+
+        Raises:
+            AggregateBreachError: the contract does not allow one of them.
+        """
+        return [self._encoded(command, event) for event in events]
+
+    def apply(self, state: bytes | None, events: Iterable[EncodedEvent]) -> bytes:
+        """Return the state after some events.
+
+        Args:
+            state: the state as JSON text; None before the first event.
+            events: the events, at least one.
+
+        Raises:
+            AggregateBreachError: the state after them breaks the contract.
+            BrokenHistoryError: the state or an event cannot be read.
+        """
+        value, name = self.read(state), ""
+        for name, data in events:
+            decode, fold = self._known(name)
+            value = fold(value, self._read(decode, data, name))
+        try:
+            after = self._encode_state(value)
+            self._decode_state(after)  # also checks what a model was made without
+        except TypeError as error:
+            why = str(error)
+        except (SchemaError, ValidationError, ValueError) as error:
+            why = reason(error)
+        else:
+            return after
+        raise AggregateBreachError(f"the state of {self._name} after {name} is not valid: {why}")
+
+    def read(self, state: bytes | None) -> Any:  # noqa: ANN401 - of the contract
+        """Return a state of its type; None before the first event.
+
+        Args:
+            state: the state as JSON text; None before the first event.
+
+        Raises:
+            BrokenHistoryError: it is not a state of the contract.
+        """
+        if state is None:
+            return None
+        return self._read(self._decode_state, state, f"the state of {self._name}")
+
+    def _known(self, name: str) -> tuple[Callable[[bytes], Any], Fold]:
+        if name not in self._fold:
+            raise BrokenHistoryError(
+                f"{self._name} has a stored event {name}, which is not in the contract"
+            )
+        return self._fold[name]
+
+    @staticmethod
+    def _read(decode: Callable[[bytes], ValueT], data: bytes, what: str) -> ValueT:
+        try:
+            return decode(data)
+        except (SchemaError, ValidationError, ValueError) as error:
+            why = reason(error)
+        raise BrokenHistoryError(f"{what} does not match the contract: {why}")
+
+    def _encoded(self, command: Command[Any, Any], event: object) -> EncodedEvent:
+        descriptor, data = self._described(command, event)
+        try:
+            return EncodedEvent(descriptor.name, self._encode[descriptor](data))
+        except TypeError as error:
+            why = str(error)
+        except ValueError as error:
+            why = reason(error)
+        raise AggregateBreachError(
+            f"{command.name} emitted {descriptor.name}, whose data breaks the contract: {why}"
+        )
+
+    def _described(self, command: Command[Any, Any], event: object) -> tuple[Event[Any], object]:
+        """Return an event and its data.
+
+        Raises:
+            AggregateBreachError: it is not an event that the command emits.
+        """
+        kind = type(event).__name__
+        if isinstance(event, EventData):
+            if event.event in command.emits:
+                return event.event, event.data
+            kind = event.event.name
+        else:
+            fitting = [each for each in command.emits if declared_type(each.data) is type(event)]
+            if len(fitting) == 1:
+                return fitting[0], event
+            if fitting:
+                names = " and ".join(each.name for each in fitting)
+                raise AggregateBreachError(
+                    f"{command.name} emitted a {kind}, which is the data of {names}: emit"
+                    " EVENT.with_data(...) of one of them"
+                )
+        names = ", ".join(each.name for each in command.emits) or "no events"
+        raise AggregateBreachError(
+            f"{command.name} emitted {kind}; according to its contract it emits {names}"
+        )

@@ -1,0 +1,325 @@
+"""Executes the commands and queries of an aggregate that is kept in a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import contextmanager
+from datetime import datetime
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from weenats._internal.limited_log import LimitedLogger
+from weenats.aggregates.cache import EMPTY, Cache, Slot, Snapshot
+from weenats.aggregates.commits import Commit, encode_commit, fingerprint_of, read_commit
+from weenats.aggregates.decision import Decision
+from weenats.aggregates.errors import AggregateBreachError, not_available
+from weenats.aggregates.results import result_codec
+from weenats.aggregates.store import Position
+from weenats.errors import (
+    AbortedError,
+    InvalidArgumentError,
+    MessageTooLargeError,
+    NotFoundError,
+    ServiceError,
+)
+from weenats.protocol import headers as header_names
+from weenats.telemetry.propagation import inherited_header_lines
+from weenats.transport.jetstream import WrongSequenceError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from weenats.aggregates.history import History
+    from weenats.aggregates.snapshots import Snapshots
+    from weenats.aggregates.store import CommitStore
+    from weenats.context import RequestContext
+    from weenats.contract import Entity
+
+__all__ = ["Decide", "Repository"]
+_LOG: Final = LimitedLogger("weenats.aggregates")
+Decide = Callable[["Entity[Any] | None", Any, "RequestContext"], Awaitable[Decision[Any]]]
+"""The handler of a command."""
+_ATTEMPTS: Final = 30
+"""How often a command decides at most, when other instances change its aggregate meanwhile."""
+_PAUSE: Final = 0.002
+_MAX_DIGITS: Final = 18
+_TIMEOUT: Final = 5.0
+"""How long a command without a deadline may take to be stored, in seconds."""
+
+
+class Repository:
+    """The objects of one aggregate, as one running instance serves them.
+
+    Args:
+        name: the name of the aggregate.
+        history: reads their states.
+        store: the commits.
+        snapshots: the snapshots.
+        cache_size: how many states are remembered.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        history: History,
+        store: CommitStore,
+        snapshots: Snapshots,
+        cache_size: int,
+    ) -> None:
+        self._name = name
+        self._history = history
+        self._store = store
+        self._snapshots = snapshots
+        self._cache = Cache(cache_size)
+
+    async def execute(self, context: RequestContext, decide: Decide) -> object:
+        """Execute a command: decide, store the events and the reply in one step, and return it.
+
+        Args:
+            context: the command.
+            decide: its handler, which is called again if the aggregate has changed meanwhile.
+
+        Returns:
+            The result of the command; that of the first time if it is repeated.
+
+        Raises:
+            AbortedError: the aggregate has another revision than the caller requires, or changes
+                all the time.
+            AggregateBreachError: the handler decided what the contract does not allow.
+            BrokenHistoryError: the stored events cannot be read.
+            ServiceError: what the handler raised; or the stream cannot be used now.
+        """
+        execution = _Execution(self._name, self._history, self._store, context, decide)
+        with self._cache.slot(context.key) as slot:
+            async with slot.lock:
+                result = await execution.run(slot)
+                if slot.known is not None:
+                    slot.known = self._snapshots.offer(context.key, slot.known)
+        return result
+
+    async def entity(self, context: RequestContext) -> Entity[Any] | None:
+        """Return what a query is about; None if nothing happened to it.
+
+        Args:
+            context: the query.
+
+        Raises:
+            BrokenHistoryError: the stored events cannot be read.
+            ServiceError: the stream cannot be used now.
+        """
+        key = context.key
+        with self._cache.slot(key) as slot:
+            with _storing(self._name):
+                found = await self._history.current(key, slot.known)
+            slot.learn(found)
+            return self._history.entity(key, found)
+
+    async def earlier_entity(self, context: RequestContext) -> Entity[Any] | None:
+        """Return what a query is about at the revision or time in its headers.
+
+        Args:
+            context: the query.
+
+        Raises:
+            InvalidArgumentError: a header is malformed.
+            NotFoundError: it has no such revision.
+            BrokenHistoryError: the stored events cannot be read.
+            ServiceError: the stream cannot be used now.
+        """
+        headers, revision = context.headers, None
+        if header_names.AT_REVISION in headers:
+            wanted = revision = _revision(headers[header_names.AT_REVISION])
+            is_after: Callable[[Commit], bool] = lambda commit: commit.first_revision >= wanted  # noqa: E731
+        else:
+            time = _time(headers[header_names.AT_TIME])
+            is_after = lambda commit: _time(commit.timestamp) > time  # noqa: E731
+        with _storing(self._name):
+            found = await self._history.at(context.key, is_after, revision)
+        if revision is not None and found.revision != revision:
+            raise NotFoundError(
+                f"{self._name} has no revision {revision}, the last is {found.revision}"
+            )
+        return self._history.entity(context.key, found)
+
+
+class _Execution:
+    """One command."""
+
+    def __init__(
+        self,
+        name: str,
+        history: History,
+        store: CommitStore,
+        context: RequestContext,
+        decide: Decide,
+    ) -> None:
+        self._name = name
+        self._history = history
+        self._store = store
+        self._context = context
+        self._decide = decide
+        self._codec = result_codec(context.operation)
+        self._subject = history.subject(context.key)
+        operation, principal = context.operation, context.principal
+        self._fingerprint = fingerprint_of(
+            operation.name.encode(), self._codec.encode_payload(context.payload)
+        )
+        caller = "" if principal is None else principal.id
+        # Another caller, or another object, with the same id is another command.
+        scope = fingerprint_of(self._subject.encode(), caller.encode("utf-8", "surrogatepass"))
+        self._id = f"{context.message_id}-{scope}"
+        deadline = context.deadline
+        self._deadline = monotonic() + _TIMEOUT if deadline is None else deadline
+        required = context.headers.get(header_names.IF_REVISION) if context.headers else None
+        self._required = None if required is None else _revision(required)
+
+    async def run(self, slot: Slot) -> object:
+        if slot.known is None:
+            await self._refresh(slot)
+        for attempt in range(_ATTEMPTS):
+            known = slot.known or EMPTY
+            sequence = known.recent.get(self._context.message_id)
+            try:
+                if sequence is not None and (first := await self._first(sequence)) is not None:
+                    return self._codec.decode_result(first.result)
+                return await self._attempt(slot, known)
+            except WrongSequenceError:
+                # Instances that compete for one key must not do so at the same pace.
+                await asyncio.sleep(random.random() * _PAUSE * attempt)  # noqa: S311
+                await self._refresh(slot)
+        raise AbortedError(f"{self._name} is changed by others all the time")
+
+    async def _attempt(self, slot: Slot, known: Snapshot) -> object:
+        """Decide, and store what was decided.
+
+        Raises:
+            WrongSequenceError: the aggregate has changed meanwhile.
+        """
+        try:
+            decision = await self._decision(known)
+        except ServiceError:
+            # It may have been decided on an old state, or executed before.
+            if (first := await self._confirm(known)) is not None:
+                return self._codec.decode_result(first.result)
+            raise
+        if decision.events:
+            return await self._commit(slot, known, decision)
+        self._check_result(decision, known.state)
+        if (first := await self._confirm(known)) is not None:
+            return self._codec.decode_result(first.result)
+        return self._history.codec.read(known.state) if decision.is_state else decision.result
+
+    async def _decision(self, known: Snapshot) -> Decision[Any]:
+        if self._required not in {None, known.revision}:
+            raise AbortedError(
+                f"{self._name} has revision {known.revision}, not {self._required}",
+                details={"revision": known.revision},
+            )
+        context = self._context
+        entity = self._history.entity(context.key, known)
+        decision = await self._decide(entity, context.payload, context)
+        if not isinstance(cast("object", decision), Decision):
+            raise AggregateBreachError(
+                f"{context.operation.name} must return self.emit(...) or self.reply(...), not"
+                f" {type(decision).__name__}"
+            )
+        return decision
+
+    async def _commit(self, slot: Slot, known: Snapshot, decision: Decision[Any]) -> object:
+        codec, context = self._history.codec, self._context
+        events = codec.encode(context.operation, decision.events)  # type: ignore[arg-type]
+        state = codec.apply(known.state, events)
+        result = self._check_result(decision, state)
+        revision = known.revision + len(events)
+        body = encode_commit(
+            context,
+            events,
+            result=result,
+            fingerprint=self._fingerprint,
+            previous=known.sequence,
+            revision=revision,
+        )
+        with _storing(self._name):
+            ack = await self._store.append(self._position(known), body, inherited_header_lines())
+        if ack.duplicate:
+            first = await self._first(ack.sequence)
+            await self._refresh(slot)
+            return self._codec.decode_result(None if first is None else first.result)
+        slot.known = known.following(state, revision, ack.sequence, context.message_id)
+        return codec.read(state) if decision.is_state else decision.result
+
+    def _check_result(self, decision: Decision[Any], state: bytes | None) -> bytes | None:
+        """Return the result as it is stored.
+
+        Raises:
+            ContractBreachError: it is not what the contract declares.
+        """
+        if not decision.is_state:
+            return self._codec.encode_result(decision.result)
+        return self._codec.encode_result(self._history.codec.read(state))
+
+    async def _confirm(self, known: Snapshot) -> Commit | None:
+        """Check that a state is the present one, and return the commit of an earlier execution.
+
+        Raises:
+            WrongSequenceError: the aggregate has changed.
+        """
+        with _storing(self._name):
+            sequence = await self._store.find(self._position(known))
+        return None if sequence is None else await self._first(sequence)
+
+    async def _first(self, sequence: int) -> Commit | None:
+        """Return the commit of an earlier execution; None if it is another caller's.
+
+        Raises:
+            InvalidArgumentError: the command had another payload then.
+        """
+        with _storing(self._name):
+            commit = read_commit(await self._store.get(sequence))
+        principal = self._context.principal
+        if commit.principal != (None if principal is None else principal.id):
+            return None
+        if commit.fingerprint != self._fingerprint:
+            raise InvalidArgumentError("another command with this message id was executed before")
+        return commit
+
+    def _position(self, known: Snapshot) -> Position:
+        return Position(self._subject, known.sequence, self._id, self._deadline)
+
+    async def _refresh(self, slot: Slot) -> None:
+        with _storing(self._name):
+            slot.known = await self._history.current(self._context.key, slot.known)
+
+
+@contextmanager
+def _storing(aggregate: str) -> Generator[None]:
+    """Turn the errors of the stream into one that callers may see.
+
+    Raises:
+        UnavailableError: the stream cannot be used now.
+    """
+    try:
+        yield
+    except (WrongSequenceError, MessageTooLargeError):
+        raise
+    except ServiceError as error:
+        _LOG.warning("the stream of %s: %s", aggregate, error)
+        raise not_available(aggregate, error) from None
+
+
+def _revision(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        raise InvalidArgumentError("a revision is an integer of at least 0")
+    return int(text)
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise InvalidArgumentError("a time is ISO 8601 with a time zone")
+    return time

@@ -1,0 +1,126 @@
+"""The commands `weenats history` and `weenats state`, against a real nats-server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from testkit.paths import GOLDEN
+from testkit.wallets import builder, client, wallets
+from weenats.testing import NatsServer, serving
+from weenats_codegen.cli.main import main
+
+Amount = wallets.Amount
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A server with a running service, where something happened to two wallets."""
+
+    async def happen(url: str) -> None:
+        async with client(url) as caller:
+            await caller.deposit("w-1", Amount(cents=5), correlation_id="purchase-1")
+            await caller.deposit("w-1", Amount(cents=2))
+            await caller.empty("w-1", wallets.Empty())
+            await caller.deposit("a b", Amount(cents=1))
+
+    with NatsServer() as server, serving(builder(server.url).build()):
+        asyncio.run(happen(server.url))
+        yield server.url
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    """Return what a command prints as JSON."""
+    assert main([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_history(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each event is a row, with its revision, data, command and cause."""
+    rows = printed(capsys, "history", "wallets", "w-1", "--servers", url)
+    assert [(each["revision"], each["command"], each["event"]) for each in rows] == [
+        (1, "deposit", "deposited"),
+        (2, "deposit", "deposited"),
+        (3, "empty", "withdrawn"),
+        (4, "empty", "closed"),
+    ]
+    assert rows[1]["data"] == {"cents": 2, "balance": 7}
+    assert rows[0]["correlationId"] == "purchase-1"
+    assert rows[2]["messageId"] == rows[3]["messageId"]
+    only = printed(capsys, "history", "wallets", "a b", "--aggregate", "wallet", "--servers", url)
+    assert [each["data"]["cents"] for each in only] == [1]
+
+
+def test_history_for_people(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a table."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["history", "wallets", "w-1", "--servers", url]) == 0
+    shown = capsys.readouterr().out
+    assert "withdrawn" in shown
+    assert '{"cents": 7, "balance": 0}' in shown
+
+
+def test_history_of_nothing(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A key without events, and a service without a stream, are errors."""
+    assert main(["history", "wallets", "none", "--servers", url]) == 1
+    assert capsys.readouterr().err == "weenats: nothing happened to none of wallets\n"
+    assert main(["history", "shops", "none", "--servers", url]) == 1
+    assert "there is no stream shops-commits" in capsys.readouterr().err
+
+
+def test_state(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The state now, at a revision, and at a time."""
+    state = ("state", "wallets", "w-1", "--aggregate", "wallet", "--servers", url)
+    now = printed(capsys, *state)["entity"]
+    assert (now["revision"], now["state"]["closed"]) == (4, True)
+    before = printed(capsys, *state, "--revision", "2")["entity"]
+    assert before["state"] == {"balance": 7, "changes": 2}
+    rows = printed(capsys, "history", "wallets", "w-1", "--servers", url)
+    at = printed(capsys, *state, "--time", rows[0]["timestamp"])["entity"]
+    assert at["revision"] in {1, 2}  # both may have been in one millisecond
+    local = datetime.now(UTC).astimezone().replace(tzinfo=None).isoformat()
+    assert printed(capsys, *state, "--time", local)["entity"]["revision"] == 4
+
+
+def test_state_that_never_was(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is the error of the service, or wrong usage."""
+    state = ("state", "wallets", "w-1", "--aggregate", "wallet", "--servers", url)
+    assert main([*state, "--revision", "9"]) == 1
+    assert "wallet has no revision 9, the last is 4" in capsys.readouterr().err
+    assert main([*state, "--time", "2001-01-01T00:00:00Z"]) == 1
+    assert "NOT_FOUND wallet-not-found" in capsys.readouterr().err
+    assert main([*state, "--time", "yesterday"]) == 2
+    assert "--time is ISO 8601" in capsys.readouterr().err
+    assert main([*state, "--time", "2001-01-01", "--revision", "1"]) == 2
+    capsys.readouterr()
+    assert main(["state", "wallets", "w-1", "--servers", url]) == 1
+    assert "wallets has several: approval.get, wallet.get" in capsys.readouterr().err
+
+
+def test_streams_of_commits(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`weenats streams` knows the streams of stored aggregates, as the service has created them."""
+    folder = str(GOLDEN / "event-sourced" / "contract")
+    plans = printed(capsys, "streams", "plan", folder, "--servers", url)
+    assert {each["stream"]: each["action"] for each in plans} == {
+        "wallets-events": "none",
+        "wallets-events-dead-letters": "none",
+        "wallets-commits": "none",
+        "KV_wallets-snapshots": "none",
+    }
+
+
+def test_streams_before_the_first_start(capsys: pytest.CaptureFixture[str]) -> None:
+    """`weenats streams apply` creates them, and the service starts with "check"."""
+    folder = str(GOLDEN / "event-sourced" / "contract")
+    with NatsServer() as server:
+        plans = printed(capsys, "streams", "apply", folder, "--servers", server.url)
+        assert [each["action"] for each in plans] == ["create"] * 4
+        with serving(builder(server.url).with_streams("check").build()):
+            pass

@@ -1,0 +1,217 @@
+"""Streams that are not what they must be: the service says so, and decides nothing on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from testkit.contexts import make_context
+from testkit.waiting import eventually
+from testkit.wallets import Wallets, builder, client, wallets
+from weenats import FailedPreconditionError, InternalError, NatsTransport, UnavailableError
+from weenats.aggregates.aggregates import streams_of
+from weenats.aggregates.errors import AggregateBreachError
+from weenats.aggregates.folds import EncodedEvent, StateCodec, StoredAggregate
+from weenats.aggregates.results import result_codec
+from weenats.aggregates.store import CommitStore
+from weenats.codec.operations import ContractBreachError
+from weenats.errors import NotFoundError
+from weenats.protocol.identifiers import STAMPER
+from weenats.protocol.partitions import partition_of
+from weenats.service import StoredEndpoint
+from weenats.testing import NatsServer
+from weenats.transport.jetstream import JetStream, StreamMissingError
+
+Amount = wallets.Amount
+STORED = StoredAggregate(
+    wallets.WALLET_AGGREGATE, {wallets.DEPOSITED: Wallets().deposited, wallets.CLOSED: print}
+)
+
+
+@pytest.fixture
+async def jetstream(nats_url: str) -> AsyncIterator[JetStream]:
+    """The streams of the server."""
+    transport = NatsTransport(nats_url)
+    yield JetStream(transport)
+    await transport.close()
+
+
+def commit(key: str, **changes: Any) -> bytes:
+    """Return a commit of one deposit."""
+    message_id = STAMPER.new_id()
+    stamp = "2026-03-01T09:30:00.131Z"
+    data = {"cents": 5, "balance": 5}
+    document = {
+        "aggregate": {"type": "wallet", "key": key},
+        "command": "deposit",
+        "revision": 1,
+        "previous": 0,
+        "version": "1.0.0",
+        "events": [{"id": STAMPER.new_id(), "type": "deposited", "data": data}],
+        "fingerprint": "0",
+        "timestamp": stamp,
+        "metadata": {"messageId": message_id, "timestamp": stamp},
+    }
+    return json.dumps({**document, **changes}).encode()
+
+
+async def put(jetstream: JetStream, key: str, body: bytes) -> None:
+    """Store a commit as another program would."""
+    await jetstream.publish(f"wallets.commits.{partition_of(key, 16)}.wallet.{key}", body)
+
+
+async def test_commit_of_another_program(caller: Any, key: str, jetstream: JetStream) -> None:
+    """The format is enough to write a commit."""
+    await put(jetstream, key, commit(key))
+    assert (await caller.get_wallet(key)).state.balance == 5
+    assert (await caller.deposit(key, Amount(cents=1))).balance == 6
+
+
+EVENT = {"id": "01JD8Q3XA4C2E6G8J0K2M4P6R8", "type": "deposited", "data": {}}
+BROKEN = {
+    "is not a commit": {"revision": "x"},
+    "stored events are missing": {"revision": 3},
+    "deposited does not match the contract": {"events": [EVENT]},
+    "a stored event poured, which is not in the contract": {
+        "events": [{**EVENT, "type": "poured"}]
+    },
+}
+
+
+@pytest.mark.parametrize("text", BROKEN)
+async def test_broken_history(
+    caller: Any, key: str, jetstream: JetStream, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Queries and commands are INTERNAL, and the log says what is wrong."""
+    await put(jetstream, key, commit(key, **BROKEN[text]))
+    with pytest.raises(InternalError) as raised:
+        await caller.get_wallet(key)
+    assert text in caplog.text
+    assert text not in str(raised.value)
+    with pytest.raises(InternalError):
+        await caller.deposit(key, Amount(cents=1))
+
+
+async def test_long_history(nats_url: str, key: str, jetstream: JetStream) -> None:
+    """Hundreds of commits are read in batches, also up to an earlier revision."""
+    subject, previous = f"wallets.commits.{partition_of(key, 16)}.wallet.{key}", 0
+    for number in range(1, 601):
+        ack = await jetstream.publish(subject, commit(key, revision=number, previous=previous))
+        previous = ack.sequence
+    async with builder(nats_url).build() as service, client(nats_url) as caller:
+        found = await caller.get_wallet(key)
+        assert (found.revision, found.state.changes) == (600, 600)
+        history = service._assembly.aggregates.repositories["wallet"]._history
+        earlier = await history.at(key, lambda each: each.first_revision >= 555, 555)
+        assert earlier.revision == 555
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"max_age": 3600.0}, "removes old messages by its limits"),
+        ({"max_messages": 5, "discard": "old"}, "removes old messages by its limits"),
+        ({"max_messages_per_subject": 1}, "removes old messages by its limits"),
+        ({"subjects": ("wallets.commits.1.>",)}, "stores wallets.commits.1.>, not"),
+        ({"allow_direct": False}, "does not allow direct access"),
+        ({"allow_rollup": True}, "permits rollups"),
+    ],
+)
+async def test_stream_with_other_settings(
+    own_nats_server: NatsServer, settings: dict[str, Any], problem: str
+) -> None:
+    """The service does not start on a stream that would lose commits."""
+    transport = NatsTransport(own_nats_server.url)
+    jetstream = JetStream(transport)
+    commits, snapshots = streams_of("wallets")
+    try:
+        await jetstream.create_stream(replace(commits, **settings))
+        with pytest.raises(FailedPreconditionError, match=problem):
+            await builder(own_nats_server.url).build().start()
+        await jetstream.delete_stream(commits.name)
+        await jetstream.create_stream(replace(snapshots, allow_direct=False))
+        with pytest.raises(FailedPreconditionError, match="KV_wallets-snapshots does not allow"):
+            await builder(own_nats_server.url).build().start()
+    finally:
+        await transport.close()
+
+
+async def test_streams_are_not_created_with_check(own_nats_server: NatsServer) -> None:
+    """`with_streams("check")` leaves all streams to an operator."""
+    async with builder(own_nats_server.url).build():
+        pass
+    transport = NatsTransport(own_nats_server.url)
+    await JetStream(transport).delete_stream("wallets-commits")
+    with pytest.raises(StreamMissingError):
+        await builder(own_nats_server.url).with_streams("check").build().start()
+    await transport.close()
+
+
+async def test_consumer_of_the_relay_is_gone(
+    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is created again, and events go on."""
+    monkeypatch.setattr("weenats.aggregates.relay._AGAIN", 0.01)
+    url, revisions = own_nats_server.url, list[int]()
+
+    async def note(event: Any) -> None:
+        revisions.append(event.revision)
+
+    async with builder(url).build() as service, client(url) as caller:
+        await caller.subscribe_deposited(note)
+        await caller.deposit("w-1", Amount(cents=1))
+        await eventually(lambda: revisions == [1])
+        name = f"relay-{partition_of('w-1', 16)}"
+        await service._assembly.aggregates._jetstream.delete_consumer("wallets-commits", name)
+        await caller.deposit("w-1", Amount(cents=1))
+        await eventually(lambda: 2 in revisions)
+
+
+async def test_missing_message_is_not_a_commit(nats_url: str, service: Any) -> None:
+    """A sequence that the stream never had is NOT_FOUND after some attempts."""
+    del service
+    transport = NatsTransport(nats_url)
+    with pytest.raises(NotFoundError):
+        await CommitStore(transport, "wallets").get(2**40)
+    await transport.close()
+
+
+async def test_handlers_without_a_service(key: str) -> None:
+    """An endpoint that no running instance serves is UNAVAILABLE."""
+    context = make_context(side="server", operation=wallets.GET_WALLET, key=key)
+    with pytest.raises(UnavailableError, match=r"no running service serves wallet\.get"):
+        await StoredEndpoint.get(wallets.GET_WALLET).handler(context)
+
+
+def test_decision_shows_no_data() -> None:
+    """The text of a decision names the types of its events."""
+    change = wallets.Change(cents=1, balance=987)
+    decision = Wallets.emit(change, wallets.Closed())
+    assert repr(decision) == "<Emission of Change, Closed>"
+    assert repr(Wallets.reply(987)) == "<Decision of no events>"
+    with pytest.raises(RuntimeError, match="apply them to know it"):
+        decision.reply_state().result  # noqa: B018
+
+
+def test_data_of_another_type() -> None:
+    """Data that is not what the event has is a breach of the contract."""
+    with pytest.raises(AggregateBreachError, match="emitted deposited, whose data breaks"):
+        StateCodec(STORED).encode(wallets.DEPOSIT, [wallets.DEPOSITED.with_data("x")])
+    event = EncodedEvent("deposited", b'{"cents":1,"balance":1}')
+    assert StateCodec(STORED).apply(None, [event]) == b'{"balance":1,"changes":1}'
+
+
+def test_stored_results() -> None:
+    """A result that does not fit is a breach, stored or not."""
+    deposit, empty = result_codec(wallets.DEPOSIT), result_codec(wallets.EMPTY)
+    assert empty.encode_result(None) is empty.decode_result(None) is None
+    with pytest.raises(ContractBreachError):
+        empty.encode_result("x")
+    with pytest.raises(ContractBreachError, match="a stored result of deposit is not valid"):
+        deposit.decode_result(b'{"balance":-1,"changes":0}')
+    with pytest.raises(ContractBreachError, match="a stored result of deposit is not valid"):
+        deposit.decode_result(None)

@@ -1,0 +1,156 @@
+"""Events of commits reach subscribers, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from testkit.waiting import LIMIT, eventually
+from testkit.wallets import builder, client, wallets
+from weenats import NatsTransport
+from weenats.protocol.headers import encode
+from weenats.protocol.partitions import partition_of
+from weenats.protocol.subjects import stored_event
+from weenats.testing import NatsServer
+from weenats.transport.jetstream import JetStream
+
+Amount = wallets.Amount
+
+
+async def test_event_is_that_of_the_command(caller: Any, key: str) -> None:
+    """Subscribers get key, revision, data, correlation and cause of each event, in order."""
+    events: list[Any] = []
+
+    async def note(event: Any) -> None:
+        events.append(event)
+
+    for subscribe in (
+        caller.subscribe_deposited,
+        caller.subscribe_withdrawn,
+        caller.subscribe_closed,
+    ):
+        await subscribe(note)
+    await caller.deposit(key, Amount(cents=5), correlation_id="purchase-1")
+    await caller.empty(key, wallets.Empty())
+    await eventually(lambda: len(events) == 3)
+    assert [each.revision for each in events] == [1, 2, 3]
+    assert {each.key for each in events} == {key}
+    assert [each.data for each in events] == [
+        wallets.Change(cents=5, balance=5),
+        wallets.Change(cents=5, balance=0),
+        wallets.Closed(),
+    ]
+    first, second, third = events
+    assert first.correlation_id == "purchase-1"
+    assert second.causation_id == third.causation_id != first.causation_id
+    assert len({each.id for each in events}) == 3
+
+
+async def test_events_of_a_key_are_in_order(nats_url: str, key: str) -> None:
+    """Over two instances and eight keys, each event comes once, in the order of its key."""
+    revisions: defaultdict[str, list[int]] = defaultdict(list)
+
+    async def note(event: Any) -> None:
+        if event.key.startswith(key):
+            revisions[event.key].append(event.revision)
+
+    async with builder(nats_url).build(), builder(nats_url).build(), client(nats_url) as caller:
+        await caller.subscribe_deposited(note, max_concurrency=1)
+
+        async def work(name: str) -> None:
+            for _ in range(15):
+                await caller.deposit(name, Amount(cents=1), timeout=60)
+
+        names = [f"{key}-{number}" for number in range(8)]
+        await asyncio.gather(*map(work, names))
+        await eventually(lambda: sum(map(len, revisions.values())) == 120)
+    assert revisions == {name: list(range(1, 16)) for name in names}
+
+
+async def test_events_wait_while_no_instance_runs(own_nats_server: NatsServer) -> None:
+    """What was committed before a stop reaches subscribers after the next start."""
+    url, revisions = own_nats_server.url, list[int]()
+
+    async def note(event: Any) -> None:
+        revisions.append(event.revision)
+
+    async with AsyncExitStack() as stack:
+        caller = await stack.enter_async_context(client(url))
+        async with builder(url).build() as service:
+            for task in service._assembly.aggregates._relay._tasks:
+                task.cancel()
+            await caller.deposit("w-1", Amount(cents=5))
+            await caller.deposit("w-1", Amount(cents=5))
+        await caller.subscribe_deposited(note)
+        async with builder(url).build():
+            await eventually(lambda: len(revisions) == 2)
+    assert revisions == [1, 2]
+
+
+async def test_durable_event_is_stored_once(caller: Any, key: str, nats_url: str) -> None:
+    """It is in its stream, with its id, its key's partition and the revision after it."""
+    await caller.deposit(key, Amount(cents=5))
+    await caller.deposit(key, Amount(cents=6))
+    transport = NatsTransport(nats_url)
+    jetstream = JetStream(transport)
+
+    async def stored() -> list[Any]:
+        subject = stored_event("wallets", partition_of(key, 16), "wallet.deposited")
+        messages = [each async for each in jetstream.read("wallets-events", subject)]
+        return [each for each in messages if json.loads(each.payload)["aggregate"]["key"] == key]
+
+    async with asyncio.timeout(LIMIT):
+        while len(messages := await stored()) < 2:
+            pass
+    await transport.close()
+    events = [json.loads(each.payload) for each in messages]
+    assert [(each["revision"], each["data"]["cents"]) for each in events] == [(1, 5), (2, 6)]
+    assert [each.headers["Nats-Msg-Id"] for each in messages] == [each["id"] for each in events]
+
+
+async def test_foreign_message_does_not_stop_the_relay(
+    caller: Any, key: str, nats_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A message that is not a commit is logged and left out; what follows is sent on."""
+    revisions: list[int] = []
+
+    async def note(event: Any) -> None:
+        if event.key == key:
+            revisions.append(event.revision)
+
+    await caller.subscribe_deposited(note)
+    transport = NatsTransport(nats_url)
+    for partition in range(16):
+        subject = f"wallets.commits.{partition}.wallet.other-{key}"
+        await JetStream(transport).publish(subject, b'{"no": "commit"}', encode({}))
+    await transport.close()
+    await caller.deposit(key, Amount(cents=5))
+    await eventually(lambda: revisions == [1])
+    assert "is not a commit: its events are not sent on" in caplog.text
+
+
+async def test_trace_of_the_command_goes_on(caller: Any, key: str) -> None:
+    """An event belongs to the trace of its command."""
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    headers: list[str] = []
+
+    async def note(event: Any) -> None:
+        if event.key == key:
+            headers.append(event.headers["traceparent"])
+
+    await caller.subscribe_deposited(note)
+    request = caller.transport.request
+
+    async def traced(subject: str, payload: bytes, lines: bytes, *rest: Any, **options: Any) -> Any:
+        return await request(
+            subject, payload, lines + encode({"traceparent": trace}), *rest, **options
+        )
+
+    caller.transport.request = traced
+    await caller.deposit(key, Amount(cents=5))
+    await eventually(lambda: headers == [trace])
