@@ -10,8 +10,9 @@ import pytest
 
 from testkit.paths import GOLDEN
 from testkit.wallets import Wallets, client, wallets
-from weenats import FailedPreconditionError, NatsServiceBuilder, UnavailableError
+from weenats import FailedPreconditionError, NatsServiceBuilder
 from weenats.testing import Example, MemoryTransport, NatsServerError, check_example
+from weenats.transport.jetstream import JetStreamRefusedError
 from weenats_codegen.mock import Mock
 
 DEPOSIT = Example(wallets.DEPOSIT, key="w-1", payload={"cents": 5})
@@ -49,7 +50,7 @@ def test_example_without_a_server_is_skipped(monkeypatch: pytest.MonkeyPatch) ->
 def test_service_needs_jetstream() -> None:
     """On a connection without JetStream the service does not start."""
     builder = NatsServiceBuilder(Wallets(), transport=MemoryTransport())
-    with pytest.raises(UnavailableError, match="JetStream is not enabled"):
+    with pytest.raises(JetStreamRefusedError, match="is not available in memory"):
         asyncio.run(builder.build().start())
 
 

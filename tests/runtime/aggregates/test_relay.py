@@ -23,7 +23,7 @@ Amount = wallets.Amount
 
 
 async def test_event_is_that_of_the_command(caller: Any, key: str) -> None:
-    """Subscribers get key, revision, data, correlation and cause of each event, in order."""
+    """Subscribers get key, revision, data, correlation and cause of each event."""
     events: list[Any] = []
 
     async def note(event: Any) -> None:
@@ -38,6 +38,7 @@ async def test_event_is_that_of_the_command(caller: Any, key: str) -> None:
     await caller.deposit(key, Amount(cents=5), correlation_id="purchase-1")
     await caller.empty(key, wallets.Empty())
     await eventually(lambda: len(events) == 3)
+    events.sort(key=lambda event: event.revision)  # of three subscriptions
     assert [each.revision for each in events] == [1, 2, 3]
     assert {each.key for each in events} == {key}
     assert [each.data for each in events] == [

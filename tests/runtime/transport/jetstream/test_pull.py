@@ -146,7 +146,9 @@ async def test_pulls_survive_restarts_of_the_server(own_nats_server: NatsServer)
             own_nats_server.start()
             payload = b"%d" % next(numbers)
             await publish_again(jetstream, payload)
-            assert [each.payload for each in await take(messages, 1)] == [payload]
+            # What was acknowledged right before a crash may be delivered again.
+            while (await take(messages, 1))[0].payload != payload:
+                pass
     await transport.close()
 
 
