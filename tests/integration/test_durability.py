@@ -11,6 +11,7 @@ import pytest
 
 from testkit.once import ONCE, OnceProbe
 from testkit.probe import CONTRACT, Probe
+from testkit.wallets import Wallets
 from weenats import Endpoint, FailedPreconditionError, NatsServiceBuilder, NatsTransport
 from weenats.contract import DurabilityDemand, ServiceContract, Stream
 from weenats.durability import Guarantee, look_up_guarantees
@@ -125,6 +126,20 @@ async def test_fewer_replicas_than_demanded_are_refused() -> None:
             match=f"probe-events does not exist; {BUCKET} has replicas: 1, not 3",
         ):
             await start(server.url, contract)
+
+
+async def test_commits_of_aggregates_are_looked_at(caplog: pytest.LogCaptureFixture) -> None:
+    """They are named in the log, and the demands of the contract hold for them."""
+    caplog.set_level(logging.INFO, "weenats.durability")
+    with NatsServer() as server:
+        async with NatsServiceBuilder(Wallets(), server.url).build():
+            pass
+        assert "wallets-commits, KV_wallets-snapshots: acknowledged by 1" in logged(caplog)[0]
+        handlers = Wallets()
+        handlers.contract = replace(handlers.contract, durability=DurabilityDemand(replicas=3))
+        service = NatsServiceBuilder(handlers, server.url).build()
+        with pytest.raises(FailedPreconditionError, match="wallets-commits has replicas: 1, not 3"):
+            await service.start()
 
 
 async def test_streams_in_memory_are_refused() -> None:

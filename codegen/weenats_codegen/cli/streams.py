@@ -98,7 +98,8 @@ def stored_streams(contract: Contract) -> tuple[StreamConfig, ...]:
         for each in contract.events
         if each.is_stored and each.stream is not None
     ]
-    return of_aggregates(contract.service, max(found, default=1))
+    demanded = 1 if contract.durability is None else contract.durability.replicas
+    return of_aggregates(contract.service, max([demanded, *found]))
 
 
 def runtime_streams(contract: Contract) -> tuple[Stream, ...]:

@@ -44,7 +44,8 @@ def guarantees(contract: Contract) -> tuple[Entry, ...]:
     Args:
         contract: The contract.
     """
-    if not contract.streams and all(each.once is None for each in contract.commands):
+    kept = contract.streams or contract.stored
+    if not kept and all(each.once is None for each in contract.commands):
         return ()
     return (Entry(SERVERS, "durability, if it is exported"),)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from weenats.aggregates.history import History
 from weenats.aggregates.relay import Relay
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from weenats.aggregates.folds import StoredAggregate
     from weenats.aggregates.settings import AggregateSettings
-    from weenats.contract import ServiceContract
+    from weenats.contract import Event, ServiceContract
     from weenats.transport.base import Transport
 
 __all__ = ["Aggregates", "streams_of"]
@@ -40,6 +40,7 @@ class Aggregates:
 
     Attributes:
         repositories: what executes their commands and queries, by the names of the aggregates.
+        streams: the streams that keep them.
     """
 
     def __init__(
@@ -52,8 +53,8 @@ class Aggregates:
         self._jetstream = JetStream(transport)
         stored = tuple(stored)
         events = [event for each in stored for event in each.folds]
-        self._service = contract.name
-        self._streams = [event.stream for event in events if event.stream is not None]
+        self._configs = streams_of(contract.name, _replicas(contract, events))
+        self.streams = tuple(each.name for each in self._configs)
         self._relay = Relay(transport, contract.name, events)
         self._snapshots: list[Snapshots] = []
         self.repositories: dict[str, Repository] = {}
@@ -78,8 +79,7 @@ class Aggregates:
             StreamMissingError: a stream is missing.
             ServiceError: JetStream is not available.
         """
-        replicas = max((each.replicas for each in self._streams), default=1)
-        for config in streams_of(self._service, replicas):
+        for config in self._configs:
             await self._prepare(config, may_create=may_create)
         await self._relay.start()
 
@@ -124,6 +124,12 @@ def streams_of(service: str, replicas: int = 1) -> tuple[StreamConfig, StreamCon
     )
     snapshots = bucket_config(snapshot_bucket(service), replicas=replicas)
     return commits, replace(snapshots, metadata={SERVICE: service})
+
+
+def _replicas(contract: ServiceContract, events: Iterable[Event[Any]]) -> int:
+    """Return how many servers keep the commits: as many as keep any event, or as demanded."""
+    demanded = 1 if contract.durability is None else contract.durability.replicas
+    return max([demanded, *(event.stream.replicas for event in events if event.stream is not None)])
 
 
 def _problem(config: StreamConfig, found: StreamConfig) -> str:

@@ -27,6 +27,7 @@ class Durability(ServiceFeature):
 
     Args:
         contract: the contract of the service; None for a chain that is only described.
+        streams: the streams of its aggregates.
         chain: the members of the chain, whose streams are looked at.
         transport: the connection; None as well.
     """
@@ -34,10 +35,12 @@ class Durability(ServiceFeature):
     def __init__(
         self,
         contract: ServiceContract | None,
+        streams: Sequence[str],
         chain: Sequence[ServiceFeature],
         transport: Transport | None,
     ) -> None:
         self._contract = contract
+        self._streams = streams
         self._chain = chain
         self._transport = transport
 
@@ -54,7 +57,7 @@ class Durability(ServiceFeature):
         contract, transport = self._contract, self._transport
         if contract is None or transport is None:
             return
-        names = [each.name for each in contract.streams]
+        names = [*(each.name for each in contract.streams), *self._streams]
         names += [name for feature in self._chain for name in feature.stored_in()]
         if not names:
             return

@@ -88,6 +88,7 @@ class Assembly:
                 instance_id,
                 transport,
                 handlers.contract,
+                () if self.aggregates is None else self.aggregates.streams,
             ),
         )
         self.runners = [self._runner(endpoint, transport) for endpoint in endpoints]

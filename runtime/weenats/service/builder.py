@@ -640,7 +640,7 @@ def _large(_: None, host: Host) -> ServiceFeature:
 
 
 def _durability(_: None, host: Host) -> ServiceFeature:
-    return Durability(host.contract, host.chain, host.transport)
+    return Durability(host.contract, host.streams, host.chain, host.transport)
 
 
 def _circuit_breakers(policy: CircuitBreakerPolicy, host: Host) -> ServiceFeature:

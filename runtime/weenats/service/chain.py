@@ -36,6 +36,7 @@ class Host:
         instance_id: the id of the instance.
         transport: its connection; None for a chain that is only described.
         contract: the contract of the service; None as well.
+        streams: the streams of its aggregates.
         chain: all members of the chain, the outermost first.
     """
 
@@ -46,6 +47,7 @@ class Host:
     instance_id: str = ""
     transport: Transport | None = None
     contract: ServiceContract | None = None
+    streams: Sequence[str] = ()
     chain: list[ServiceFeature] = field(default_factory=list["ServiceFeature"])
 
 

@@ -175,9 +175,9 @@ class NatsService:
             await assembly.http.start()
         await self._transport.connect()
         await self._prepare_streams()
-        await assembly.start()
         if assembly.aggregates is not None:
             await assembly.aggregates.start(may_create=self._settings.streams != "check")
+        await assembly.start()
         self._handlers.bind(assembly.binding)
         await self._subscribe(assembly)
 
