@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Final
 
 _SOON: Final = 0.001
+_AGAIN: Final = 0.1
 
 
 class _Stop(BaseException):
@@ -29,17 +30,24 @@ def time_limit(seconds: float) -> Generator[None]:
         yield
         return
 
+    is_over = False
+
     def stop(*_: object) -> None:
-        raise _Stop
+        if not is_over:
+            raise _Stop
 
     start = monotonic()
     before = signal.signal(signal.SIGALRM, stop)
-    outer, _ = signal.setitimer(signal.ITIMER_REAL, seconds)  # of a limit around this one, or 0
+    # The signal comes again, since Python ignores exceptions in finalizers. `outer` is the time that
+    # a limit around this one has, or 0.
+    outer, _ = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
     try:
         yield
     except _Stop:
+        is_over = True
         raise TimeoutError(f"it takes longer than {seconds:g} seconds") from None
     finally:
+        is_over = True
         left = max(outer - (monotonic() - start), _SOON) if outer else 0
-        signal.setitimer(signal.ITIMER_REAL, left)
+        signal.setitimer(signal.ITIMER_REAL, left, _AGAIN if outer else 0)
         signal.signal(signal.SIGALRM, before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic_core import from_json, to_json
@@ -82,7 +83,8 @@ class Mock:
         self.latency = latency
         self.calls: list[Call] = []
         self._keeps_calls: Final = keeps_calls
-        self._package: Final = import_package(self.contract)
+        # The servers of a mock need not keep what it stores as the contract demands.
+        self._package: Final = import_package(replace(self.contract, durability=None))
         self._sampler: Final = Sampler(self.contract.bundle)
         self._answers: Final[dict[str, JsonValue]] = {}
         self._errors: Final[dict[str, ServiceError]] = {}

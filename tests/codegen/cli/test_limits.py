@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from threading import Thread
 
@@ -62,4 +63,4 @@ def test_contract_that_takes_forever(
         folder = str(shops.folder() / shops.OLD)
         assert main(["check", folder, "--against", nats_url]) == 2
     out = capsys.readouterr().out
-    assert "its contract cannot be read: it takes longer than 0.2 seconds" in out
+    assert re.search(r"its contract cannot be (read|compared): it takes longer than 0\.2 s", out)

@@ -39,6 +39,7 @@ def run(nats_url: str, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
         shown = capsys.readouterr()
         return code, shown.out, shown.err
 
+    asyncio.run(remove_streams(nats_url))  # of other tests
     yield run
     asyncio.run(remove_streams(nats_url))
 
