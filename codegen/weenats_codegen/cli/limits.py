@@ -38,8 +38,8 @@ def time_limit(seconds: float) -> Generator[None]:
 
     start = monotonic()
     before = signal.signal(signal.SIGALRM, stop)
-    # The signal comes again, since Python ignores exceptions in finalizers. `outer` is the time that
-    # a limit around this one has, or 0.
+    # The signal comes again, since Python ignores exceptions in finalizers. `outer` is how long a
+    # limit around this one has, or 0.
     outer, _ = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
     try:
         yield

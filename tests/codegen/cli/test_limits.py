@@ -47,6 +47,7 @@ def test_limit_around_another() -> None:
         assert 500 < signal.getitimer(signal.ITIMER_REAL)[0] <= 1000
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a finalizer
 def test_contract_that_takes_forever(
     nats_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
