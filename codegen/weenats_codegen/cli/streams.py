@@ -93,13 +93,9 @@ def stored_streams(contract: Contract) -> tuple[StreamConfig, ...]:
     """Return the settings of the streams in which a service keeps aggregates."""
     if not contract.stored:
         return ()
-    found = [
-        each.stream.replicas
-        for each in contract.events
-        if each.is_stored and each.stream is not None
-    ]
     demanded = 1 if contract.durability is None else contract.durability.replicas
-    return of_aggregates(contract.service, max([demanded, *found]))
+    replicas = max([demanded, *(each.replicas for each in contract.streams)])
+    return of_aggregates(contract.service, replicas)
 
 
 def runtime_streams(contract: Contract) -> tuple[Stream, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from weenats.aggregates.history import History
 from weenats.aggregates.relay import Relay
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from weenats.aggregates.folds import StoredAggregate
     from weenats.aggregates.settings import AggregateSettings
-    from weenats.contract import Event, ServiceContract
+    from weenats.contract import ServiceContract
     from weenats.transport.base import Transport
 
 __all__ = ["Aggregates", "streams_of"]
@@ -53,7 +53,7 @@ class Aggregates:
         self._jetstream = JetStream(transport)
         stored = tuple(stored)
         events = [event for each in stored for event in each.folds]
-        self._configs = streams_of(contract.name, _replicas(contract, events))
+        self._configs = streams_of(contract.name, _replicas(contract))
         self.streams = tuple(each.name for each in self._configs)
         self._relay = Relay(transport, contract.name, events)
         self._snapshots: list[Snapshots] = []
@@ -126,10 +126,10 @@ def streams_of(service: str, replicas: int = 1) -> tuple[StreamConfig, StreamCon
     return commits, replace(snapshots, metadata={SERVICE: service})
 
 
-def _replicas(contract: ServiceContract, events: Iterable[Event[Any]]) -> int:
+def _replicas(contract: ServiceContract) -> int:
     """Return how many servers keep the commits: as many as keep any event, or as demanded."""
     demanded = 1 if contract.durability is None else contract.durability.replicas
-    return max([demanded, *(event.stream.replicas for event in events if event.stream is not None)])
+    return max([demanded, *(stream.replicas for stream in contract.streams)])
 
 
 def _problem(config: StreamConfig, found: StreamConfig) -> str:

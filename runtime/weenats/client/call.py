@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from weenats._internal.validation import check_options
-from weenats.client.large import LargeCall
 from weenats.client.tokens import TOKEN_REFUSED, TokenSource, check_source, set_token
 from weenats.codec.keys import key_codec
 from weenats.codec.operations import operation_codec
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from weenats.client.large import LargeCall
     from weenats.context import Response
     from weenats.contract import AnyOperation
     from weenats.transport.base import Transport
@@ -176,6 +176,12 @@ def _required_revision(revision: int, operation: AnyOperation) -> str:
     return str(revision)
 
 
+def _large_call(operation: AnyOperation, transport: Transport) -> LargeCall:
+    from weenats.client.large import LargeCall  # noqa: PLC0415 - few operations are large
+
+    return LargeCall(operation, transport)
+
+
 class Exchange:
     """The innermost step of the calls of one operation: encode, send, wait for the reply, decode.
 
@@ -207,7 +213,7 @@ class Exchange:
         self._cancel_subject = operation.contract.cancel_subject
         self._codec = operation_codec(operation)
         self._transport = transport
-        self._large = None if operation.large is None else LargeCall(operation, transport)
+        self._large = None if operation.large is None else _large_call(operation, transport)
         self._headers = headers
         self._header_lines = header_names.encode(headers)
 

@@ -15,8 +15,7 @@ from weenats.errors import InvalidArgumentError
 from weenats.protocol import headers as header_names
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.subjects import stored_event
-from weenats.protocol.timeouts import Duration, seconds
-from weenats.streams.publish import DEFAULT_TIMEOUT, store
+from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.messaging import EventTelemetry
 from weenats.telemetry.propagation import inherited_header_lines
@@ -106,6 +105,8 @@ async def publish(
         if event.stream is None:
             transport.publish(event.subject, payload, lines)
             return
+        from weenats.streams.publish import store  # noqa: PLC0415 - few events are durable
+
         partition = event_codec(event).partition(key, event.stream.partitions)
         await store(
             transport,

@@ -27,10 +27,15 @@ class Idempotency(ServiceFeature):
         operations: the operations of the service.
         instance: the id of the instance.
         transport: its connection; None for a chain that is only described.
+        replicas: how many servers keep the replies.
     """
 
     def __init__(
-        self, operations: Iterable[AnyOperation], instance: str, transport: Transport | None
+        self,
+        operations: Iterable[AnyOperation],
+        instance: str,
+        transport: Transport | None,
+        replicas: int = 1,
     ) -> None:
         commands: dict[AnyOperation, int] = {
             each: each.once
@@ -42,8 +47,6 @@ class Idempotency(ServiceFeature):
         self._interceptors: dict[AnyOperation, OnceInterceptor] = {}
         if commands and transport is not None:
             service = next(iter(commands)).contract.name
-            demand = next(iter(commands)).contract.durability
-            replicas = 1 if demand is None else demand.replicas
             self._replies = replies = Replies(service, instance, transport, replicas)
             self._interceptors = {
                 each: OnceInterceptor(each, seconds, replies) for each, seconds in commands.items()

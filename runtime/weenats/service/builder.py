@@ -632,7 +632,9 @@ def _rate_limits(settings: RateLimitSettings, host: Host) -> ServiceFeature:
 
 
 def _idempotency(_: None, host: Host) -> ServiceFeature:
-    return Idempotency(host.operations, host.instance_id, host.transport)
+    demand = None if host.contract is None else host.contract.durability
+    replicas = 1 if demand is None else demand.replicas
+    return Idempotency(host.operations, host.instance_id, host.transport, replicas)
 
 
 def _large(_: None, host: Host) -> ServiceFeature:

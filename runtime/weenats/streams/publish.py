@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from weenats.errors import ConnectionLostError, ServiceError
+from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 from weenats.transport.jetstream import (
     JetStream,
     JetStreamMissingError,
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
     from weenats.contract import Stream
     from weenats.transport.base import Transport
 
-__all__ = ["DEFAULT_TIMEOUT", "missing", "store"]
-DEFAULT_TIMEOUT: Final = 5.0
-"""How long storing an event may take, in seconds."""
+__all__ = ["missing", "store"]
 _PAUSE: Final = 0.1
 
 

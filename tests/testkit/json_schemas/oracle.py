@@ -25,6 +25,7 @@ _LEAP_SECOND: Final = re.compile(r"(?:.*[Tt])?[0-9]{2}:[0-9]{2}:60.*")
 _NANOSECONDS: Final = re.compile(r"(?:.*[Tt])?[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}[0-9]*[1-9].*")
 _YEARS_OR_MONTHS: Final = re.compile(r"P(?:[0-9]+Y)?(?:[0-9]+M)?(?:[0-9]+D)?(?:T[0-9HMS]+)?")
 _MAX_EXACT: Final = 2**53
+_MAX_FLOAT: Final = 10**308
 _BASE64: Final = re.compile(
     r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?"
 )
@@ -68,6 +69,13 @@ class Oracle:
         values are, however they are written; to jsonschema-rs, the float 1e23 is less than 10^23.
         """
         return self._validator.is_valid(_with_integers(document, 0 if self._is_old else _MAX_EXACT))
+
+    def allows_floats(self, document: Json) -> bool:
+        """Return whether a document is valid with the numbers that Python's floats can hold.
+
+        The value of a `number` is a float: digits beyond 2^53 may differ when it is sent.
+        """
+        return self.allows(_with_floats(document))
 
     def may_be_refused(self, document: Json) -> bool:
         """Return whether a valid document has text that Python types of its schema cannot hold.
@@ -145,6 +153,17 @@ def _with_integers(value: Json, least: int) -> Json:
         return [_with_integers(part, least) for part in value]
     if isinstance(value, dict):
         return {name: _with_integers(part, least) for name, part in value.items()}
+    return value
+
+
+def _with_floats(value: Json) -> Json:
+    """Return JSON with floats in place of integers that a float cannot hold."""
+    if type(value) is int and _MAX_EXACT <= abs(value) < _MAX_FLOAT:
+        return float(value)
+    if isinstance(value, list):
+        return [*map(_with_floats, value)]
+    if isinstance(value, dict):
+        return {name: _with_floats(part) for name, part in value.items()}
     return value
 
 
