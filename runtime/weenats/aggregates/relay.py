@@ -130,6 +130,10 @@ class Relay:
         except ServiceError as error:
             _LOG.warning("an event of %s cannot be sent on now: %s", self._service, error)
             message.nak(_AGAIN)
+        except asyncio.CancelledError:
+            with suppress(ServiceError):
+                message.nak()  # at once to another instance
+            raise
         else:
             message.ack()
 

@@ -13,6 +13,8 @@ import pytest
 from testkit.waiting import LIMIT, eventually
 from testkit.wallets import builder, client, wallets
 from weenats import NatsTransport
+from weenats.aggregates import relay
+from weenats.aggregates.relay import Relay
 from weenats.protocol.headers import encode
 from weenats.protocol.partitions import partition_of
 from weenats.protocol.subjects import stored_event
@@ -91,6 +93,32 @@ async def test_events_wait_while_no_instance_runs(own_nats_server: NatsServer) -
         async with builder(url).build():
             await eventually(lambda: len(revisions) == 2)
     assert revisions == [1, 2]
+
+
+async def test_stopping_returns_the_commit_at_once(
+    own_nats_server: NatsServer, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an instance was sending on when it stopped goes to another one without waiting."""
+    monkeypatch.setattr(relay, "_ACK_WAIT", 600.0)
+    sending, events, send = asyncio.Event(), list[Any](), Relay._send
+
+    async def block(*_: object) -> None:
+        sending.set()
+        await asyncio.Event().wait()
+
+    async def note(event: Any) -> None:
+        events.append(event)
+
+    url = own_nats_server.url
+    async with client(url) as caller:
+        monkeypatch.setattr(Relay, "_send", block)
+        async with builder(url).with_drain_timeout(0.1).build():
+            await caller.deposit(key, Amount(cents=5))
+            await sending.wait()
+        monkeypatch.setattr(Relay, "_send", send)
+        await caller.subscribe_deposited(note)
+        async with builder(url).build():
+            await eventually(lambda: events)
 
 
 async def test_durable_event_is_stored_once(caller: Any, key: str, nats_url: str) -> None:
