@@ -13,6 +13,7 @@ from weenats.testing import NatsServer
 
 SERVE: Final = "import sys; from weenats_codegen.cli.children import serve; serve(sys.argv[1:])"
 """The program of a child."""
+_KILL: Final[int] = getattr(signal, "SIGKILL", signal.SIGTERM)
 MAX_TERMINATIONS: Final = 2
 """A service ends its drain at the second SIGTERM; after that it is killed."""
 
@@ -90,16 +91,17 @@ class Child:
         """Let it drain and stop; at the second time abort its requests, at the third kill it."""
         if self.returncode is None:
             self.sent += 1
-            with suppress(ProcessLookupError):
-                if self.sent > MAX_TERMINATIONS:
-                    self._process.kill()
-                else:
-                    self._process.terminate()
+            self._send(_KILL if self.sent > MAX_TERMINATIONS else signal.SIGTERM)
 
     def kill(self) -> None:
         """Kill it."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        self._send(_KILL)
+
+    def _send(self, number: int) -> None:
+        # The methods of `Process` look whether it has ended, and take its exit code from asyncio.
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     async def wait(self) -> int:
         """Return its exit code once it has ended."""
