@@ -184,6 +184,11 @@ class ServiceContract:
         object.__setattr__(self, "cancel_subject", subjects.cancel(self.name))
         subjects.check_version(self.version)
 
+    @property
+    def replicas(self) -> int:
+        """How many servers have to keep what the service stores."""
+        return 1 if self.durability is None else self.durability.replicas
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Aggregate(Generic[StateT]):

@@ -14,6 +14,8 @@ from weenats_codegen.cli.options import (
     Json,
     OneContract,
     Servers,
+    Timeout,
+    Token,
     checked,
     example,
     own_service,
@@ -414,15 +416,8 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
         str | None, typer.Argument(metavar="JSON", help="The payload; - reads standard input.")
     ] = None,
     servers: Servers = LOCAL,
-    timeout: Annotated[
-        float,
-        typer.Option(
-            min=0.001, max=86400, metavar="SECONDS", help="Seconds to wait for the reply."
-        ),
-    ] = 5.0,
-    token: Annotated[
-        str | None, typer.Option(envvar="WEENATS_TOKEN", metavar="TOKEN", help="A JSON Web Token.")
-    ] = None,
+    timeout: Timeout = 5.0,
+    token: Token = None,
     *,
     json: Json = False,
 ) -> None:

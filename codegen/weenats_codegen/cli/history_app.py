@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from weenats_codegen.cli.options import LOCAL, Json, Servers, own_service, split
+from weenats_codegen.cli.options import LOCAL, Json, Servers, Timeout, Token, own_service, split
 
 Service = Annotated[
     str, typer.Argument(metavar="SERVICE", callback=own_service, help="The service.")
@@ -42,16 +42,8 @@ def state(  # noqa: PLR0913, PLR0917 - the options of a call
         str | None, typer.Option(metavar="TIME", help="As it was at this time (ISO 8601).")
     ] = None,
     servers: Servers = LOCAL,
-    timeout: Annotated[
-        float,
-        typer.Option(
-            min=0.001, max=86400, metavar="SECONDS", help="Seconds to wait for the reply."
-        ),
-    ] = 5.0,
-    token: Annotated[
-        str | None,
-        typer.Option(envvar="WEENATS_TOKEN", metavar="JWT", help="Authenticates the caller."),
-    ] = None,
+    timeout: Timeout = 5.0,
+    token: Token = None,
     *,
     json: Json = False,
 ) -> None:

@@ -14,6 +14,13 @@ Servers = Annotated[
     str,
     typer.Option(envvar="NATS_URL", metavar="URL", help="The NATS servers, separated by commas."),
 ]
+Timeout = Annotated[
+    float,
+    typer.Option(min=0.001, max=86400, metavar="SECONDS", help="Seconds to wait for the reply."),
+]
+Token = Annotated[
+    str | None, typer.Option(envvar="WEENATS_TOKEN", metavar="TOKEN", help="A JSON Web Token.")
+]
 OneContract = Annotated[Path, typer.Argument(metavar="CONTRACT", help="The contract's folder.")]
 
 

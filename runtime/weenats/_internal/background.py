@@ -18,6 +18,10 @@ class Background:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def __len__(self) -> int:
+        """Return how many are running."""
+        return len(self._tasks)
+
     def run(self, work: Coroutine[object, object, None]) -> None:
         """Start a task in an empty context: it belongs to no request and no trace.
 

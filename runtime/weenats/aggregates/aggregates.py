@@ -128,8 +128,7 @@ def streams_of(service: str, replicas: int = 1) -> tuple[StreamConfig, StreamCon
 
 def _replicas(contract: ServiceContract) -> int:
     """Return how many servers keep the commits: as many as keep any event, or as demanded."""
-    demanded = 1 if contract.durability is None else contract.durability.replicas
-    return max([demanded, *(stream.replicas for stream in contract.streams)])
+    return max([contract.replicas, *(stream.replicas for stream in contract.streams)])
 
 
 def _problem(config: StreamConfig, found: StreamConfig) -> str:

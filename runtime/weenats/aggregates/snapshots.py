@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from contextvars import Context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import from_json, to_json
 
+from weenats._internal.background import Background
 from weenats._internal.limited_log import LimitedLogger
 from weenats.aggregates.cache import Snapshot
 from weenats.errors import ServiceError
@@ -55,7 +54,7 @@ class Snapshots:
         self._digest = contract.digest
         self._aggregate = aggregate
         self._every = every
-        self._running: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     async def load(self, key: str) -> Snapshot | None:
         """Return the snapshot of a key, None if there is none that can be used.
@@ -86,11 +85,9 @@ class Snapshots:
         Returns:
             The state, which says whether it is a snapshot.
         """
-        if known.revision - known.saved < self._every or len(self._running) >= _MAX_RUNNING:
+        if known.revision - known.saved < self._every or len(self._background) >= _MAX_RUNNING:
             return known
-        task = asyncio.get_running_loop().create_task(self._save(key, known), context=Context())
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._background.run(self._save(key, known))
         return replace(known, saved=known.revision)
 
     async def close(self, timeout: float) -> None:
@@ -99,10 +96,7 @@ class Snapshots:
         Args:
             timeout: how long it may take, in seconds.
         """
-        if self._running:
-            await asyncio.wait(self._running, timeout=timeout)
-        for task in self._running:
-            task.cancel()
+        await self._background.close(timeout)
 
     async def _save(self, key: str, known: Snapshot) -> None:
         try:

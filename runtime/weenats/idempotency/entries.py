@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from weenats.protocol.subjects import Kind
-
 if TYPE_CHECKING:
     from weenats.context import RequestContext
 
@@ -57,8 +55,8 @@ def fingerprint(context: RequestContext) -> str:
         context: the request.
     """
     envelope: dict[str, Any] = json.loads(context.envelope, parse_float=Decimal)
-    member = "command" if context.operation.kind is Kind.COMMAND else "query"
-    return _digest(json.dumps(envelope.get(member), sort_keys=True, default=_number))
+    payload = envelope.get(context.operation.kind)
+    return _digest(json.dumps(payload, sort_keys=True, default=_number))
 
 
 def running(instance: str, fingerprint: str) -> bytes:

@@ -12,7 +12,6 @@ from weenats.errors import InvalidArgumentError
 from weenats.large.envelopes import ROOM, check_size, restored, without
 from weenats.large.objects import ObjectDamagedError, Reference
 from weenats.protocol import headers as header_names
-from weenats.protocol.subjects import Kind
 
 if TYPE_CHECKING:
     from weenats.context import RequestContext
@@ -40,7 +39,6 @@ class LargeInterceptor:
     ) -> None:
         self._operation = operation
         self._codec = operation_codec(operation)
-        self._member = "command" if operation.kind is Kind.COMMAND else "query"
         self._objects = objects
         self._transport = transport
 
@@ -68,7 +66,7 @@ class LargeInterceptor:
     async def _restore(self, context: RequestContext, reference: Reference) -> None:
         try:
             payload = await self._objects.get(reference)
-            body = restored(context.envelope, self._member, payload)
+            body = restored(context.envelope, self._operation.kind, payload)
         except (ObjectDamagedError, ValueError):
             failure = InvalidArgumentError("the large payload is missing, or not what was sent")
         else:

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import uuid4
 
-from weenats.errors import AlreadyExistsError, NotFoundError, UnavailableError
+from weenats.errors import AlreadyExistsError, UnavailableError
 from weenats.transport.jetstream import JetStream, WrongSequenceError, bucket_config
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ class Ledger:
     def __init__(self, service: str, transport: Transport) -> None:
         self._config = ledger_config(service)
         self._jetstream = JetStream(transport, _TIMEOUT)
-        self._prefix = f"$KV.{service}-limits."
-        self._clock = f"{self._prefix}clock-{uuid4().hex}"
+        self._bucket = self._jetstream.key_value(f"{service}-limits")
+        self._clock = f"$KV.{service}-limits.clock-{uuid4().hex}"
         self._offset = 0.0
         """The clock of the server minus the monotonic clock."""
         self._clock_is_due = -math.inf
@@ -102,42 +102,38 @@ class Ledger:
         """
         if monotonic() >= self._clock_is_due:
             await self._read_clock()
-        subject = self._prefix + blake2b(name.encode(), digest_size=20).hexdigest()
+        key = blake2b(name.encode(), digest_size=20).hexdigest()
         for _ in range(_ATTEMPTS):
-            level, now, sequence = await self._level(subject, limit)
+            level, now, revision = await self._level(key, limit)
             room = limit.capacity - level
             taken = float(math.floor(min(amount, room + _TOLERANCE)))
             if taken < 1:
                 return Grant(0.0, (1 - room) / limit.max_requests_per_second)
             try:
-                await self._store(subject, limit, level + taken, now, sequence)
+                await self._store(key, limit, level + taken, now, revision)
             except WrongSequenceError:
                 await asyncio.sleep(random.uniform(0.0, _LONGEST_PAUSE))  # noqa: S311 - no secret
             else:
                 return Grant(taken)
         raise UnavailableError(f"{self._config.name}: too many instances take from one limit")
 
-    async def _level(self, subject: str, limit: RateLimit) -> tuple[float, float, int]:
-        """Return how full a bucket is, the time, and the sequence of its entry, 0 without one."""
+    async def _level(self, key: str, limit: RateLimit) -> tuple[float, float, int]:
+        """Return how full a bucket is, the time, and the revision of its entry, 0 without one."""
         now = monotonic() + self._offset
-        try:
-            entry = await self._jetstream.last(self._config.name, subject)
-        except NotFoundError:
+        entry = await self._bucket.get(key)
+        if entry is None:
             return 0.0, now, 0
-        stored: dict[str, Any] = json.loads(entry.payload)
+        stored: dict[str, Any] = json.loads(entry.value)
         elapsed = max(now - stored["time"], 0.0)
         level = max(stored["level"] - elapsed * limit.max_requests_per_second, 0.0)
-        return level, stored["time"] + elapsed, entry.sequence
+        return level, stored["time"] + elapsed, entry.revision
 
     async def _store(
-        self, subject: str, limit: RateLimit, level: float, now: float, sequence: int
+        self, key: str, limit: RateLimit, level: float, now: float, revision: int
     ) -> None:
-        await self._jetstream.publish(
-            subject,
-            json.dumps({"level": level, "time": now}).encode(),
-            expected_last_subject_sequence=sequence,
-            ttl=math.ceil(level / limit.max_requests_per_second) + 1,
-        )
+        value = json.dumps({"level": level, "time": now}).encode()
+        ttl = math.ceil(level / limit.max_requests_per_second) + 1
+        await self._bucket.update(key, value, revision, ttl=ttl)
 
     async def _read_clock(self) -> None:
         """Find out what time it is for the server, which stores the time of each message."""

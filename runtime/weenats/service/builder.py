@@ -632,8 +632,7 @@ def _rate_limits(settings: RateLimitSettings, host: Host) -> ServiceFeature:
 
 
 def _idempotency(_: None, host: Host) -> ServiceFeature:
-    demand = None if host.contract is None else host.contract.durability
-    replicas = 1 if demand is None else demand.replicas
+    replicas = 1 if host.contract is None else host.contract.replicas
     return Idempotency(host.operations, host.instance_id, host.transport, replicas)
 
 

@@ -155,12 +155,15 @@ class Pull:
 
     def _refill(self) -> None:
         """Ask for more messages when half of the batch was taken."""
-        missing = self._batch - self._outstanding - len(self._arrived)
-        if missing > self._batch // 2 and not self._is_closed:
+        if self._missing > self._batch // 2 and not self._is_closed:
             self._request()
 
+    @property
+    def _missing(self) -> int:
+        return self._batch - self._outstanding - len(self._arrived)
+
     def _request(self) -> None:
-        missing = self._batch - self._outstanding - len(self._arrived)
+        missing = self._missing
         if self._subscription is None or missing < 1:
             return
         request = {

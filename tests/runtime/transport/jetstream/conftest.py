@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from weenats import NatsTransport
+from weenats.testing import MemoryTransport
 from weenats.transport.jetstream import JetStream, StreamConfig
 
 
@@ -23,6 +24,19 @@ async def transport(nats_url: str) -> AsyncIterator[NatsTransport]:
 def jetstream(transport: NatsTransport) -> JetStream:
     """JetStream of the shared server."""
     return JetStream(transport)
+
+
+@pytest.fixture(params=["server", "memory"])
+async def either_jetstream(
+    request: pytest.FixtureRequest, transport: NatsTransport
+) -> AsyncIterator[JetStream]:
+    """JetStream of the shared server, and that in memory, which behaves alike."""
+    if request.param == "server":
+        yield JetStream(transport)
+        return
+    memory = MemoryTransport()
+    yield JetStream(memory)
+    await memory.close()
 
 
 @pytest.fixture

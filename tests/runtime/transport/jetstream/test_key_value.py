@@ -9,8 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from weenats import AlreadyExistsError, InvalidArgumentError, NatsTransport
-from weenats.testing import MemoryTransport
+from weenats import AlreadyExistsError, InvalidArgumentError
 from weenats.transport.jetstream import (
     JetStream,
     KeyValue,
@@ -21,17 +20,10 @@ from weenats.transport.jetstream import (
 )
 
 
-@pytest.fixture(params=["server", "memory"])
-async def jetstream(
-    request: pytest.FixtureRequest, transport: NatsTransport
-) -> AsyncIterator[JetStream]:
-    """JetStream of the shared server, and that in memory, which behaves alike."""
-    if request.param == "server":
-        yield JetStream(transport)
-        return
-    memory = MemoryTransport()
-    yield JetStream(memory)
-    await memory.close()
+@pytest.fixture
+def jetstream(either_jetstream: JetStream) -> JetStream:
+    """JetStream of the shared server, and that in memory."""
+    return either_jetstream
 
 
 @pytest.fixture

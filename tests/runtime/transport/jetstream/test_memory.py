@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from weenats import AlreadyExistsError, NatsTransport, NotFoundError
+from weenats import AlreadyExistsError, NotFoundError
 from weenats.testing import MemoryTransport
 from weenats.transport.jetstream import (
     ConsumerConfig,
@@ -21,17 +21,10 @@ from weenats.transport.jetstream import (
 )
 
 
-@pytest.fixture(params=["server", "memory"])
-async def jetstream(
-    request: pytest.FixtureRequest, transport: NatsTransport
-) -> AsyncIterator[JetStream]:
+@pytest.fixture
+def jetstream(either_jetstream: JetStream) -> JetStream:
     """JetStream of the shared server, and that in memory."""
-    if request.param == "server":
-        yield JetStream(transport)
-        return
-    memory = MemoryTransport()
-    yield JetStream(memory)
-    await memory.close()
+    return either_jetstream
 
 
 async def test_streams_are_created_changed_and_deleted(jetstream: JetStream) -> None:
