@@ -26,22 +26,16 @@ class Durability(ServiceFeature):
     """Names in the log how what the service stores is kept, and refuses to start on too little.
 
     Args:
-        contract: the contract of the service; None for a chain that is only described.
-        streams: the streams of its aggregates.
-        chain: the members of the chain, whose streams are looked at.
-        transport: the connection; None as well.
+        contract: the contract of the service.
+        streams: the names of the streams in which it stores something.
+        transport: the connection.
     """
 
     def __init__(
-        self,
-        contract: ServiceContract | None,
-        streams: Sequence[str],
-        chain: Sequence[ServiceFeature],
-        transport: Transport | None,
+        self, contract: ServiceContract, streams: Sequence[str], transport: Transport
     ) -> None:
         self._contract = contract
         self._streams = streams
-        self._chain = chain
         self._transport = transport
 
     @override
@@ -54,14 +48,8 @@ class Durability(ServiceFeature):
 
     @override
     async def start(self) -> None:
-        contract, transport = self._contract, self._transport
-        if contract is None or transport is None:
-            return
-        names = [*(each.name for each in contract.streams), *self._streams]
-        names += [name for feature in self._chain for name in feature.stored_in()]
-        if not names:
-            return
-        guarantees = await look_up_guarantees(transport, names)
+        contract = self._contract
+        guarantees = await look_up_guarantees(self._transport, self._streams)
         _log(contract, guarantees)
         if contract.durability is not None:
             _check(contract.name, contract.durability, guarantees)

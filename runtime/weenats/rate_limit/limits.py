@@ -10,7 +10,6 @@ from weenats.interceptors import PRINCIPAL, Description, ServiceFeature, Setting
 from weenats.protocol.messages import HealthCheckEntry
 from weenats.rate_limit.interceptor import RateLimitInterceptor
 from weenats.rate_limit.leases import LeasedLimiter, SharedBudget
-from weenats.rate_limit.ledger import Ledger
 from weenats.rate_limit.shared_interceptor import SharedLimitInterceptor
 from weenats.telemetry import semconv
 
@@ -136,5 +135,7 @@ def _budget(
     """Return what limits that instances share are taken from, None if they share none."""
     if settings.scope == "instance" or transport is None or not operations:
         return None
+    from weenats.rate_limit.ledger import Ledger  # noqa: PLC0415 - few services share limits
+
     service = operations[0].contract.name
     return SharedBudget(service, Ledger(service, transport))

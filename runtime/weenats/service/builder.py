@@ -12,11 +12,8 @@ from weenats.admission.controller import check_concurrency
 from weenats.aggregates.settings import AggregateSettings
 from weenats.auth.authentication import Authentication
 from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers
-from weenats.contract import RateLimit
-from weenats.durability import Durability
-from weenats.idempotency import Idempotency
+from weenats.contract import Command, RateLimit
 from weenats.interceptors import PRINCIPAL, UserInterceptor
-from weenats.large import LargePayloads
 from weenats.protocol import subjects
 from weenats.protocol.timeouts import Duration, seconds
 from weenats.rate_limit import RateLimits, RateLimitSettings
@@ -631,17 +628,33 @@ def _rate_limits(settings: RateLimitSettings, host: Host) -> ServiceFeature:
     return RateLimits(settings, host.operations, host.transport)
 
 
-def _idempotency(_: None, host: Host) -> ServiceFeature:
+def _idempotency(_: None, host: Host) -> ServiceFeature | None:
+    if not any(isinstance(each, Command) and each.once is not None for each in host.operations):
+        return None
+    from weenats.idempotency import Idempotency  # noqa: PLC0415 - few services have `once`
+
     replicas = 1 if host.contract is None else host.contract.replicas
     return Idempotency(host.operations, host.instance_id, host.transport, replicas)
 
 
-def _large(_: None, host: Host) -> ServiceFeature:
+def _large(_: None, host: Host) -> ServiceFeature | None:
+    if all(each.large is None for each in host.operations):
+        return None
+    from weenats.large import LargePayloads  # noqa: PLC0415 - few services have `large`
+
     return LargePayloads(host.operations, host.transport)
 
 
-def _durability(_: None, host: Host) -> ServiceFeature:
-    return Durability(host.contract, host.streams, host.chain, host.transport)
+def _durability(_: None, host: Host) -> ServiceFeature | None:
+    if host.contract is None or host.transport is None:
+        return None
+    streams = [*(each.name for each in host.contract.streams), *host.streams]
+    streams += [name for feature in host.chain for name in feature.stored_in()]
+    if not streams:
+        return None
+    from weenats.durability import Durability  # noqa: PLC0415 - few services store anything
+
+    return Durability(host.contract, streams, host.transport)
 
 
 def _circuit_breakers(policy: CircuitBreakerPolicy, host: Host) -> ServiceFeature:

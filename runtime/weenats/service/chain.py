@@ -38,6 +38,7 @@ class Host:
         contract: the contract of the service; None as well.
         streams: the streams of its aggregates.
         chain: all members of the chain, the outermost first.
+        added: those of them that stand where the builder added them.
     """
 
     operations: Sequence[AnyOperation]
@@ -49,6 +50,7 @@ class Host:
     contract: ServiceContract | None = None
     streams: Sequence[str] = ()
     chain: list[ServiceFeature] = field(default_factory=list["ServiceFeature"])
+    added: list[ServiceFeature] = field(default_factory=list["ServiceFeature"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +58,16 @@ class Member(Generic[OptionsT]):
     """A member of the chain, as the builder keeps it.
 
     Attributes:
-        added_by: the method of the builder that added it, or the
-            part of the contract.
+        added_by: the method of the builder that added it, or the part of the contract.
         options: what the method was called with.
-        build: returns the feature of one running instance, from the options.
+        build: returns the feature of one running instance, from the options; None if it would have
+            nothing to do.
         position: where it stands.
     """
 
     added_by: str
     options: OptionsT
-    build: Callable[[OptionsT, Host], ServiceFeature]
+    build: Callable[[OptionsT, Host], ServiceFeature | None]
     position: Position = Position.AS_ADDED
 
 
@@ -93,5 +95,11 @@ def build_chain(members: Sequence[Member[Any]], host: Host) -> list[ServiceFeatu
     Returns:
         The features, the outermost first.
     """
-    host.chain.extend(member.build(member.options, host) for member in members)
+    for member in members:
+        feature = member.build(member.options, host)
+        if feature is None:
+            continue
+        host.chain.append(feature)
+        if member.position is Position.AS_ADDED:
+            host.added.append(feature)
     return host.chain

@@ -1,15 +1,15 @@
 """The settings that apply to each operation, and what set them: default, contract or builder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from weenats.contract import AnyOperation, Command
-from weenats.interceptors import ServiceFeature, Setting
+from weenats.interceptors import Description, ServiceFeature, Setting
 from weenats.protocol.subjects import Kind
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 from weenats.schema.part import Schema, judge_of
-from weenats.service.chain import Host, Position, build_chain
+from weenats.service.chain import Host, build_chain
 from weenats.service.settings import ServiceSettings
 from weenats.telemetry.manager import TelemetryManager
 from weenats.telemetry.settings import TelemetrySettings
@@ -53,39 +53,41 @@ def explain_operations(
         settings: the settings of the service.
     """
     telemetry = TelemetryManager(settings.telemetry or TelemetrySettings())
-    chain = build_chain(settings.members, Host(operations, telemetry=telemetry))
+    host = Host(operations, telemetry=telemetry)
+    build_chain(settings.members, host)
     return tuple(
         OperationPolicy(
             operation.label,
             operation.kind.value,
             operation.subject,
-            tuple(_settings(operation, settings, chain)),
+            tuple(_settings(operation, settings, host)),
         )
         for operation in operations
     )
 
 
-def _settings(
-    operation: AnyOperation, settings: ServiceSettings, chain: Sequence[ServiceFeature]
-) -> Iterator[Setting]:
+def _settings(operation: AnyOperation, settings: ServiceSettings, host: Host) -> Iterator[Setting]:
     yield from _deprecation(operation)
     yield from _admission(operation, settings)
     yield _timeout(operation)
     yield _instances(operation)
     yield _judged(operation)
-    descriptions = [feature.describe(operation) for feature in chain]
-    interceptors = [
-        description.name
-        for member, description in zip(settings.members, descriptions, strict=True)
-        if member.position is Position.AS_ADDED and description is not None
-    ]
+    interceptors = [each.name for each in _described(operation, host.added)]
     yield Setting("interceptors", [*interceptors], "builder" if interceptors else _DEFAULT)
-    shown = [each for one in descriptions if one is not None for each in one.settings]
+    shown = [each for one in _described(operation, host.chain) for each in one.settings]
     names = {each.name for each in shown}
     shown += [Setting(name, None, _DEFAULT) for name in _OPTIONAL if name not in names]
     shown.append(_retries(operation))
     yield from sorted(shown, key=lambda each: (*_ORDER, each.name).index(each.name))
     yield from _background(settings)
+
+
+def _described(
+    operation: AnyOperation, features: Iterable[ServiceFeature]
+) -> Iterator[Description]:
+    for feature in features:
+        if (description := feature.describe(operation)) is not None:
+            yield description
 
 
 def _deprecation(operation: AnyOperation) -> Iterator[Setting]:

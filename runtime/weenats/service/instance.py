@@ -23,7 +23,6 @@ from weenats.service.instance_calls import answer_instance_calls
 from weenats.service.lifespan import Lifespan
 from weenats.service.signals import StopSignals
 from weenats.service.threads import use_handler_threads
-from weenats.streams import apply_streams, check_streams, plan_streams
 from weenats.telemetry.gauges import observe
 from weenats.telemetry.semconv import DRAINING
 from weenats.transport.nats import NatsTransport
@@ -185,6 +184,12 @@ class NatsService:
         """Create or compare the streams of the contract, as `with_streams` says."""
         if self._settings.streams is None:
             return
+        from weenats.streams import (  # noqa: PLC0415 - few services have durable events
+            apply_streams,
+            check_streams,
+            plan_streams,
+        )
+
         plans = await plan_streams(self._transport, self.contract.streams)
         if self._settings.streams == "apply":
             await apply_streams(self._transport, plans)
