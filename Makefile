@@ -24,6 +24,8 @@ FAST := not timing and not container and not wheel and not servers and not site
 THOROUGH := --hypothesis-profile=thorough
 SLOWEST := --timeout=600 --durations=25
 PARALLEL := -n $(PROCESSES) --dist worksteal
+# A process that `test-all` waits for before it measures; CI sets up environments beside the tests before.
+AFTER ?=
 # A test that hangs fails after two minutes by pytest-timeout. If it hangs again while it cleans up, its process ends.
 BOUND := -o faulthandler_timeout=300
 
@@ -45,6 +47,7 @@ test-all: $(STAMP)  ## run all tests, those that measure time alone, with branch
 	$(BIN)/coverage run -m pytest -q $(PARALLEL) $(SLOWEST) -m "not timing and not container and not hypothesis" || failed=1; \
 	echo "== tests with random input, with many examples and without coverage"; \
 	$(BIN)/python -m pytest -q $(PARALLEL) $(SLOWEST) $(THOROUGH) -m "hypothesis and not timing" || failed=1; \
+	while [ -n "$(AFTER)" ] && kill -0 $(AFTER) 2>/dev/null; do sleep 1; done; \
 	echo "== tests that run alone: timing, containers, chaos, soak, fuzzing"; \
 	$(BIN)/coverage run -m pytest -q $(SLOWEST) -m "timing or container" || failed=1; \
 	$(BIN)/coverage combine --quiet; \

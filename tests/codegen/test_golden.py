@@ -6,7 +6,6 @@ expected anew; the diff is then part of the review.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from testkit.processes import without_coverage
 from weenats_codegen.generate import generate, generate_client, package_files, read_contracts
 
 TESTS = Path(__file__).parents[1]
@@ -53,7 +53,7 @@ def run(folder: Path, *command: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=folder,
-        env={**os.environ, "MYPYPATH": str(TESTS.parent / "runtime")},
+        env=without_coverage(MYPYPATH=str(TESTS.parent / "runtime")),
         capture_output=True,
         text=True,
         check=False,

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from testkit import shops
+from testkit.waiting import LIMIT
 from weenats_codegen import documents, isolated
 
 
@@ -22,6 +23,13 @@ def arguments(service: str = shops.BREAKING) -> tuple[str, bytes, str]:
     )
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of a busy machine has more time."""
+    monkeypatch.setattr(isolated, "_TIMEOUT", LIMIT)
+
+
+@pytest.mark.usefixtures("patient")
 def test_findings_of_a_process() -> None:
     """The process returns what the function does."""
     found = isolated.breaking(*arguments())
@@ -29,6 +37,7 @@ def test_findings_of_a_process() -> None:
     assert [each.partition(":")[0] for each in found] == ["operation-removed", "request-narrowed"]
 
 
+@pytest.mark.usefixtures("patient")
 def test_invalid_document_of_a_process() -> None:
     """What is wrong with a document is the error."""
     client, _, digest = arguments()

@@ -50,10 +50,15 @@ USED = sorted(
 
 
 def names(spelling: Callable[[str], str]) -> list[str]:
-    """Return the used names as a contract may have them, of which no two are equal in Python."""
+    """Return the used names as a contract may have them, of which no two are equal in Python.
+
+    Another spelling has only the names that it changes, since each name costs time.
+    """
     methods: dict[str, str] = {}
     for name in USED:
         candidate = spelling(name.strip("_"))
+        if spelling is not str and candidate == name.strip("_"):
+            continue
         if candidate[:1].isalpha() and not candidate.lower().startswith(("publish", "subscribe")):
             methods.setdefault(naming.method_name(candidate), candidate)
     classes = {naming.class_name(each): each for each in methods.values()}

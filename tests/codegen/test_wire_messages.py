@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,24 @@ REGISTRY: Registry[Any] = Registry[Any]().with_resources(
 EXAMPLES = [(name, example) for name, schema in FILES.items() for example in schema["examples"]]
 
 
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    return Draft202012Validator(FILES[name], registry=REGISTRY)
+
+
+@cache
+def _model(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter[Any](getattr(messages, class_name(name.removesuffix(".schema.json"))))
+
+
 def schema_accepts(name: str, value: object) -> bool:
     """Whether the schema accepts a value."""
-    return bool(Draft202012Validator(FILES[name], registry=REGISTRY).is_valid(value))
+    return bool(_validator(name).is_valid(value))
 
 
 def read(name: str, value: object) -> Any:
     """Validate a value with the model of the schema, as the runtime does."""
-    model = getattr(messages, class_name(name.removesuffix(".schema.json")))
-    return TypeAdapter[Any](model).validate_json(
-        json.dumps(value), strict=True, by_alias=True, by_name=False
-    )
+    return _model(name).validate_json(json.dumps(value), strict=True, by_alias=True, by_name=False)
 
 
 def model_accepts(name: str, value: object) -> bool:
@@ -65,8 +73,7 @@ def test_schema_is_valid_and_documented(name: str) -> None:
 def test_example_round_trip(name: str, example: object) -> None:
     """Schema and model accept every example, and the model writes it unchanged."""
     assert schema_accepts(name, example)
-    model = getattr(messages, class_name(name.removesuffix(".schema.json")))
-    text = TypeAdapter[Any](model).dump_json(read(name, example), by_alias=True)
+    text = _model(name).dump_json(read(name, example), by_alias=True)
     assert json.loads(text) == example
 
 

@@ -20,7 +20,7 @@ import pytest
 from testkit.documents import DOCUMENTS, Document
 from testkit.forked_commands import ForkedCommand, forked_command
 from testkit.paths import REPOSITORY
-from testkit.processes import child_process
+from testkit.processes import child_process, without_coverage
 
 NOT_RUN = {"git", "cd", "docker", "kubectl", "nats-server", "uvicorn", "gunicorn"}
 """Commands that need a network, or a program of somebody else."""
@@ -185,6 +185,7 @@ def test_first_command_installs() -> None:
             *("install", "--dry-run", "--no-deps", "--no-build-isolation", ".[all]"),
         ],
         cwd=REPOSITORY,
+        env=without_coverage(),
         capture_output=True,
         text=True,
         timeout=110,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from testkit.chromium import Browser
 from testkit.documents import DOCUMENTS, Document
 from testkit.npm import npm_file
 from testkit.paths import REPOSITORY
+from testkit.processes import without_coverage
 from testkit.shared_folders import shared_folder
 from weenats_codegen.docs import guides
 
@@ -47,7 +47,7 @@ def build(root: Path, site: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "-f", CONFIGURATION, "-d", site],
         cwd=root,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        env=without_coverage(NO_MKDOCS_2_WARNING="1"),
         capture_output=True,
         text=True,
         timeout=110,

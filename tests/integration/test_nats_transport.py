@@ -224,19 +224,26 @@ async def test_wrong_credentials_fail_immediately() -> None:
             await right.fence()
 
 
-async def test_send_buffer_for_a_slow_server_is_limited(own_nats_server: NatsServer) -> None:
+async def test_send_buffer_for_a_slow_server_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unsent data for a slow server is limited and arrives once the server reads again."""
-    async with connected(own_nats_server.url) as transport:
+    monkeypatch.setattr("weenats.transport.nats_py.connection._FENCE_TIMEOUT", LIMIT)
+    patient = "max_pending: 1GB\nwrite_deadline: '60s'\n"  # with a reader on a busy machine
+    with NatsServer(config=patient) as server:
+        await _send_to_stopped(server)
+
+
+async def _send_to_stopped(server: NatsServer) -> None:
+    async with connected(server.url) as transport:
         arrived: list[bytes] = []
         transport.subscribe("event", lambda delivery: arrived.append(delivery.payload[:4]))
         await transport.fence()
-        os.kill(own_nats_server.process_id, signal.SIGSTOP)
+        os.kill(server.process_id, signal.SIGSTOP)
         sent = 0
         with contextlib.suppress(ResourceExhaustedError):
             for sent in range(1_000):
                 transport.publish("event", b"%04d" % sent + b"x" * 200_000)
                 await asyncio.sleep(0)
-        os.kill(own_nats_server.process_id, signal.SIGCONT)
+        os.kill(server.process_id, signal.SIGCONT)
         assert 64 < sent * 200_000 / 2**20 < 128  # what we keep, and what sockets hold
         await transport.fence()
         assert arrived == [b"%04d" % number for number in range(sent)]

@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from receipts.handlers import Receipts
 from testkit.documents import DOCUMENTS
+from testkit.processes import without_coverage
 from testkit.shared_folders import shared_folder
 from weenats import NatsServiceBuilder
 from weenats_codegen.generate import generate_client
@@ -108,13 +109,16 @@ def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pip(*arguments: str) -> None:
     """Run pip."""
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=without_coverage(), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
 def environment(folder: Path) -> Path:
     """Create a virtual environment; return its interpreter."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    command = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
+    subprocess.run(command, env=without_coverage(), check=True)
     return folder / "bin" / "python"
 
 

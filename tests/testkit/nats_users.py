@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from testkit.waiting import LIMIT
 from weenats import ConnectionOptions
 from weenats_codegen.loading import read
 from weenats_codegen.permissions.entries import Entry, Permissions
@@ -64,4 +65,6 @@ def config_of(users: Mapping[str, Permissions | None]) -> str:
 def as_user(name: str) -> ConnectionOptions:
     """Return the connection options of a user."""
     prefix = _INBOXES.get(name.split(maxsplit=1)[0], "_INBOX")
-    return ConnectionOptions(user=name, password="secret", inbox_prefix=prefix)
+    return ConnectionOptions(
+        user=name, password="secret", inbox_prefix=prefix, connect_timeout=LIMIT
+    )

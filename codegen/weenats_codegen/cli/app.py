@@ -595,3 +595,7 @@ def demo(*, json: Json = False) -> None:
     from weenats_codegen.cli import demo
 
     demo.demo(as_json=json)
+
+
+command = typer.main.get_command(app)
+"""The program, built once: `app()` would build it for each call."""

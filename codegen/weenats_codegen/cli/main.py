@@ -40,9 +40,9 @@ def _run_app(arguments: Sequence[str] | None) -> int:
     from weenats_codegen.cli.output import discard, warn
 
     try:
-        from weenats_codegen.cli.app import app
+        from weenats_codegen.cli.app import command
 
-        app(args=arguments, prog_name="weenats", standalone_mode=True)
+        command(args=arguments, prog_name="weenats", standalone_mode=True)
     except SystemExit as done:  # how typer ends, also after wrong usage and Ctrl-C
         if isinstance(done.code, str):  # how code of the user may end
             warn(done.code)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from testkit.forked_commands import forked_command
+from testkit.waiting import LIMIT
 from weenats_codegen.cli.main import main
 
 VERBS = ("new", "generate", "check", "run", "call", "permissions", "services", "health", "demo")
@@ -177,16 +179,11 @@ def test_completion_without_a_shell(
         ),
     ],
 )
-def test_shell_completion(shell: str, variables: dict[str, str]) -> None:
+def test_shell_completion(shell: str, variables: dict[str, str], tmp_path: Path) -> None:
     """Each shell has a script, and gets the commands that begin as what was typed."""
     for instruction, expected in (("source", "_WEENATS_COMPLETE="), ("complete", "health")):
-        done = subprocess.run(
-            [sys.executable, "-c", "from weenats_codegen.cli.main import main; main()"],
-            env={**os.environ, **variables, "_WEENATS_COMPLETE": f"{instruction}_{shell}"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert expected in done.stdout
-        assert done.stderr == ""
+        environment = {**os.environ, **variables, "_WEENATS_COMPLETE": f"{instruction}_{shell}"}
+        with forked_command(cwd=tmp_path, environment=environment) as process:
+            printed, log = process.communicate(LIMIT)
+        assert expected in printed
+        assert log == ""

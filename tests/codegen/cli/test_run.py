@@ -209,12 +209,9 @@ def test_run_shows_that_it_waits_for_nats(tmp_path: Path) -> None:
     """While NATS cannot be reached, one line says where it is expected, without the password."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         address = f"127.0.0.1:{mute.getsockname()[1]}"
-        command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, "--servers"]
-        with child_process(
-            [*command, f"nats://user:hunter2@{address}"], cwd=tmp_path, stderr=subprocess.PIPE
-        ) as process:
-            assert process.stderr is not None
-            line = process.stderr.readline()
+        command = ("run", TARGET, "--servers", f"nats://user:hunter2@{address}")
+        with forked_command(*command, cwd=tmp_path, merge=True) as process:
+            line = process.stdout.readline()
     expected = f"waiting for NATS at nats://{address}; --embedded starts a server for this service"
     assert line == f"weenats: {expected}\n"
 

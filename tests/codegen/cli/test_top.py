@@ -10,12 +10,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from receipts import AddItem, ReceiptsClient
 from receipts.handlers import Receipts
+from testkit.forked_commands import forked_command
 from testkit.processes import child_process
 from testkit.waiting import LIMIT
 from weenats import NatsServiceBuilder
@@ -107,17 +109,16 @@ def test_top_without_instances(
     assert json.loads(capsys.readouterr().out)["instances"] == []
 
 
-def test_top_json_runs_until_ctrl_c(instances: tuple[str, list[str]]) -> None:
+def test_top_json_runs_until_ctrl_c(instances: tuple[str, list[str]], tmp_path: Path) -> None:
     """One JSON document per line is printed until Ctrl-C, which exits silently with 0."""
     url, ids = instances
-    arguments = ("receipts", "--servers", url, "--interval", "0.1", "--json")
-    with top(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
+    arguments = ("top", "receipts", "--servers", url, "--interval", "0.1", "--json")
+    with forked_command(*arguments, cwd=tmp_path) as process:
         documents: list[dict[str, Any]] = []
         while len(documents) < 3 or not shows(documents[-1], ids):
             documents.append(json.loads(process.stdout.readline()))
-        process.send_signal(signal.SIGINT)
-        _, log = process.communicate(timeout=LIMIT)
+        os.kill(process.pid, signal.SIGINT)
+        _, log = process.communicate(LIMIT)
     assert (process.returncode, log) == (0, "")
     assert documents[0]["timestamp"] < documents[1]["timestamp"]
 
@@ -165,18 +166,17 @@ def test_top_redraws_table_on_terminal(instances: tuple[str, list[str]]) -> None
         assert each[-8:] in shown
 
 
-def test_top_continues_after_connection_loss() -> None:
+def test_top_continues_after_connection_loss(tmp_path: Path) -> None:
     """A lost connection is reported, and polling continues until Ctrl-C."""
     with NatsServer() as server:
-        arguments = ("--servers", server.url, "--interval", "0.1", "--json")
-        with top(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
+        arguments = ("top", "--servers", server.url, "--interval", "0.1", "--json")
+        with forked_command(*arguments, cwd=tmp_path, merge=True) as process:
             process.stdout.readline()
             server.stop()
-            told = [process.stderr.readline() for _ in range(4)]
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=LIMIT)
+            lines = (line for line in process.stdout if not line.startswith("{"))
+            told = [next(lines) for _ in range(4)]
+            os.kill(process.pid, signal.SIGINT)
+            process.communicate(LIMIT)
     assert any(line.startswith("weenats: UNAVAILABLE") for line in told)
     assert process.returncode == 0
 

@@ -226,12 +226,13 @@ UNSHARE = ("unshare", "--pid", "--fork", "--kill-child")
 
 STARTING = """
 import asyncio, sys
+say = globals().get("send", print)
 from testkit.probe import Probe
 from weenats import NatsServiceBuilder, UnavailableError
 from weenats.testing import MemoryTransport
 
 async def hang():
-    print("checking", flush=True)
+    say("checking")
     await asyncio.Event().wait()
 
 async def main():
@@ -248,14 +249,15 @@ asyncio.run(main())
 
 SERVING = """
 import asyncio, sys
+say = globals().get("send", print)
 from testkit.probe import Probe
 from weenats import NatsServiceBuilder
 from weenats.testing import MemoryTransport
 
 async def main():
     async with NatsServiceBuilder(Probe(), transport=MemoryTransport()).build() as service:
-        print("started", flush=True)
-        if sys.argv[1:]:
+        asyncio.get_running_loop().call_soon(say, "started")  # when it waits for a signal
+        if "later" in sys.argv:
             while service.is_serving:
                 await asyncio.sleep(0.01)
         await service.wait_until_stopped()
@@ -265,19 +267,6 @@ asyncio.run(main())
 """
 
 
-def status_after_sigterm(*command: str, is_init: bool = False) -> int:
-    """Start a program, send SIGTERM after its first line, and return its exit status."""
-    with child_process(command, env=python_environment(), stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline()
-        if is_init:  # the child of unshare, which has the id 1 in its own namespace
-            pids = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text()
-            os.kill(int(pids), signal.SIGTERM)
-        else:
-            child.terminate()
-        return child.wait(LIMIT)
-
-
 def can_unshare() -> bool:
     """Return whether this process may start another one with the id 1."""
     program = shutil.which("unshare")
@@ -285,14 +274,23 @@ def can_unshare() -> bool:
 
 
 @pytest.mark.parametrize("program", [STARTING, SERVING])
-def test_sigterm_stops_a_service(program: str) -> None:
+async def test_sigterm_stops_a_service(program: str) -> None:
     """SIGTERM stops a service that starts or serves."""
-    assert status_after_sigterm(sys.executable, "-c", program) == 7
+    with fork(run_program, program) as child:
+        assert await child.receive()
+        child.signal(signal.SIGTERM)
+        assert await child.wait() == 7
 
 
 @pytest.mark.skipif(not can_unshare(), reason="needs a namespace of process ids")
 @pytest.mark.parametrize("arguments", [[STARTING], [SERVING], [SERVING, "later"]])
 def test_sigterm_stops_the_first_process_of_a_container(arguments: list[str]) -> None:
     """Signals have no default action there: none is lost from the beginning of start()."""
-    command = [*UNSHARE, sys.executable, "-c", *arguments]
-    assert status_after_sigterm(*command, is_init=True) == 7
+    command = [*UNSHARE, sys.executable, "-u", "-c", *arguments]
+    with child_process(command, env=python_environment(), stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline()
+        # The child of unshare has the id 1 in its own namespace.
+        pids = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text()
+        os.kill(int(pids), signal.SIGTERM)
+        assert child.wait(LIMIT) == 7

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from testkit.chaos.settings import ProcessSettings
+from testkit.processes import without_coverage
 
 _HERE: Final = Path(__file__).parent
 _PATIENCE: Final = 60.0
@@ -37,14 +38,13 @@ class Child:
 
     async def start(self) -> Self:
         """Start the process and wait until it is ready."""
-        path = os.pathsep.join(sys.path)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": path},
+                env=without_coverage(PYTHONPATH=os.pathsep.join(sys.path)),
                 start_new_session=True,
             )
         await self._answer()
