@@ -284,6 +284,7 @@ async def _request(  # noqa: PLR0913, PLR0917 - the request, its limits, and wha
     """
     answers: list[SenderT] = []
     invalid: list[InternalError] = []
+    patience = asyncio.timeout(None)
     loop = asyncio.get_running_loop()
 
     def accepts(reply: Delivery) -> bool:
@@ -301,7 +302,6 @@ async def _request(  # noqa: PLR0913, PLR0917 - the request, its limits, and wha
         answers.append(answer)
         return answer.name == sender[0] and sender[1] in {None, answer.id}
 
-    patience = asyncio.timeout(None)
     try:
         async with patience:
             await _answer(transport, subject, timeout, headers, accepts)
