@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.timestamps import utc_timestamp
-from weenats.errors import NotFoundError
+from weenats.errors import FailedPreconditionError, NotFoundError
 from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
 from weenats.streams.publish import missing, store
@@ -27,6 +28,9 @@ _REASON: Final = "Wee-Dead-Reason"
 _ERROR: Final = "Wee-Dead-Error"
 _ATTEMPTS: Final = "Wee-Dead-Attempts"
 _TIME: Final = "Wee-Dead-Time"
+_EVENT: Final = re.compile(r"[^.]+\.[^.]+\.([0-9]{1,9})\..+")
+_CONSUMER_NAME: Final = re.compile(r"[a-z][a-z0-9-]*")
+_MAX_DIGITS: Final = 18
 _OWN: Final = (b"nats-", b"wee-dead-")
 """Headers that do not belong to the original message."""
 
@@ -156,16 +160,20 @@ class DeadLetters:
             letter: the dead letter, which is removed.
 
         Raises:
+            FailedPreconditionError: the dead letter does not say of which event and consumer it is.
             StreamMissingError: the stream does not exist.
             ServiceError: see `streams.store`.
         """
         stream = self._stream
+        event = _EVENT.fullmatch(letter.subject)
+        if event is None or not _CONSUMER_NAME.fullmatch(letter.consumer):
+            raise FailedPreconditionError(
+                f"dead letter {letter.sequence} does not say of which event and consumer it is"
+            )
         await store(
             self._transport,
             stream,
-            subjects.retry(
-                stream.name, stream.service, letter.subject.split(".", 3)[2], letter.consumer
-            ),
+            subjects.retry(stream.name, stream.service, event[1], letter.consumer),
             letter.payload,
             letter.headers + header_names.encode({_SUBJECT: letter.subject}),
             message_id=f"{stream.dead_letters}.{letter.sequence}",
@@ -212,7 +220,7 @@ def _letter(message: StoredMessage) -> DeadLetter:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else 0
 
 
 def _kept_lines(block: bytes) -> bytes:

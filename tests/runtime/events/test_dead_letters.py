@@ -9,7 +9,7 @@ import pytest
 
 from testkit.parcels import PARCELS_EVENTS_STREAM, Delivered, ParcelsClient, Recorder
 from testkit.waiting import eventually, until
-from weenats import NatsTransport, NotFoundError, PermissionDeniedError
+from weenats import FailedPreconditionError, NatsTransport, NotFoundError, PermissionDeniedError
 from weenats.events import ReceivedEvent, consume
 from weenats.protocol.partitions import partition_of
 from weenats.streams.letters import DeadLetter, DeadLetters
@@ -255,6 +255,31 @@ async def test_a_dead_letter_is_dropped_once(
         await letters.get(letter.sequence)
     with pytest.raises(NotFoundError):
         await letters.drop(letter)
+
+
+@pytest.mark.parametrize(
+    ("subject", "consumer", "number"),
+    [
+        ("", "billing", "9" * 5000),
+        ("parcels.stream", "billing", "²"),
+        ("a.b.*.c", "billing", "x"),
+        ("parcels.stream.1.parcel.moved", ">", "-1"),
+        ("parcels.stream.1.parcel.moved", "", "1e9"),
+    ],
+)
+async def test_a_letter_of_another_program_is_listed(
+    transport: NatsTransport, letters: DeadLetters, subject: str, consumer: str, number: str
+) -> None:
+    """Headers that are not valid keep it from being retried, and from nothing else."""
+    lines = {"Subject": subject, "Consumer": consumer, "Sequence": number, "Attempts": number}
+    block = "".join(f"Wee-Dead-{name}: {value}\r\n" for name, value in lines.items()).encode()
+    dead = f"parcels.dead-letters.{STREAM.name}.billing"
+    await JetStream(transport).publish(dead, b"\xff", block)
+    [letter] = [each async for each in letters.list()]
+    assert (letter.subject, letter.event_sequence, letter.attempts) == (subject, 0, 0)
+    with pytest.raises(FailedPreconditionError, match="dead letter 1 does not say of which event"):
+        await letters.retry(letter)
+    await letters.drop(letter)
 
 
 async def test_a_dead_letter_is_stored_once(
