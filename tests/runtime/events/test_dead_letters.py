@@ -282,6 +282,38 @@ async def test_a_letter_of_another_program_is_listed(
     await letters.drop(letter)
 
 
+@pytest.mark.parametrize(
+    ("payload", "headers"),
+    [(b"\xff" * (1024 * 1024 - 250), b""), (b"\xff", b"X: %b\r\n" % (b"y" * 65_400))],
+)
+async def test_letter_of_an_event_of_maximum_size(
+    transport: NatsTransport, letters: DeadLetters, payload: bytes, headers: bytes
+) -> None:
+    """It has no room for the payload and the headers, which are those in the stream of events."""
+    jetstream = JetStream(transport)
+    await jetstream.publish("parcels.stream.2.parcel.delivered", payload, headers)
+    async with await consume(transport, Recorder(), "billing"):
+        [listed] = await buried(letters)
+    assert (listed.is_omitted, listed.payload, listed.headers) == (True, b"", b"")
+    letter = await letters.get(listed.sequence)
+    assert (letter.is_omitted, letter.payload, letter.headers) == (False, payload, headers)
+    await jetstream.delete_message(STREAM.name, 1)
+    assert await letters.get(listed.sequence) == listed
+    with pytest.raises(NotFoundError, match="event 1 is no longer in the stream parcels-events"):
+        await letters.retry(listed)
+
+
+async def test_retry_with_a_huge_subject_is_given_up(
+    transport: NatsTransport, letters: DeadLetters
+) -> None:
+    """A subject that no event has does not keep a message from becoming a dead letter."""
+    header = b"Wee-Dead-Subject: %b\r\n" % (b"x" * 50_000)
+    await JetStream(transport).publish("parcels.retry.parcels-events.0.billing", b"{}", header)
+    async with await consume(transport, Recorder(), "billing"):
+        [letter] = await buried(letters)
+    assert (letter.subject, letter.payload) == ("", b"{}")
+
+
 async def test_a_dead_letter_is_stored_once(
     parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
 ) -> None:
