@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Callable
 from time import monotonic
@@ -12,7 +13,7 @@ from pydantic_core import from_json
 from weenats.codec.failures import decode_model
 from weenats.codec.json import has_many_values
 from weenats.codec.replies import error_in_headers, is_answer
-from weenats.errors import InternalError
+from weenats.errors import DeadlineExceededError, InternalError
 from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
 from weenats.protocol.messages import HealthCheck, InfoResponse, PingResponse, StatsResponse
@@ -276,22 +277,39 @@ async def _request(  # noqa: PLR0913, PLR0917 - the request, its limits, and wha
     timeout: float,
     headers: bytes,
 ) -> SenderT:
-    """Return the first answer that is invalid, or is from the sender: its name, and its id if any.
+    """Return the first valid answer of the sender: of its name, and with its id if there is one.
 
-    A subscriber of the subject may be another service, or answer as one.
+    A subscriber of the subject may be another service, or answer as one. After an invalid answer,
+    which may be that of the sender, a valid one is awaited for a moment only.
     """
+    answers: list[SenderT] = []
+    invalid: list[InternalError] = []
+    patience = asyncio.timeout(None)
+    loop = asyncio.get_running_loop()
 
     def accepts(reply: Delivery) -> bool:
         if not is_answer(reply):
             return False
+        if error_in_headers(reply) is not None:
+            return True
         try:
             answer = decode_model(model, reply.payload)
-        except InternalError:
-            return True
+        except InternalError as error:
+            if not invalid:
+                invalid.append(error)
+                patience.reschedule(loop.time() + _QUIET)
+            return False
+        answers.append(answer)
         return answer.name == sender[0] and sender[1] in {None, answer.id}
 
-    reply = await _answer(transport, subject, timeout, headers, accepts)
-    return decode_model(model, reply.payload)
+    try:
+        async with patience:
+            await _answer(transport, subject, timeout, headers, accepts)
+    except (TimeoutError, DeadlineExceededError):
+        if invalid:
+            raise invalid[0] from None
+        raise
+    return answers[-1]
 
 
 async def _answer(

@@ -186,6 +186,9 @@ PONG = {
 }
 
 
+ANSWER = {**PONG, "version": "1.0.0", "status": "ok"}
+
+
 async def test_answers_of_others_do_not_count(raw: RawClient, nats_url: str) -> None:
     """Answers with the name of another service, or with another id, are passed over."""
 
@@ -214,6 +217,24 @@ async def test_answers_of_others_do_not_count(raw: RawClient, nats_url: str) -> 
     assert [each.message for each in reported] == [
         "other t-1 answered in place of twin, and is ignored"
     ]
+
+
+@pytest.mark.parametrize("garbage", [b"", b"[]", b'{"name": "twin"}', b"\xff"])
+async def test_invalid_answers_hide_no_valid_one(
+    raw: RawClient, nats_url: str, garbage: bytes
+) -> None:
+    """A direct request takes the first valid answer, though an invalid one came before it."""
+
+    async def answer(message: Any) -> None:
+        await raw.publish(message.reply, garbage)
+        await raw.publish(message.reply, dump(ANSWER))
+
+    await raw.subscribe("twin.health", cb=answer)
+    await raw.flush()
+    await raw.flush()
+    transport = NatsTransport(nats_url)
+    assert (await check_health(transport, "twin", timeout=LIMIT)).id == "t-1"
+    await transport.close()
 
 
 async def test_impostors_do_not_hide_an_instance(raw: RawClient, nats_url: str) -> None:

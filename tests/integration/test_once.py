@@ -7,12 +7,14 @@ import json
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from testkit.contexts import make_context
 from testkit.forks import Connection, fork
-from testkit.once import BUCKET, OnceClient, OnceProbe, Pair, two_instances
+from testkit.once import BUCKET, ONCE, OnceClient, OnceProbe, Pair, two_instances
 from testkit.probe import MissingDetails, NotReadyError, Outcome, PartMissingError, Probe, Run
 from testkit.tokens import FakeValidator, good_claims, token
 from testkit.waiting import LIMIT, eventually, until
@@ -30,6 +32,7 @@ from weenats import (
     new_message_id,
 )
 from weenats.idempotency import lease
+from weenats.idempotency.entries import fingerprint
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import JetStream, KeyValue, StreamConfig, StreamFullError
 
@@ -216,6 +219,18 @@ async def test_order_of_members_does_not_matter(url: str, pair: Pair) -> None:
         )
         replies.append(json.loads(answer.payload)["result"])
     assert replies == [{"text": "1"}] * 2
+
+
+@pytest.mark.parametrize("number", ["1.5e-999999999999999999999", "-0.0", "1.50", "9" * 4000])
+def test_fingerprint_of_odd_numbers(number: str) -> None:
+    """Any number that JSON can have is a part of the fingerprint."""
+
+    def of(text: str) -> str:
+        envelope = f'{{"command":{{"amount":{text}}}}}'.encode()
+        job = SimpleNamespace(envelope=envelope)
+        return fingerprint(make_context(operation=ONCE, work=job))
+
+    assert of(number) == of(number) != of("1.5")
 
 
 async def test_other_key_and_other_operation_are_other_commands(pair: Pair) -> None:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from time import monotonic
 from typing import Any, Final
 
@@ -212,6 +213,45 @@ async def test_ledger_of_one_limit(url: str) -> None:
                 await asyncio.sleep(0.01)
     await JetStream(transport).update_stream(replace(ledger_config("probe"), max_messages=9))
     await ledgers[0].open()  # other settings are left alone
+    await transport.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b"\xff",
+        b'{"level":"x","time":1}',
+        b'{"level":0,"time":-Infinity}',
+        b'{"level":NaN,"time":0}',
+        b'{"level":%b,"time":0}' % (b"9" * 400),
+        b"[" * 5000,
+    ],
+)
+async def test_entries_of_other_programs_are_replaced(url: str, content: bytes) -> None:
+    """An entry of the ledger that is not valid is like none."""
+    transport = NatsTransport(url)
+    ledger = Ledger("probe", transport)
+    await ledger.open()
+    limit = RateLimit(max_requests_per_second=SLOW, burst=3)
+    name = f"odd {content[:30]!r}"
+    key = blake2b(name.encode(), digest_size=20).hexdigest()
+    await ledger._bucket.put(key, content)
+    assert [(await ledger.take(name, limit, 2)).amount for _ in range(3)] == [2, 1, 0]
+    await transport.close()
+
+
+async def test_full_entry_of_another_program(url: str) -> None:
+    """A level above the limit is that of a bucket that is full."""
+    transport = NatsTransport(url)
+    ledger = Ledger("probe", transport)
+    await ledger.open()
+    key = blake2b(b"full", digest_size=20).hexdigest()
+    await ledger._bucket.put(key, b'{"level":1e308,"time":1e308}')
+    limit = RateLimit(max_requests_per_second=1, burst=3)
+    assert await ledger.take("full", limit, 1) == (0, 1)
     await transport.close()
 
 

@@ -184,12 +184,12 @@ class _Supervisor:
         self._children[number] = child
         if self._stop.is_set():  # while it was started
             child.signal()
-        report = await _report(child, pipe)
-        if report:
+        facts = await _report(child, pipe)
+        if facts is not None:
             self._serving.add(number)
             self._failures = 0
             self._has_served.set()
-            self._announce({**json.loads(report), "process": number, "pid": child.pid})
+            self._announce({**facts, "process": number, "pid": child.pid})
         else:
             self._failures += 1
         return child
@@ -218,8 +218,8 @@ class _Supervisor:
             child.signal()
 
 
-async def _report(child: Child, pipe: int) -> bytes:
-    """Return what a process reports on a pipe, which is closed then; b"" if it ends before.
+async def _report(child: Child, pipe: int) -> Facts | None:
+    """Return what a process reports on a pipe, which is closed then; None if it ends before.
 
     Processes that it has forked have the pipe too, so that it may have no end.
     """
@@ -227,13 +227,31 @@ async def _report(child: Child, pipe: int) -> bytes:
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", buffering=0)
     )
-    reading = asyncio.create_task(reader.readline())
+    reading = asyncio.create_task(_facts(reader))
     ending = asyncio.create_task(child.wait())
     try:
         await asyncio.wait([reading, ending], return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait([reading], timeout=_READING)
-        return reading.result() if reading.done() else b""
+        return reading.result() if reading.done() else None
     finally:
         reading.cancel()
         ending.cancel()
         transport.close()
+
+
+async def _facts(reader: asyncio.StreamReader) -> Facts | None:
+    """Return the first line that is a report: code of the service may have written others."""
+    while line := await _line(reader):
+        with suppress(ValueError, TypeError, KeyError):
+            facts = json.loads(line)
+            if isinstance(facts["service"], str) and isinstance(facts["version"], str):
+                return {**facts, "servers": facts["servers"]}
+    return None
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """Return the next line, b"" at the end; of a line that is too long, a part that is no JSON."""
+    try:
+        return await reader.readline()
+    except ValueError:
+        return b"\n"

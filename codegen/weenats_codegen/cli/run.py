@@ -17,6 +17,7 @@ from weenats.service.signals import StopSignals
 from weenats.testing import NatsServer
 from weenats.transport.servers import check_servers
 from weenats_codegen.cli.connection import no_server
+from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import console, emit_line, output_optional, plain, warn
 from weenats_codegen.cli.targets import build, builder_of, of_process, user_error
 
@@ -49,15 +50,16 @@ def run(
     process: ProcessOfMany | None = None,
 ) -> None:
     """Serve MODULE:NAME on the given servers, on an embedded one, or on those of its builder."""
+    pipe = None if process is None else os.fstat(process.report_to)
     builder = builder_of(target)
     place = "" if process is None else " [process %(process)d]"
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(f"%(levelname)s %(name)s{place}: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     announce_it = partial(announce, as_json=as_json)
-    if process is not None:
+    if process is not None and pipe is not None:
         builder = of_process(builder, process.number)
-        announce_it = partial(report, to=process.report_to)
+        announce_it = partial(report, to=process.report_to, pipe=pipe)
     if embedded:
         with NatsServer() as server:
             run_on_loop(serve(builder.with_servers(server.url), server.url, announce_it))
@@ -135,10 +137,26 @@ def announce(service: NatsService, url: str, *, as_json: bool) -> None:
         console().print(f"[bold]{name}[/] {version} is running{on}; press Ctrl-C to stop")
 
 
-def report(service: NatsService, url: str, *, to: int) -> None:
-    """Write to a file descriptor, on one line, which service is running, and where; close it."""
-    with os.fdopen(to, "w", encoding="utf-8") as pipe:
-        pipe.write(f"{json.dumps(facts(service, url))}\n")
+def report(service: NatsService, url: str, *, to: int, pipe: os.stat_result) -> None:
+    """Write to a file descriptor, on one line, which service is running, and where; close it.
+
+    Args:
+        service: The service.
+        url: The servers, without passwords.
+        to: The file descriptor.
+        pipe: What it was at the start.
+
+    Raises:
+        CliError: Code of the service has closed it, perhaps with all others.
+    """
+    try:
+        is_open = os.path.samestat(os.fstat(to), pipe)
+    except OSError:
+        is_open = False
+    if not is_open:
+        raise CliError(f"file descriptor {to} is needed to report that it serves, but was closed")
+    with os.fdopen(to, "w", encoding="utf-8") as file:
+        file.write(f"\n{json.dumps(facts(service, url))}\n")
 
 
 def facts(service: NatsService, url: str) -> dict[str, str | None]:

@@ -87,7 +87,7 @@ class Mock:
         self._package: Final = import_package(replace(self.contract, durability=None))
         self._sampler: Final = Sampler(self.contract.bundle)
         self._answers: Final[dict[str, JsonValue]] = {}
-        self._errors: Final[dict[str, ServiceError]] = {}
+        self._errors: Final[dict[str, tuple[str, JsonValue]]] = {}
         self._operations: Final = {each.label: each for each in self.contract.operations}
 
     def answer(self, operation: str, result: JsonValue) -> None:
@@ -122,7 +122,8 @@ class Mock:
         if error not in known:
             declared = ", ".join(known) or "none"
             raise ValueError(f"{found.label} declares no error {error}; it declares {declared}")
-        self._errors[found.label] = self._error(error, details)
+        self._error(error, details)
+        self._errors[found.label] = error, details
 
     def reset(self) -> None:
         """Answer all operations from the contract again; forget the calls."""
@@ -199,7 +200,7 @@ class Mock:
                 self.calls.append(Call(operation.label, text, payload))
             await asyncio.sleep(self.latency)
             if operation.label in self._errors:
-                raise self._errors[operation.label]
+                raise self._error(*self._errors[operation.label])  # each with its own traceback
             if text in {error.name for error in operation.errors}:
                 raise self._error(str(text), None)
             result = self._result(operation, self._answer(operation), text)

@@ -190,7 +190,7 @@ class _Maker:
         items: Json = keywords.get("items", True)
         contains: list[Json] = []
         if "contains" in keywords:
-            contains = [keywords["contains"]] * keywords.get("minContains", 1)
+            contains = [keywords["contains"]] * min(keywords.get("minContains", 1), _MAX_ITEMS)
         least = max(keywords.get("minItems", 0), len(contains))
         wished = len(first) or int(is_full and depth < _MAX_DEPTH and items is not True)
         count = min(max(least, wished), keywords.get("maxItems", _MAX_ITEMS), _MAX_ITEMS)
@@ -262,6 +262,8 @@ def _number(keywords: Schema, kind: str, branch: int) -> Any:
     start = max(low, above, -math.inf if min(high, below) < 1 else 1)
     if start == -math.inf:
         start = min(high, below) if min(high, below) != math.inf else 1
+    if not math.isfinite(start / step):
+        return int(start) if kind == "integer" else start
     whole = math.ceil(start / step) if start >= max(low, above) else math.floor(start / step)
     for offset in (branch, branch + 1, -1 - branch):
         value = (whole + offset) * step

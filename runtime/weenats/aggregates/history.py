@@ -71,7 +71,7 @@ class History:
             return EMPTY
         if known is not None and known.sequence == last.sequence:
             return known
-        start = known or await self._snapshots.load(key) or EMPTY
+        start = known or await self._stored(key)
         if start.sequence <= last.sequence:
             try:
                 return await self._continued(key, start, read_commit(last))
@@ -155,6 +155,18 @@ class History:
             state=self.codec.read(known.state),
             revision=known.revision,
         )
+
+    async def _stored(self, key: str) -> Snapshot:
+        """Return the snapshot of a key, that of nothing if there is none that can be used."""
+        found = await self._snapshots.load(key)
+        if found is None:
+            return EMPTY
+        try:
+            self.codec.read(found.state)
+        except BrokenHistoryError as error:
+            _LOG.warning("a snapshot is ignored: %s", error)
+            return EMPTY
+        return found
 
     async def _continued(self, key: str, start: Snapshot, last: Commit) -> Snapshot:
         """Return the state after the last commit."""

@@ -130,6 +130,8 @@ class Snapshots:
         members: dict[str, Any] = from_json(body[:at] + b"}")
         if members["contract"] != self._digest:
             return None
-        revision: int = members["revision"]
+        revision, sequence = members["revision"], members["sequence"]
+        if not (isinstance(revision, int) and isinstance(sequence, int)):
+            raise TypeError
         state = body[at + len(_STATE) : -1]
-        return Snapshot(state, revision, members["sequence"], revision, {})
+        return Snapshot(state, revision, sequence, revision, {})

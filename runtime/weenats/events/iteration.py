@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self
 
 from typing_extensions import TypeVar, Unpack, override
 
@@ -46,7 +46,7 @@ async def consuming(
         options: see ConsumeOptions; `max_concurrency` is 1.
 
     Yields:
-        The events, for `async for`.
+        The events, for `async for`, which ends at the end of the block.
 
     Example:
         ```python
@@ -74,13 +74,18 @@ async def consuming(
         await running.stop()
 
 
+class _Handed(NamedTuple, Generic[DataT]):
+    """An event that waits for the loop, and what ends the waiting of its handler."""
+
+    event: ReceivedEvent[DataT, Any]
+    processed: asyncio.Future[None]
+
+
 class _Loop(EventConsumer, Generic[DataT]):
     def __init__(self, events: tuple[Event[DataT], ...]) -> None:
         self.contract = events[0].contract  # type: ignore[misc]  # generated classes have it
         self._events = events
-        self._handed: asyncio.Queue[tuple[ReceivedEvent[DataT, Any], asyncio.Future[None]]] = (
-            asyncio.Queue()
-        )
+        self._handed: asyncio.Queue[_Handed[DataT] | None] = asyncio.Queue()
         self._current: asyncio.Future[None] | None = None
         self._is_ended = False
 
@@ -93,7 +98,7 @@ class _Loop(EventConsumer, Generic[DataT]):
         if self._is_ended:
             raise EventReturnedError
         processed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._handed.put_nowait((event, processed))
+        self._handed.put_nowait(_Handed(event, processed))
         await processed
 
     def __aiter__(self) -> Self:
@@ -101,15 +106,23 @@ class _Loop(EventConsumer, Generic[DataT]):
 
     async def __anext__(self) -> ReceivedEvent[DataT, Any]:
         self._settle_current(None)
-        event, self._current = await self._handed.get()
-        return event
+        while not self._is_ended:
+            handed = await self._handed.get()
+            if handed is not None and not handed.processed.done():  # its attempt is not over
+                self._current = handed.processed
+                return handed.event
+        self._handed.put_nowait(None)  # for others that wait
+        raise StopAsyncIteration
 
     def settle(self, error: BaseException | None) -> None:
         """End the loop; the event that it has was processed, or not."""
         self._is_ended = True
         self._settle_current(error)
         while not self._handed.empty():
-            self._handed.get_nowait()[1].set_exception(EventReturnedError())
+            handed = self._handed.get_nowait()
+            if handed is not None and not handed.processed.done():
+                handed.processed.set_exception(EventReturnedError())
+        self._handed.put_nowait(None)
 
     def _settle_current(self, error: BaseException | None) -> None:
         current, self._current = self._current, None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -54,9 +55,9 @@ def fingerprint(context: RequestContext) -> str:
     Args:
         context: the request.
     """
-    envelope: dict[str, Any] = json.loads(context.envelope, parse_float=Decimal)
+    envelope: dict[str, Any] = json.loads(context.envelope, parse_float=_number)
     payload = envelope.get(context.operation.kind)
-    return _digest(json.dumps(payload, sort_keys=True, default=_number))
+    return _digest(json.dumps(payload, sort_keys=True))
 
 
 def running(instance: str, fingerprint: str) -> bytes:
@@ -100,8 +101,10 @@ def _digest(text: str) -> str:
     return blake2b(text.encode(), digest_size=_DIGEST_SIZE).hexdigest()
 
 
-def _number(value: Decimal) -> list[str]:
-    return ["number", str(value)]
+def _number(text: str) -> list[str]:
+    with suppress(InvalidOperation):  # its exponent is too large for a decimal
+        text = str(Decimal(text))
+    return ["number", text]
 
 
 _ENTRY: Final = TypeAdapter(Entry)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final
+from typing import Final, cast
 
 from weenats.errors import InvalidArgumentError
 
@@ -156,8 +156,11 @@ def check(headers: Mapping[str, str]) -> None:
         headers: the headers.
 
     Raises:
-        InvalidArgumentError: a header is reserved or malformed (RFC 7230).
+        InvalidArgumentError: a header is reserved or malformed (RFC 7230), or they are no mapping.
     """
+    if not isinstance(cast("object", headers), Mapping):
+        kind = type(headers).__name__
+        raise InvalidArgumentError(f"headers must be a mapping of names to texts, not {kind}")
     for name, value in headers.items():
         if type(name) is not str or TOKEN.fullmatch(name) is None:
             raise InvalidArgumentError(f"{name!r} is not a valid header name")

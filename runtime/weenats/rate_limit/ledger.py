@@ -13,6 +13,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import uuid4
 
+from pydantic_core import from_json
+
+from weenats._internal.limited_log import LimitedLogger
 from weenats.errors import AlreadyExistsError, UnavailableError
 from weenats.transport.jetstream import JetStream, WrongSequenceError, bucket_config
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from weenats.transport.jetstream import StreamConfig
 
 __all__ = ["Grant", "Ledger", "ledger_config"]
+_LOG: Final = LimitedLogger("weenats.rate_limit")
 _TIMEOUT: Final = 1.0
 """Seconds that JetStream has for an answer."""
 _ATTEMPTS: Final = 50
@@ -123,10 +127,14 @@ class Ledger:
         entry = await self._bucket.get(key)
         if entry is None:
             return 0.0, now, 0
-        stored: dict[str, Any] = json.loads(entry.value)
-        elapsed = max(now - stored["time"], 0.0)
-        level = max(stored["level"] - elapsed * limit.max_requests_per_second, 0.0)
-        return level, stored["time"] + elapsed, entry.revision
+        stored = _read(entry.value)
+        if stored is None:  # it is of another program, and is replaced
+            _LOG.warning("an entry of %s is not valid, and is ignored", self._config.name)
+            return 0.0, now, entry.revision
+        level, time = stored
+        elapsed = max(now - time, 0.0)
+        level = min(max(level - elapsed * limit.max_requests_per_second, 0.0), limit.capacity)
+        return level, time + elapsed, entry.revision
 
     async def _store(
         self, key: str, limit: RateLimit, level: float, now: float, revision: int
@@ -143,3 +151,13 @@ class Ledger:
         entry = await self._jetstream.last(self._config.name, self._clock)
         self._offset = entry.time.timestamp() - between
         self._clock_is_due = monotonic() + _CLOCK_PERIOD
+
+
+def _read(value: bytes) -> tuple[float, float] | None:
+    """Return the level and the time in an entry, None if it is not valid."""
+    try:
+        stored: Any = from_json(value)
+        level, time = float(stored["level"]), float(stored["time"])
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None
+    return (level, time) if math.isfinite(level) and math.isfinite(time) else None

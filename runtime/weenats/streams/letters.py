@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.timestamps import utc_timestamp
-from weenats.errors import NotFoundError
+from weenats.errors import FailedPreconditionError, MessageTooLargeError, NotFoundError
 from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
 from weenats.streams.publish import missing, store
-from weenats.transport.jetstream import JetStream, StreamMissingError
+from weenats.transport.jetstream import JetStream, JetStreamRefusedError, StreamMissingError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,6 +29,12 @@ _REASON: Final = "Wee-Dead-Reason"
 _ERROR: Final = "Wee-Dead-Error"
 _ATTEMPTS: Final = "Wee-Dead-Attempts"
 _TIME: Final = "Wee-Dead-Time"
+_OMITTED: Final = "Wee-Dead-Omitted"
+"""The payload and the headers are only in the stream of events: they left no room for these."""
+_EVENT: Final = re.compile(r"[^.]+\.[^.]+\.([0-9]{1,9})\..+")
+_CONSUMER_NAME: Final = re.compile(r"[a-z][a-z0-9-]*")
+_MAX_DIGITS: Final = 18
+_MAX_SUBJECT: Final = 1000
 _OWN: Final = (b"nats-", b"wee-dead-")
 """Headers that do not belong to the original message."""
 
@@ -46,6 +54,8 @@ class DeadLetter:
         time: when it was given up, ISO 8601 in UTC.
         payload: the payload of the event.
         headers: the headers of the event, encoded as lines.
+        is_omitted: whether payload and headers are missing here, because with what is known of the
+            dead letter they are larger than a message may be. They are in the stream of events.
     """
 
     sequence: int
@@ -58,6 +68,7 @@ class DeadLetter:
     time: str
     payload: bytes
     headers: bytes
+    is_omitted: bool = False
 
 
 class DeadLetters:
@@ -89,7 +100,6 @@ class DeadLetters:
             StreamMissingError: the stream of dead letters does not exist.
             ServiceError: see `streams.store`.
         """
-        stream = self._stream
         lines = header_names.encode(
             {
                 _SUBJECT: original_subject(message),
@@ -101,15 +111,10 @@ class DeadLetters:
                 _TIME: utc_timestamp(),
             }
         )
-        await store(
-            self._transport,
-            stream,
-            subjects.dead_letter(stream.name, stream.service, consumer),
-            message.payload,
-            _kept_lines(message.headers.block) + lines,
-            message_id=f"{stream.name}.{message.sequence}.{consumer}",
-            stored_by=stream.dead_letters,
-        )
+        try:
+            await self._store(message, consumer, message.payload, _kept_lines(message) + lines)
+        except (MessageTooLargeError, JetStreamRefusedError):
+            await self._store(message, consumer, b"", lines + header_names.encode({_OMITTED: "1"}))
 
     async def list(self, consumer: str = "*") -> AsyncIterator[DeadLetter]:
         """Yield the dead letters, the oldest first.
@@ -141,11 +146,14 @@ class DeadLetters:
             ServiceError: see JetStream.get.
         """
         try:
-            return _letter(await self._jetstream.get(self._stream.dead_letters, sequence))
+            letter = _letter(await self._jetstream.get(self._stream.dead_letters, sequence))
         except NotFoundError:
             raise NotFoundError(f"there is no dead letter {sequence}") from None
         except StreamMissingError:
             raise missing(self._stream) from None
+        with suppress(NotFoundError):  # its stream keeps events for some time only
+            letter = await self._complete(letter)
+        return letter
 
     async def retry(self, letter: DeadLetter) -> None:
         """Let the consumer of a dead letter, and no other one, process the event again.
@@ -156,16 +164,22 @@ class DeadLetters:
             letter: the dead letter, which is removed.
 
         Raises:
+            FailedPreconditionError: the dead letter does not say of which event and consumer it is.
+            NotFoundError: it has no payload, and the event is no longer in its stream.
             StreamMissingError: the stream does not exist.
             ServiceError: see `streams.store`.
         """
         stream = self._stream
+        event = _EVENT.fullmatch(letter.subject)
+        if event is None or not _CONSUMER_NAME.fullmatch(letter.consumer):
+            raise FailedPreconditionError(
+                f"dead letter {letter.sequence} does not say of which event and consumer it is"
+            )
+        letter = await self._complete(letter)
         await store(
             self._transport,
             stream,
-            subjects.retry(
-                stream.name, stream.service, letter.subject.split(".", 3)[2], letter.consumer
-            ),
+            subjects.retry(stream.name, stream.service, event[1], letter.consumer),
             letter.payload,
             letter.headers + header_names.encode({_SUBJECT: letter.subject}),
             message_id=f"{stream.dead_letters}.{letter.sequence}",
@@ -184,6 +198,36 @@ class DeadLetters:
         """
         await self._jetstream.delete_message(self._stream.dead_letters, letter.sequence)
 
+    async def _store(
+        self, message: StoredMessage, consumer: str, payload: bytes, headers: bytes
+    ) -> None:
+        stream = self._stream
+        await store(
+            self._transport,
+            stream,
+            subjects.dead_letter(stream.name, stream.service, consumer),
+            payload,
+            headers,
+            message_id=f"{stream.name}.{message.sequence}.{consumer}",
+            stored_by=stream.dead_letters,
+        )
+
+    async def _complete(self, letter: DeadLetter) -> DeadLetter:
+        """Return a dead letter with the payload and the headers of its event.
+
+        Raises:
+            NotFoundError: the event is no longer in its stream.
+        """
+        if not letter.is_omitted:
+            return letter
+        try:
+            event = await self._jetstream.get(self._stream.name, letter.event_sequence)
+        except NotFoundError:
+            text = f"event {letter.event_sequence} is no longer in the stream {self._stream.name}"
+            raise NotFoundError(text) from None
+        kept = _kept_lines(event)
+        return replace(letter, payload=event.payload, headers=kept, is_omitted=False)
+
 
 def original_subject(message: StoredMessage) -> str:
     """Return the subject under which an event was stored first, also if it is retried.
@@ -192,7 +236,8 @@ def original_subject(message: StoredMessage) -> str:
         message: a message of a stream of events.
     """
     is_retried = message.subject.split(".", 2)[1] == "retry"
-    return message.headers.get(_SUBJECT, "") if is_retried else message.subject
+    subject = message.headers.get(_SUBJECT, "") if is_retried else message.subject
+    return subject if len(subject) <= _MAX_SUBJECT else ""
 
 
 def _letter(message: StoredMessage) -> DeadLetter:
@@ -207,15 +252,16 @@ def _letter(message: StoredMessage) -> DeadLetter:
         attempts=_number(headers.get(_ATTEMPTS, "")),
         time=headers.get(_TIME, ""),
         payload=message.payload,
-        headers=_kept_lines(headers.block),
+        headers=_kept_lines(message),
+        is_omitted=_OMITTED in headers,
     )
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else 0
 
 
-def _kept_lines(block: bytes) -> bytes:
+def _kept_lines(message: StoredMessage) -> bytes:
     """Return the header lines of the original message."""
-    lines = block.split(b"\r\n")[1:]
+    lines = message.headers.block.split(b"\r\n")[1:]
     return b"".join(line + b"\r\n" for line in lines if line and not line.lower().startswith(_OWN))

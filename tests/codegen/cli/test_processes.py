@@ -23,6 +23,7 @@ from weenats_codegen.cli import children, output, processes
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.main import main
 from weenats_codegen.cli.processes import process_count, serve_in_processes
+from weenats_codegen.cli.run import report
 from weenats_codegen.cli.targets import builder_of, of_process
 
 CHILD: Final = """
@@ -49,8 +50,10 @@ if mode == "forks" and os.fork() == 0:
     os._exit(0)
 if mode == "forks" and number == "2":
     sys.exit(3)
+if mode == "writes":
+    os.write(int(pipe), b"x" * 200_000 + b'\\n7\\n[]\\n{"service": 1}\\n\\xff')
 with open(int(pipe), "w") as report:
-    report.write('{"service": "own", "version": "1.0.0", "instance": "i", "servers": null}\\n')
+    report.write('\\n{"service": "own", "version": "1.0.0", "instance": "i", "servers": null}\\n')
 if target == "interrupts":
     note(os.environ.get("NATS_URL", ""))
     os.kill(os.getppid(), signal.SIGINT)
@@ -204,6 +207,30 @@ async def test_repeated_ends_are_delayed(
     told = capfd.readouterr().err
     delays = [line.split("replaced in ")[1] for line in told.splitlines() if "replaced" in line]
     assert delays[:4] == ["0.01 s", "0.02 s", "0.04 s", "0.01 s"]
+
+
+async def test_other_lines_are_no_report(project: Path) -> None:
+    """What code of a service writes to the pipe of the report is passed over."""
+    write("mode", "writes")
+    async with supervising() as (_, announced):
+        await eventually(lambda: len(announced) == 2)
+    assert {each["service"] for each in announced} == {"own"}
+
+
+@pytest.mark.parametrize("is_used_again", [False, True])
+def test_closed_pipe_of_the_report_is_an_error(*, is_used_again: bool) -> None:
+    """A process that cannot report that it serves fails, and writes to no other file."""
+    reading, writing = os.pipe()
+    pipe = os.fstat(writing)
+    os.close(writing)
+    other = os.pipe() if is_used_again else (reading,)
+    service = builder_of(TARGET).with_servers("nats://a").build()
+    try:
+        with pytest.raises(CliError, match=r"file descriptor \d+ is needed to report"):
+            report(service, "", to=other[-1] if is_used_again else writing, pipe=pipe)
+    finally:
+        for each in {reading, *other}:
+            os.close(each)
 
 
 async def test_forked_helpers_do_not_hold_up_the_others(

@@ -258,6 +258,27 @@ def test_command_writes_everything(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["docs", str(tmp_path)]) == 1
 
 
+def test_full_disk_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If one file cannot be written, all are as they were."""
+    (tmp_path / "index.html").write_text("old")
+    written: list[Path] = []
+    write_text = Path.write_text
+
+    def full(path: Path, *arguments: Any, **options: Any) -> int:
+        written.append(path)
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+        return write_text(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert main(["docs", str(SAMPLE), "--out", str(tmp_path)]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+    assert (tmp_path / "index.html").read_text() == "old"
+
+
 def get(url: str, host: str | None = None) -> str:
     """Return what a URL answers, or does under another name of its host."""
     request = urllib.request.Request(url, headers={} if host is None else {"Host": host})  # noqa: S310 - our own server

@@ -22,11 +22,12 @@ from receipts import (
     ReceiptsClient,
     RemoveItem,
 )
+from testkit.contexts import make_context
 from testkit.forked_commands import forked_command
 from testkit.paths import GOLDEN, GOLDEN_CONTRACTS, REPOSITORY, golden_name
 from weenats import NatsServiceBuilder
 from weenats.discovery import get_contract_document
-from weenats.errors import InvalidArgumentError, UnauthenticatedError
+from weenats.errors import InvalidArgumentError, ServiceError, UnauthenticatedError
 from weenats.events import ReceivedEvent
 from weenats_codegen.cli import mock as mock_command
 from weenats_codegen.cli.main import main
@@ -80,6 +81,19 @@ async def test_errors_on_demand(mock_service: MockService, nats_url: str) -> Non
         mock.reset()
         await receipts.finalize("r-1", Finalize())
         assert len(mock.calls) == 1
+
+
+async def test_each_failure_is_an_error_of_its_own() -> None:
+    """An error that is raised again and again would keep the tracebacks of all calls."""
+    mock = Mock(SAMPLE)
+    mock.fail("get", "receipt-not-found")
+    handlers: Any = mock._handlers()
+    errors: list[BaseException] = []
+    for _ in range(2):
+        with pytest.raises(ServiceError) as caught:
+            await handlers.get_receipt("r-1", make_context())
+        errors.append(caught.value)
+    assert errors[0] is not errors[1]
 
 
 async def test_answers_on_demand(mock_service: MockService, nats_url: str) -> None:

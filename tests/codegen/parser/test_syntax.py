@@ -114,7 +114,18 @@ def test_scalars_follow_yaml_1_2(text: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [".nan", "-.inf", "+.INF", "1e999", "9" * 350, "9" * 4000, ".nan: 1"]
+    "text",
+    [
+        ".nan",
+        "-.inf",
+        "+.INF",
+        "1e999",
+        "9" * 350,
+        "9" * 4000,
+        ".nan: 1",
+        "1e-99999999999999999999",
+        "0e99999999999999999999",
+    ],
 )
 def test_numbers_outside_json_are_flaws(text: str) -> None:
     """Numbers that JSON cannot represent are flaws."""

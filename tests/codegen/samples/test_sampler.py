@@ -50,6 +50,8 @@ def test_each_message_has_a_sample(folder: Path) -> None:
         ({"type": "integer", "maximum": -5}, -5),
         ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 0.5}, 0.25),
         ({"type": "number", "exclusiveMinimum": 1}, 2),
+        ({"type": "number", "minimum": 1e308, "multipleOf": 1e-320}, 1e308),
+        ({"type": "integer", "minimum": 10**300, "multipleOf": 1e-300}, 10**300),
         ({"type": "boolean"}, True),
         ({"type": "null"}, None),
         ({"type": ["null", "integer"]}, 1),
@@ -92,7 +94,13 @@ def test_samples(schema: Any, value: Any) -> None:
 
 @pytest.mark.parametrize(
     "schema",
-    [False, {"type": "string", "not": {}}, {"enum": []}, {"type": "object", "minProperties": 101}],
+    [
+        False,
+        {"type": "string", "not": {}},
+        {"enum": []},
+        {"type": "object", "minProperties": 101},
+        {"type": "array", "contains": {"const": 1}, "minContains": 2**63},
+    ],
 )
 def test_schema_without_samples(schema: Any) -> None:
     """There is no sample of a schema that accepts nothing, or huge values only."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -87,6 +89,32 @@ async def test_damaged_snapshot_is_ignored(
     )
     assert await applied_by_start(nats_url, key) == (12, 12)
     assert "a snapshot of wallet is damaged, and is ignored" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("sequence", "state"),
+    [
+        ("7", '{"balance":90,"changes":1}'),
+        (None, "null"),
+        (0, '{"balance":"x"}'),
+        (0, "["),
+        (0, ""),
+    ],
+)
+async def test_snapshot_of_another_program_is_ignored(
+    nats_url: str, key: str, bucket: KeyValue, sequence: object, state: str
+) -> None:
+    """A snapshot with the right digest and the wrong content costs no more than its time."""
+    await deposit(nats_url, key, 12)
+    last = await bucket._jetstream.last("wallets-commits", f"wallets.commits.*.wallet.{key}")
+    members = {
+        "contract": wallets.CONTRACT.digest,
+        "revision": 12,
+        "sequence": last.sequence if sequence == 0 else sequence,
+    }
+    body = f'{json.dumps(members)[:-1]},"state":{state}}}'.encode()
+    await bucket.put(f"wallet.{key}", sha256(body).hexdigest().encode() + body)
+    assert await applied_by_start(nats_url, key) == (12, 12)
 
 
 async def test_snapshot_of_another_contract_is_ignored(

@@ -9,7 +9,7 @@ import pytest
 
 from testkit.parcels import PARCELS_EVENTS_STREAM, Delivered, ParcelsClient, Recorder
 from testkit.waiting import eventually, until
-from weenats import NatsTransport, NotFoundError, PermissionDeniedError
+from weenats import FailedPreconditionError, NatsTransport, NotFoundError, PermissionDeniedError
 from weenats.events import ReceivedEvent, consume
 from weenats.protocol.partitions import partition_of
 from weenats.streams.letters import DeadLetter, DeadLetters
@@ -255,6 +255,63 @@ async def test_a_dead_letter_is_dropped_once(
         await letters.get(letter.sequence)
     with pytest.raises(NotFoundError):
         await letters.drop(letter)
+
+
+@pytest.mark.parametrize(
+    ("subject", "consumer", "number"),
+    [
+        ("", "billing", "9" * 5000),
+        ("parcels.stream", "billing", "²"),
+        ("a.b.*.c", "billing", "x"),
+        ("parcels.stream.1.parcel.moved", ">", "-1"),
+        ("parcels.stream.1.parcel.moved", "", "1e9"),
+    ],
+)
+async def test_a_letter_of_another_program_is_listed(
+    transport: NatsTransport, letters: DeadLetters, subject: str, consumer: str, number: str
+) -> None:
+    """Headers that are not valid keep it from being retried, and from nothing else."""
+    lines = {"Subject": subject, "Consumer": consumer, "Sequence": number, "Attempts": number}
+    block = "".join(f"Wee-Dead-{name}: {value}\r\n" for name, value in lines.items()).encode()
+    dead = f"parcels.dead-letters.{STREAM.name}.billing"
+    await JetStream(transport).publish(dead, b"\xff", block)
+    [letter] = [each async for each in letters.list()]
+    assert (letter.subject, letter.event_sequence, letter.attempts) == (subject, 0, 0)
+    with pytest.raises(FailedPreconditionError, match="dead letter 1 does not say of which event"):
+        await letters.retry(letter)
+    await letters.drop(letter)
+
+
+@pytest.mark.parametrize(
+    ("payload", "headers"),
+    [(b"\xff" * (1024 * 1024 - 250), b""), (b"\xff", b"X: %b\r\n" % (b"y" * 65_400))],
+)
+async def test_letter_of_an_event_of_maximum_size(
+    transport: NatsTransport, letters: DeadLetters, payload: bytes, headers: bytes
+) -> None:
+    """It has no room for the payload and the headers, which are those in the stream of events."""
+    jetstream = JetStream(transport)
+    await jetstream.publish("parcels.stream.2.parcel.delivered", payload, headers)
+    async with await consume(transport, Recorder(), "billing"):
+        [listed] = await buried(letters)
+    assert (listed.is_omitted, listed.payload, listed.headers) == (True, b"", b"")
+    letter = await letters.get(listed.sequence)
+    assert (letter.is_omitted, letter.payload, letter.headers) == (False, payload, headers)
+    await jetstream.delete_message(STREAM.name, 1)
+    assert await letters.get(listed.sequence) == listed
+    with pytest.raises(NotFoundError, match="event 1 is no longer in the stream parcels-events"):
+        await letters.retry(listed)
+
+
+async def test_retry_with_a_huge_subject_is_given_up(
+    transport: NatsTransport, letters: DeadLetters
+) -> None:
+    """A subject that no event has does not keep a message from becoming a dead letter."""
+    header = b"Wee-Dead-Subject: %b\r\n" % (b"x" * 50_000)
+    await JetStream(transport).publish("parcels.retry.parcels-events.0.billing", b"{}", header)
+    async with await consume(transport, Recorder(), "billing"):
+        [letter] = await buried(letters)
+    assert (letter.subject, letter.payload) == ("", b"{}")
 
 
 async def test_a_dead_letter_is_stored_once(

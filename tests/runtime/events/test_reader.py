@@ -19,6 +19,7 @@ from testkit.parcels import (
     parcel_streams,
     remove_streams,
 )
+from testkit.waiting import until
 from weenats import InvalidArgumentError, NatsTransport
 from weenats.events import consuming, read_events
 from weenats.streams.consumers import consumer_states
@@ -137,6 +138,39 @@ async def test_an_exception_in_a_loop_is_a_failure(
     [letter] = [each async for each in DeadLetters(transport, STREAM).list()]
     assert letter.error == "RuntimeError"
     assert letter.attempts >= 2
+
+
+async def test_a_loop_slower_than_the_timeout(
+    parcels: ParcelsClient, transport: NatsTransport
+) -> None:
+    """Events whose attempts end meanwhile come again; what the loop raises is raised."""
+    await deliver(parcels, 1, 2, 3)
+    options: Any = {"max_deliver": 99, "handler_timeout": 0.02, "backoff": [0.01]}
+    tasks = asyncio.all_tasks()
+
+    async def work() -> None:
+        async with consuming(transport, "billing", DELIVERED, **options) as events:
+            await anext(aiter(events))
+            queue: Any = events._handed  # type: ignore[attr-defined]
+            await until(queue.qsize)
+            await asyncio.wait([queue._queue[0].processed])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await work()
+    await until(lambda: asyncio.all_tasks() == tasks)
+    async with consuming(transport, "billing", DELIVERED) as events:
+        seen = {(await anext(aiter(events))).data.count for _ in range(3)}
+    assert seen == {1, 2, 3}
+
+
+async def test_a_loop_ends_with_its_block(transport: NatsTransport) -> None:
+    """Nothing waits for events of a consumer that was stopped."""
+    async with consuming(transport, "billing", DELIVERED) as events:
+        waiting = [asyncio.ensure_future(anext(aiter(events), None)) for _ in range(2)]
+        await asyncio.sleep(0)
+    assert [await each for each in waiting] == [None, None]
+    assert [each async for each in events] == []
 
 
 async def test_a_loop_needs_events(transport: NatsTransport) -> None:

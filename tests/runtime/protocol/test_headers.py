@@ -176,6 +176,13 @@ def test_header_values_with_control_characters_are_rejected(value: str) -> None:
     assert value not in refused.value.message
 
 
+@pytest.mark.parametrize("value", [None, 5, "a: b", b"", [("a", "b")]])
+def test_headers_are_a_mapping(value: Any) -> None:
+    """Anything else is refused, whose type the error names."""
+    with pytest.raises(InvalidArgumentError, match=f"not {type(value).__name__}"):
+        headers.check(value)
+
+
 @pytest.mark.parametrize("value", [5, None, b"a", ["a"], 1.5, True])
 def test_non_string_header_values_are_rejected(value: Any) -> None:
     """Values are not converted to strings."""

@@ -5,7 +5,7 @@
 
 import math
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from pydantic import JsonValue
@@ -42,7 +42,10 @@ def plain_value(text: str) -> JsonValue:
 
 def _number(text: str) -> int | float:
     """Return a number with a fraction or an exponent."""
-    exact, number = Decimal(text), float(text)
+    try:
+        exact, number = Decimal(text), float(text)
+    except InvalidOperation:
+        raise ValueError("has an exponent that is too large or too small") from None
     if abs(number) >= _EXACT and exact == exact.to_integral_value():
         return int(exact)
     if exact not in {Decimal(repr(number)), Decimal(f"{number:.17g}")}:

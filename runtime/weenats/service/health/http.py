@@ -65,9 +65,11 @@ class HealthServer:
         )
         host, port = parse_address(self._address)
         try:
+            # It is kept before it listens: asyncio leaves it open if it is cancelled then.
             self._listener = await asyncio.get_running_loop().create_server(
-                self._server, host, port
+                self._server, host, port, start_serving=False
             )
+            await self._listener.start_serving()
         except OSError as error:
             # asyncio puts the address into the text of most errors, but not into those of names.
             number = error.errno or 0

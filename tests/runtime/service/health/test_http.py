@@ -17,8 +17,10 @@ import pytest
 from testkit.probe import Outcome, Probe, ProbeClient, Run
 from testkit.waiting import LIMIT, eventually
 from weenats import InternalError, NatsService, NatsServiceBuilder
+from weenats.protocol.messages import HealthCheckData
 from weenats.service.health import http
 from weenats.testing import MemoryTransport, NatsServer
+from weenats.testing.nats_server import free_ports
 
 ANY = "127.0.0.1:0"
 
@@ -257,3 +259,22 @@ async def test_probes_leave_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert assembly.http is not None
     assert assembly.http._server is not None
     assert assembly.http._server.deadlines._timer is None
+
+
+async def test_cancelled_start_leaves_the_port_free() -> None:
+    """Whenever starting is cancelled, the port can be used again."""
+    [port] = free_ports(1)
+    steps = 0
+    while True:
+        server = http.HealthServer(f"127.0.0.1:{port}", lambda: HealthCheckData(ready=True))
+        starting = asyncio.create_task(server.start())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        is_done = starting.done()
+        starting.cancel()
+        await asyncio.wait([starting])
+        await server.close(LIMIT)
+        assert starting.cancelled() or starting.exception() is None
+        if is_done:
+            break
+        steps += 1
