@@ -95,6 +95,10 @@ class Network:
         self._run(link.open())
         return link.port
 
+    def link_servers(self, place: str, target: str, port: int) -> int:
+        """Return a port as `link` does between servers; clients need no link."""
+        return port if place == "client" else self.link(place, target, port)
+
     def cut(self, place: str, *others: str) -> None:
         """Let nothing through between a place and others, all by default, in either direction."""
         self._each(place, others, Link.cut)
