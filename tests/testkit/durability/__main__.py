@@ -14,10 +14,12 @@ from random import randrange
 from time import monotonic
 
 from testkit.durability.command_trial import CommandTrial, Report
+from testkit.durability.event_trial import EventReport, EventTrial
 from testkit.durability.faults import kill, partition
+from testkit.durability.parcel_processes import EventTerms
 from testkit.durability.wallet_processes import Terms
 from testkit.network import Network
-from weenats.testing import NatsCluster
+from weenats.testing import NatsCluster, NatsServer
 
 _BEGIN = monotonic()
 
@@ -45,20 +47,29 @@ def commands(options: argparse.Namespace, folder: Path) -> Report:
         return asyncio.run(trial.run())
 
 
+def events(options: argparse.Namespace, folder: Path) -> EventReport:
+    """Publish events while consumers are killed."""
+    with NatsServer() as server:
+        terms = EventTerms(server.url, folder, options.keys, ack_wait=2.0)
+        trial = EventTrial(terms, options.count, pause=options.pause, seed=options.seed)
+        return asyncio.run(trial.run())
+
+
 def main() -> int:
     """Run a trial; print how to repeat one that found something."""
     parser = argparse.ArgumentParser(prog="make durability", description=__doc__)
+    parser.add_argument("what", choices=["commands", "events"])
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--keys", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=float("inf"))
-    parser.add_argument("--pause", type=float, default=3.0)
+    parser.add_argument("--pause", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=randrange(1, 2**31))
     options = parser.parse_args()
     logging.disable()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no server stays
     folder = Path(tempfile.mkdtemp(prefix="weenats-durability-"))
     log(f"seed {options.seed}")
-    report = commands(options, folder)
+    report = commands(options, folder) if options.what == "commands" else events(options, folder)
     log(report)
     if report.findings.kinds:
         log(f"journals and logs: {folder}\nagain: SEED={options.seed}")

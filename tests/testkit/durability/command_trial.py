@@ -23,7 +23,7 @@ from testkit.durability.commands import (
 from testkit.durability.commands_check import check
 from testkit.durability.faults import Fault, Log, Progress, happen_in_turn, kill_in_turn
 from testkit.durability.findings import Findings
-from testkit.durability.processes import CONNECTION, Slot
+from testkit.durability.processes import CONNECTION, Slot, cancel
 from testkit.durability.wallet_processes import Terms, call, serve
 from testkit.waiting import LIMIT
 from testkit.wallets import wallets
@@ -147,7 +147,7 @@ class CommandTrial:
             for slot in self._callers:
                 await self._last(slot)
         finally:
-            await _cancel(killing, failing)
+            await cancel(killing, failing)
         self._report.seconds = monotonic() - begin
 
     async def _last(self, slot: Slot) -> None:
@@ -180,13 +180,6 @@ class CommandTrial:
         journals = sorted(terms.folder.glob("*.journal"))
         report.findings = check(CommandRun(read_calls(journals), commits, events, states))
         self._log(f"checked in {monotonic() - begin:.0f} s")
-
-
-async def _cancel(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _create_streams(transport: NatsTransport, replicas: int) -> None:

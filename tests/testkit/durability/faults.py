@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import cycle, islice
 from random import Random
 from time import monotonic
 from typing import Final
@@ -86,9 +86,18 @@ async def happen_in_turn(
         log(f"{name}, after {progress.done} it goes on; {monotonic() - begin:.1f} s")
 
 
-async def kill_in_turn(slots: Sequence[Slot], pause: float, random: Random) -> None:
-    """Kill one process after the other, every so many seconds, and start it again at once."""
-    for slot in cycle(slots):
+async def kill_in_turn(
+    slots: Sequence[Slot], pause: float, random: Random, rounds: int | None = None
+) -> None:
+    """Kill one process after the other, every so many seconds, and start it again at once.
+
+    Args:
+        slots: the processes.
+        pause: seconds between two kills, on average.
+        random: draws the pauses.
+        rounds: how often each process is killed; None until the task is cancelled.
+    """
+    for slot in islice(cycle(slots), None if rounds is None else rounds * len(slots)):
         await asyncio.sleep(pause * (0.5 + random.random()))
         slot.kill()
         slot.start()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import monotonic
@@ -97,6 +97,14 @@ class Slot:
             return [self._fork.pipe.recv()] if self._fork.pipe.poll() else []
         except (EOFError, OSError):
             raise RunError(f"{self.life} ended by itself") from None
+
+
+async def cancel(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks, and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def stop_order(pipe: Connection, report: Callable[[], Any]) -> None:
