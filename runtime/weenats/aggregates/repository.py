@@ -57,7 +57,7 @@ class Repository:
         history: reads their states.
         store: the commits.
         snapshots: the snapshots.
-        cache_size: how many states are remembered.
+        cache: the states that are remembered.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class Repository:
         history: History,
         store: CommitStore,
         snapshots: Snapshots,
-        cache_size: int,
+        cache: Cache,
     ) -> None:
         self._name = name
         self._history = history
         self._store = store
         self._snapshots = snapshots
-        self._cache = Cache(cache_size)
+        self._cache = cache
 
     async def execute(self, context: RequestContext, decide: Decide) -> object:
         """Execute a command: decide, store the events and the reply in one step, and return it.
