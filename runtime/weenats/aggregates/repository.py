@@ -298,12 +298,19 @@ def _storing(aggregate: str) -> Generator[None]:
     """Turn the errors of the stream into one that callers may see.
 
     Raises:
+        MessageTooLargeError: the commit is too large for the server, or for the stream.
         UnavailableError: the stream cannot be used now.
     """
     try:
         yield
-    except (WrongSequenceError, MessageTooLargeError):
+    except WrongSequenceError:
         raise
+    except MessageTooLargeError as error:
+        _LOG.error("a commit of %s is too large: %s", aggregate, error)
+        raise MessageTooLargeError(
+            f"the events of {aggregate} and the reply of the command are larger than the server"
+            " stores in one message"
+        ) from None
     except ServiceError as error:
         _LOG.warning("the stream of %s: %s", aggregate, error)
         raise not_available(aggregate, error) from None
