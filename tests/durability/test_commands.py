@@ -36,7 +36,7 @@ async def test_killed_instances_and_server(own_nats_server: NatsServer, tmp_path
 @pytest.mark.timeout(600)
 async def test_cluster(tmp_path: Path) -> None:
     """2,000 commands on a cluster, each of whose servers is killed, and one is cut off."""
-    with Network() as network, NatsCluster(3, link=network.link_servers) as cluster:
+    with Network() as network, NatsCluster(3, link=network.links_of("weenats-0")) as cluster:
         terms = Terms(cluster.urls, tmp_path, keys=100, seed=SEED, replicas=3)
         faults = [(f"{each.name} was killed", kill(each)) for each in cluster.servers]
         cut = partition(cluster, network, cluster.servers[0])

@@ -95,9 +95,14 @@ class Network:
         self._run(link.open())
         return link.port
 
-    def link_servers(self, place: str, target: str, port: int) -> int:
-        """Return a port as `link` does between servers; clients need no link."""
-        return port if place == "client" else self.link(place, target, port)
+    def links_of(self, server: str) -> Callable[[str, str, int], int]:
+        """Return what `link` does, for the connections between a server and the others alone."""
+
+        def link(place: str, target: str, port: int) -> int:
+            is_direct = place == "client" or server not in {place, target}
+            return port if is_direct and place != "advertised" else self.link(place, target, port)
+
+        return link
 
     def cut(self, place: str, *others: str) -> None:
         """Let nothing through between a place and others, all by default, in either direction."""

@@ -18,10 +18,12 @@ from testkit.durability.event_trial import EventReport, EventTrial
 from testkit.durability.faults import kill, partition
 from testkit.durability.parcel_processes import EventTerms
 from testkit.durability.wallet_processes import Terms
+from testkit.forks import CONTEXT
 from testkit.network import Network
 from weenats.testing import NatsCluster, NatsServer
 
 _BEGIN = monotonic()
+_PRELOADED = ["testkit.durability.wallet_processes", "testkit.durability.parcel_processes"]
 
 
 def log(text: object) -> None:
@@ -31,7 +33,8 @@ def log(text: object) -> None:
 
 def commands(options: argparse.Namespace, folder: Path) -> Report:
     """Run commands on a cluster of three servers, each of which is killed, and one is cut off."""
-    with Network() as network, NatsCluster(3, link=network.link_servers) as cluster:
+    cut_off = f"weenats-{options.seed % 3}"
+    with Network() as network, NatsCluster(3, link=network.links_of(cut_off)) as cluster:
         faults = [(f"{each.name} was killed", kill(each)) for each in cluster.servers]
         last = cluster.servers[options.seed % 3]
         faults.append((f"{last.name} was cut off", partition(cluster, network, last)))
@@ -66,6 +69,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=randrange(1, 2**31))
     options = parser.parse_args()
     logging.disable()
+    CONTEXT.set_forkserver_preload(_PRELOADED)  # processes start often
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no server stays
     folder = Path(tempfile.mkdtemp(prefix="weenats-durability-"))
     log(f"seed {options.seed}")

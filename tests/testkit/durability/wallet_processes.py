@@ -47,8 +47,8 @@ class Terms(NamedTuple):
     folder: Path
     keys: int
     seed: int
-    workers: int = 16
-    timeout: float = 2.0
+    workers: int = 8
+    timeout: float = 5.0
     replicas: int = 1
     ack_wait: float = 10.0
 
