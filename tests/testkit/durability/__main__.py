@@ -64,7 +64,7 @@ def main() -> int:
     parser.add_argument("what", choices=["commands", "events"])
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--keys", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--seconds", type=float)
     parser.add_argument("--pause", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=randrange(1, 2**31))
     options = parser.parse_args()

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
+from math import inf
 from random import Random
 from time import monotonic
 from typing import Final
@@ -73,7 +74,8 @@ class CommandTrial:
         count: how many commands are answered at least.
         faults: of servers, each of which happens once.
         pause: seconds between two kills of instances.
-        seconds: after how long the callers stop at the latest, once all faults have happened.
+        seconds: after how long the callers stop, once all faults have happened; None when there are
+            enough commands.
         log: prints a line.
     """
 
@@ -84,7 +86,7 @@ class CommandTrial:
         *,
         faults: Sequence[tuple[str, Fault]] = (),
         pause: float,
-        seconds: float = float("inf"),
+        seconds: float | None = None,
         log: Log,
     ) -> None:
         self._terms = terms
@@ -126,14 +128,15 @@ class CommandTrial:
         random = Random(self._terms.seed)
         killing = asyncio.create_task(kill_in_turn(self._instances, self._pause, random))
         failing = asyncio.create_task(
-            happen_in_turn(self._faults, progress, self._count, self._log)
+            happen_in_turn(self._faults, progress, self._count, self._seconds, self._log)
         )
         answered = dict.fromkeys(self._callers, 0)
+        end = begin + (inf if self._seconds is None else self._seconds)
         try:
             while not (
                 failing.done()
                 and all(each.kills for each in self._instances)
-                and (progress.done >= self._count or monotonic() - begin > self._seconds)
+                and (progress.done >= self._count or monotonic() > end)
             ):
                 for slot in self._callers:
                     answered[slot] = max([answered[slot], *slot.news()])

@@ -76,11 +76,24 @@ def partition(cluster: NatsCluster, network: Network, server: ClusterServer) -> 
 
 
 async def happen_in_turn(
-    faults: Sequence[tuple[str, Fault]], progress: Progress, count: int, log: Log
+    faults: Sequence[tuple[str, Fault]],
+    progress: Progress,
+    count: int,
+    seconds: float | None,
+    log: Log,
 ) -> None:
-    """Let faults happen, spread over so many commands."""
+    """Let faults happen, spread over so many commands, or over a time if that is shorter."""
+    loop = asyncio.get_running_loop()
+    start = loop.time()
     for number, (name, fault) in enumerate(faults, start=1):
-        await progress.reach(count * number // (len(faults) + 1))
+        share = number / (len(faults) + 1)
+        end = None if seconds is None else start + seconds * share
+        try:
+            async with asyncio.timeout_at(end) as limit:
+                await progress.reach(int(count * share))
+        except TimeoutError:
+            if not limit.expired():
+                raise
         begin = monotonic()
         await fault(progress)
         log(f"{name}, after {progress.done} it goes on; {monotonic() - begin:.1f} s")
