@@ -1,6 +1,6 @@
 # Every verb sets up what it needs: in a fresh clone `make demo` is all there is to do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all matrix lowest newest check format style types mypy pyright layers fresh docs dist bench regression faults chaos soak fuzz exactness compatibility mutation generate clean
+.PHONY: help setup demo test test-all matrix lowest newest check format style types mypy pyright layers fresh docs dist bench regression faults chaos durability soak fuzz exactness compatibility mutation generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -142,6 +142,13 @@ faults: $(STAMP)  ## measure what clients see while servers of a cluster fail or
 
 chaos: $(STAMP)  ## make everything fail that can fail, for five minutes (SEED=, SECONDS=)
 	@PYTHONPATH=tests $(BIN)/python -m testkit.chaos chaos --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
+
+durability: $(STAMP)  ## check 100,000 commands, then as many events, while instances and servers are killed (COUNT=, KEYS=, SECONDS=, SEED=)
+	@for what in commands events; do \
+		echo "== $$what"; \
+		PYTHONPATH=tests $(BIN)/python -m testkit.durability $$what --count $(or $(COUNT),100000) --keys $(or $(KEYS),1000) \
+			$(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) || failed=1; \
+	done; [ -z "$$failed" ]
 
 soak: $(STAMP)  ## check for leaks during ten minutes at half of the possible load (SECONDS=)
 	@PYTHONPATH=tests $(BIN)/python -m testkit.chaos soak --seconds $(or $(SECONDS),600)

@@ -98,16 +98,26 @@ async def cut_off_clients(stage: FaultScenario) -> None:
         stage.network.mend("client", server.name)
 
 
-async def cut_off_server(stage: FaultScenario, server: ClusterServer) -> None:
-    """Cut a server off from the others until both sides have noticed."""
-    others = [each.name for each in stage.cluster.servers if each is not server]
-    stage.network.cut(server.name, *others)
+@asynccontextmanager
+async def cut_off(
+    cluster: NatsCluster, network: Network, server: ClusterServer
+) -> AsyncIterator[None]:
+    """Cut a server off from the others; the body runs once both sides have noticed."""
+    others = [each.name for each in cluster.servers if each is not server]
+    network.cut(server.name, *others)
     try:
         await asyncio.to_thread(
             wait_for, lambda: not any(_is_route(server, each) for each in others)
         )
+        yield
     finally:
-        stage.network.mend(server.name, *others)
+        network.mend(server.name, *others)
+
+
+async def cut_off_server(stage: FaultScenario, server: ClusterServer) -> None:
+    """Cut a server off from the others until both sides have noticed."""
+    async with cut_off(stage.cluster, stage.network, server):
+        pass
     await asyncio.to_thread(server.join)
 
 

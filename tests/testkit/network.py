@@ -95,6 +95,15 @@ class Network:
         self._run(link.open())
         return link.port
 
+    def links_of(self, server: str) -> Callable[[str, str, int], int]:
+        """Return what `link` does, for the connections between a server and the others alone."""
+
+        def link(place: str, target: str, port: int) -> int:
+            is_direct = place == "client" or server not in {place, target}
+            return port if is_direct and place != "advertised" else self.link(place, target, port)
+
+        return link
+
     def cut(self, place: str, *others: str) -> None:
         """Let nothing through between a place and others, all by default, in either direction."""
         self._each(place, others, Link.cut)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from weenats.aggregates.cache import Cache, Connections
 from weenats.aggregates.history import History
 from weenats.aggregates.relay import Relay
 from weenats.aggregates.repository import Repository
@@ -58,15 +59,15 @@ class Aggregates:
         self._relay = Relay(transport, contract.name, events)
         self._snapshots: list[Snapshots] = []
         self.repositories: dict[str, Repository] = {}
+        self._connections = Connections(transport)
         store = CommitStore(transport, contract.name)
         for each in stored:
             name = each.aggregate.name
             snapshots = Snapshots(transport, contract, name, settings.snapshot_every)
             self._snapshots.append(snapshots)
             history = History(each, contract.name, store, snapshots)
-            self.repositories[name] = Repository(
-                name, history, store, snapshots, settings.cache_size
-            )
+            cache = Cache(settings.cache_size, self._connections)
+            self.repositories[name] = Repository(name, history, store, snapshots, cache)
 
     async def start(self, *, may_create: bool) -> None:
         """Create the streams that are missing, check the others, and send events on.
@@ -89,6 +90,7 @@ class Aggregates:
         Args:
             timeout: how long it may take, in seconds.
         """
+        self._connections.close()
         await asyncio.gather(
             self._relay.close(), *(each.close(timeout) for each in self._snapshots)
         )

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+    from weenats.transport.base import Transport
+
 RECENT: Final = 16
 """The number of commits whose ids an instance remembers for each key."""
-__all__ = ["EMPTY", "Cache", "Slot", "Snapshot"]
+__all__ = ["EMPTY", "Cache", "Connections", "Slot", "Snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,13 @@ class Slot:
         lock: held by the command that decides: the instance serves those of a key one by one.
         known: the last known state; None if nothing is known.
         users: how many tasks use the slot, which stays while there are any.
+        connection: the number of the connection through which the state was read.
     """
 
-    __slots__ = ("known", "lock", "users")
+    __slots__ = ("connection", "known", "lock", "users")
 
     def __init__(self) -> None:
+        self.connection = 0
         self.lock: Final = asyncio.Lock()
         self.known: Snapshot | None = None
         self.users = 0
@@ -79,15 +84,47 @@ class Slot:
             self.known = found
 
 
+class Connections:
+    """Counts the connections to the server, one after the other.
+
+    Args:
+        transport: the transport.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._number = 0
+        self._end: asyncio.Task[None] | None = None
+
+    def number(self) -> int:
+        """Return the number of the present connection; without one, it is a new one each time."""
+        if self._end is None or self._end.done():
+            self._number += 1
+            self._end = asyncio.get_running_loop().create_task(
+                self._transport.wait_disconnected(), context=Context()
+            )
+        return self._number
+
+    def close(self) -> None:
+        """Count no more."""
+        if self._end is not None:
+            self._end.cancel()
+
+
 class Cache:
     """The slots of the keys that were used last.
 
+    A server that has ended may have lost the commits that led to a state. So what was read through
+    a connection is forgotten when it has broken.
+
     Args:
         size: how many keys are remembered.
+        connections: counts the connections.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, connections: Connections) -> None:
         self._size = size
+        self._connections = connections
         self._slots: OrderedDict[str, Slot] = OrderedDict()
 
     @contextmanager
@@ -100,6 +137,8 @@ class Cache:
         slot = self._slots.get(key)
         if slot is None:
             slot = self._slots[key] = Slot()
+        if slot.connection != (connection := self._connections.number()):
+            slot.connection, slot.known = connection, None
         self._slots.move_to_end(key)
         slot.users += 1
         try:

@@ -57,7 +57,7 @@ class Repository:
         history: reads their states.
         store: the commits.
         snapshots: the snapshots.
-        cache_size: how many states are remembered.
+        cache: the states that are remembered.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class Repository:
         history: History,
         store: CommitStore,
         snapshots: Snapshots,
-        cache_size: int,
+        cache: Cache,
     ) -> None:
         self._name = name
         self._history = history
         self._store = store
         self._snapshots = snapshots
-        self._cache = Cache(cache_size)
+        self._cache = cache
 
     async def execute(self, context: RequestContext, decide: Decide) -> object:
         """Execute a command: decide, store the events and the reply in one step, and return it.
@@ -298,12 +298,19 @@ def _storing(aggregate: str) -> Generator[None]:
     """Turn the errors of the stream into one that callers may see.
 
     Raises:
+        MessageTooLargeError: the commit is too large for the server, or for the stream.
         UnavailableError: the stream cannot be used now.
     """
     try:
         yield
-    except (WrongSequenceError, MessageTooLargeError):
+    except WrongSequenceError:
         raise
+    except MessageTooLargeError as error:
+        _LOG.error("a commit of %s is too large: %s", aggregate, error)
+        raise MessageTooLargeError(
+            f"the events of {aggregate} and the reply of the command are larger than the server"
+            " stores in one message"
+        ) from None
     except ServiceError as error:
         _LOG.warning("the stream of %s: %s", aggregate, error)
         raise not_available(aggregate, error) from None

@@ -1,0 +1,1 @@
+"""`make durability`: commands and events while instances and servers are killed, and a checker."""
