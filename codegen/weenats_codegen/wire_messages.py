@@ -54,6 +54,7 @@ def build(folder: Path) -> str:
     source = render_models(
         {name: map_shapes(each, _tolerant) for name, each in shapes.items()},
         is_strict=False,
+        base_class="weenats.model.DeferredModel",
     )
     return format_sources({TARGET.name: f"{_HEADER}\n{source}"}, first_party="weenats")[TARGET.name]
 

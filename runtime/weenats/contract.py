@@ -5,8 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 
+from pydantic import ConfigDict
 from typing_extensions import override
 
+from weenats._internal.descriptor import descriptor
 from weenats.errors import ServiceError
 from weenats.protocol import messages, subjects
 from weenats.protocol.subjects import Kind
@@ -102,10 +104,11 @@ class RateLimit:
 class Entity(messages.Entity, Generic[StateT]):
     """The result of the standard query `get`: id, state and revision of an aggregate."""
 
+    model_config = ConfigDict(defer_build=False)
     state: StateT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@descriptor
 class Stream:
     """A stream of JetStream that keeps durable events.
 
@@ -152,7 +155,7 @@ class DurabilityDemand:
     sync: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@descriptor
 class ServiceContract:
     """Name and version of a service.
 
@@ -190,7 +193,7 @@ class ServiceContract:
         return 1 if self.durability is None else self.durability.replicas
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@descriptor
 class Aggregate(Generic[StateT]):
     """A kind of object that a service keeps; each one has a key.
 
@@ -213,8 +216,10 @@ class Aggregate(Generic[StateT]):
         subjects.check_component(self.name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@descriptor
 class _Descriptor:
+    """What operations and events have in common."""
+
     kind: ClassVar[Kind]
     name: str
     contract: ServiceContract
@@ -237,7 +242,7 @@ class _Descriptor:
         object.__setattr__(self, "label", f"{aggregate}.get" if is_standard else self.name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@descriptor
 class Event(_Descriptor, Generic[DataT]):
     """An event that a service publishes.
 
@@ -264,10 +269,10 @@ class Event(_Descriptor, Generic[DataT]):
         Args:
             data: the data.
         """
-        return EventData(self, data)
+        return EventData(event=self, data=data)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@descriptor
 class EventData:
     """An event and its data.
 
@@ -280,8 +285,10 @@ class EventData:
     data: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@descriptor
 class _Operation(_Descriptor, Generic[PayloadT, ResultT]):
+    """What commands and queries have in common."""
+
     result: type[ResultT] | Schema[ResultT]
     errors: tuple[type[ServiceError], ...] = ()
     idempotent: bool = False
@@ -306,7 +313,7 @@ class _Operation(_Descriptor, Generic[PayloadT, ResultT]):
         return self.kind is Kind.QUERY or (self.idempotent and not is_stored)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@descriptor
 class Command(_Operation[PayloadT, ResultT]):
     """An operation that changes something.
 
@@ -347,7 +354,7 @@ class Command(_Operation[PayloadT, ResultT]):
         return self.idempotent or self.once is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@descriptor
 class Query(_Operation[PayloadT, ResultT]):
     """An operation that only reads.
 

@@ -71,7 +71,7 @@ class _NotHeldError(Exception):
     """A text is valid and has no equal in Python, for the reason that is its message."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Text:
     """The JSON text of a type.
 
@@ -156,12 +156,11 @@ def not_held(name: str, why: str) -> PydanticCustomError:
 def _reader(pattern: str, wide: str, parse: Callable[[str], Any]) -> Callable[[str], Any]:
     """Return what reads texts of a pattern; those that match only a wider one are not held."""
     narrow = re.compile(pattern).fullmatch
-    accepted = re.compile(wide).fullmatch
 
     def read(text: str) -> object:
         if narrow(text):
             return parse(text.upper())
-        if not accepted(text):
+        if not re.fullmatch(wide, text):
             raise ValueError
         if text.startswith("0000"):
             raise _NotHeldError("year 0000")

@@ -139,3 +139,12 @@ class Model(BaseModel, metaclass=_ModelType):
         ser_json_inf_nan="constants",  # never null instead, which is another value
         hide_input_in_errors=True,
     )
+
+
+class DeferredModel(Model):
+    """The base class of models whose validators are built when they are used first.
+
+    It is for models of which a program uses few, such as the messages of the wire protocol.
+    """
+
+    model_config = ConfigDict(defer_build=True)

@@ -133,7 +133,7 @@ def test_stale_module_is_shown_and_regenerated(
     target = tmp_path / "messages.py"
     monkeypatch.setattr("weenats_codegen.wire_messages.TARGET", target)
     assert main(["--check"]) == 1
-    assert "+class AggregateId(Model):" in capsys.readouterr().out
+    assert "+class AggregateId(DeferredModel):" in capsys.readouterr().out
     assert not target.exists()
     assert main([]) == 0
     assert target.read_text(encoding="utf-8") == TARGET.read_text(encoding="utf-8")
@@ -146,7 +146,7 @@ def test_equal_names_get_classes_of_their_own(tmp_path: Path) -> None:
         "aB.schema.json": {"type": "object", "properties": {"d": {"type": "string"}}},
     }.items():
         (tmp_path / name).write_text(json.dumps(schema))
-    assert build(tmp_path).count("(Model):") == 2
+    assert build(tmp_path).count("(DeferredModel):") == 2
 
 
 def test_empty_folder_gives_empty_module(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def render_models(
     shapes: Mapping[str, Schema],
     *,
     is_strict: bool = True,
+    base_class: str = _BASE_CLASS,
     shared: Mapping[str, External] = MappingProxyType({}),
     exported: Iterable[str] = (),
 ) -> str:
@@ -65,6 +66,7 @@ def render_models(
     Args:
         shapes: The shapes by name, as `ir.shapes` makes them.
         is_strict: Whether booleans, 0 and 1 are told apart in literal types; Python does not.
+        base_class: The class that the models are derived from.
         shared: The models that are imported from libraries.
         exported: The names that other modules import, if models of libraries are used.
 
@@ -80,7 +82,7 @@ def render_models(
         for name, shape in shapes.items()
     }
     attributes = _attributes(shapes)
-    source = _generate(prepared, attributes)
+    source = _generate(prepared, attributes, base_class)
     made = {defined_name(statement) for statement in ast.parse(source).body} - {""}
     if made != {*shapes}:
         names = ", ".join(sorted(made ^ shapes.keys()))
@@ -94,14 +96,14 @@ def render_models(
     return with_imports(source, shared, exported) if shared else source
 
 
-def _generate(definitions: Schema, attributes: Mapping[str, str]) -> str:
+def _generate(definitions: Schema, attributes: Mapping[str, str], base_class: str) -> str:
     """Call datamodel-code-generator."""
     named = {name: "none" for name, shape in definitions.items() if _VARNAMES in shape}
     config = GenerateConfig(
         input_file_type=InputFileType.JsonSchema,
         target_python_version=PythonVersion.PY_311,
         target_pydantic_version=TargetPydanticVersion.V2_14,
-        base_class=_BASE_CLASS,
+        base_class=base_class,
         custom_file_header=_FILE_HEADER,
         disable_timestamp=True,
         disable_future_imports=True,

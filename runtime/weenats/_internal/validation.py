@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from difflib import get_close_matches
 from functools import partial
 from inspect import iscoroutinefunction, isfunction, ismethod, unwrap
 from typing import Any, cast
@@ -49,6 +48,8 @@ def check_options(options: Mapping[str, object], known: type, whose: str) -> Non
     """
     names = known.__annotations__.keys()
     if not options.keys() <= names:
+        from difflib import get_close_matches  # noqa: PLC0415 - only for the error
+
         name = min(options.keys() - names)
         close = get_close_matches(name, names, n=1)
         remedy = f"did you mean {close[0]}?" if close else f"it has {', '.join(sorted(names))}"

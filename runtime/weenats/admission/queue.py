@@ -17,7 +17,7 @@ ItemT = TypeVar("ItemT")
 _MIN_DELAY: Final = 0.001
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class BoundedQueue(Generic[ItemT]):
     """Items in order of arrival, any of which can be removed in constant time.
 

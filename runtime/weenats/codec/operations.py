@@ -9,7 +9,7 @@ from types import NoneType
 from typing import Any, Final, NotRequired, cast
 
 from pydantic import ValidationError, with_config
-from pydantic_core import to_json
+from pydantic_core import SchemaValidator, to_json
 from typing_extensions import TypedDict
 
 from weenats.codec.failures import details_decoder
@@ -86,6 +86,7 @@ class OperationCodec:
         self._keys = key_codec(aggregate)
         payload = operation.payload
         self._envelope = _envelope(aggregate, is_command=is_command)
+        self._read_metadata = _metadata().validate_json
         self._payload = Decoder(declared_type(payload), payload)
         self._encode_payload = Encoder(payload, (self._member,), is_checked=False).encode
         self._encode_result = Encoder(operation.result if state is None else state).encode
@@ -186,7 +187,7 @@ class OperationCodec:
         if 0 < start <= end - len(head) and data.startswith(self._head) and data.endswith(b"}"):
             try:
                 key = KEY.validate_json(data[self._key_at : start]) if self._has_key else ""
-                metadata = _METADATA.validate_json(data[end + len(tail) : -1], by_name=False)
+                metadata = self._read_metadata(data[end + len(tail) : -1], by_name=False)
             except ValidationError:
                 pass  # the members have another order, or are not JSON
             else:
@@ -295,7 +296,7 @@ class OperationCodec:
             The error in the reply; InternalError when the reply is not valid.
         """
         try:
-            failure = _FAILURE.decode(data)
+            failure = _failure().decode(data)
         except (SchemaError, ValidationError) as error:
             text = f"the reply of {self.operation.subject} breaks the contract"
             return breach(text, not_success or error, data)
@@ -411,6 +412,24 @@ class OperationCodec:
         return declared(body["message"], details=failure["error"]["details"]["data"])
 
 
+# Validators take milliseconds to build, and not every program that imports this needs them.
+@cache
+def _metadata() -> SchemaValidator:
+    """Return what reads the metadata of requests, None for what has to be read another way."""
+    # No unknown members, whose values would have to be searched for NaN.
+    return quiet_validator(typed_dict(messages.MessageMetadata, CLOSED, context=UNREAD))
+
+
+@cache
+def _failure() -> Reader:
+    return Reader(typed_dict(messages.Failure))
+
+
+@cache
+def _reply_metadata() -> Reader:
+    return Reader(_ReplyMetadata)
+
+
 @cache
 def _envelope(aggregate: Aggregate[Any] | None, *, is_command: bool) -> Reader:
     """Return what reads requests without their payload: all operations of an aggregate share it."""
@@ -454,7 +473,7 @@ class ReceivedResponse(Response):
             InternalError: the metadata is not valid.
         """
         try:
-            reply = _REPLY_METADATA.decode(self._data)
+            reply = _reply_metadata().decode(self._data)
         except (SchemaError, ValidationError) as error:
             failure = breach("the metadata of the reply is invalid", error, self._data)
         else:
@@ -463,9 +482,5 @@ class ReceivedResponse(Response):
         raise failure
 
 
-_FAILURE: Final = Reader(typed_dict(messages.Failure))
-_REPLY_METADATA: Final = Reader(_ReplyMetadata)
 _SUCCESS_HEAD: Final = b'{"success":true,"result":'
 _FAILURE_HEAD: Final = b'{"success":false'
-# No unknown members, whose values would have to be searched for NaN.
-_METADATA: Final = quiet_validator(typed_dict(messages.MessageMetadata, CLOSED, context=UNREAD))

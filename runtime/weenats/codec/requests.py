@@ -4,6 +4,7 @@ Errors are raised outside of `except`, as in `operations`.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -24,8 +25,6 @@ NOT_JSON: Final = "the request is not valid JSON"
 METADATA_HEAD: Final = b',"metadata":'
 _CONTEXT_HEAD: Final = b',"context":'
 _TOKEN_HEAD: Final = b',"authentication":'
-_CONTEXT: Final = Reader(dict[str, Any])
-_METADATA: Final = Reader(typed_dict(messages.CommandRequest, aggregateId=None, command=None))
 
 
 class Request:
@@ -82,13 +81,13 @@ class Request:
         part = b"" if self._place is None else self._context_part(self._place)
         if part and not has_constants(part) and not has_overflow(part):
             try:
-                return MappingProxyType(_CONTEXT.read(part))
+                return MappingProxyType(_context_reader().read(part))
             except ValueError:
                 pass  # it is elsewhere, or the whole request shows what is wrong, and where
         failure: ServiceError
         try:
             reject_constants(self._data)
-            envelope = _METADATA.decode(self._data)
+            envelope = _metadata_reader().decode(self._data)
         except (SchemaError, ValidationError) as error:
             failure = invalid(INVALID_ENVELOPE, violations_of(error))
         except ValueError as error:
@@ -125,6 +124,16 @@ class Request:
                 self.error = error
                 raise
         return self._payload
+
+
+@cache
+def _context_reader() -> Reader:
+    return Reader(dict[str, Any])
+
+
+@cache
+def _metadata_reader() -> Reader:
+    return Reader(typed_dict(messages.CommandRequest, aggregateId=None, command=None))
 
 
 def _refuse_to_read(key: str, data: bytes, place: slice | None) -> object:

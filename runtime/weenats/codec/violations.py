@@ -8,7 +8,7 @@ from pydantic_core import PydanticSerializationError, from_json
 
 from weenats.errors import InternalError, InvalidArgumentError
 from weenats.formats import NOT_HELD, TEXT_FORMAT
-from weenats.schema.violations import MAX_VIOLATIONS, Violation
+from weenats.schema.violation import MAX_VIOLATIONS, Violation
 
 __all__ = [
     "NOT_ALLOWED",

@@ -136,8 +136,10 @@ async def subscribe(
     return EventSubscription(work)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class _EventWork:
+    """What a subscription consists of."""
+
     transport: Transport
     interest: Subscription
     admission: Admission
@@ -158,8 +160,10 @@ class _EventWork:
         self.admission.abort()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class _EventWorker(Generic[DataT, KeyT]):
+    """Handles the events of a subscription."""
+
     event: Event[DataT]
     runner: EventRunner[DataT, KeyT]
 

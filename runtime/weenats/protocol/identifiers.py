@@ -10,8 +10,6 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
-from ulid import ULID
-
 from weenats.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -30,6 +28,8 @@ _PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _VALUE_OF_PAIR: Final = {pair: value for value, pair in enumerate(_PAIRS)}
 _PAIR_BITS: Final = 10
 _PAIR_MASK: Final = 2**_PAIR_BITS - 1
+_SHIFTS: Final = range(12 * _PAIR_BITS, -1, -_PAIR_BITS)
+"""From the first of the 13 pairs of a ULID to the last one."""
 _PREFIX_LENGTH: Final = 22
 _LAST_SUFFIX: Final = len(_PAIRS) ** 2 - 1
 _NANOSECONDS_PER_MILLISECOND: Final = 1_000_000
@@ -100,8 +100,8 @@ class Stamper:
             self._begin(self._millisecond + 1)
 
     def _begin(self, millisecond: int) -> None:
-        # Not ULID.from_timestamp: it continues from its last ULID of the same millisecond.
-        text = str(ULID.from_bytes(millisecond.to_bytes(6, "big") + urandom(10)))
+        value = int.from_bytes(millisecond.to_bytes(6, "big") + urandom(10), "big")
+        text = "".join(_PAIRS[value >> shift & _PAIR_MASK] for shift in _SHIFTS)
         self._prefix = text[:_PREFIX_LENGTH]
         # Halved, so that at least half of the suffixes remain to count up in.
         self._suffix = (_VALUE_OF_PAIR[text[-4:-2]] * len(_PAIRS) + _VALUE_OF_PAIR[text[-2:]]) // 2

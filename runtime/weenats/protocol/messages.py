@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import MISSING, Field
 from typing_extensions import TypeAliasType
 
-from weenats.model import OMIT_NONE, Model
+from weenats.model import OMIT_NONE, DeferredModel
 
 Component = TypeAliasType(
     "Component", Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]{0,49}$")]
@@ -20,7 +20,7 @@ CorrelationText = TypeAliasType(
 """Printable ASCII that correlates messages; the ids of any system are accepted."""
 
 
-class DeclaredErrorDetails(Model):
+class DeclaredErrorDetails(DeferredModel):
     """The details of an error that the contract declares."""
 
     error: Component
@@ -29,7 +29,7 @@ class DeclaredErrorDetails(Model):
     """The details, as the contract defines them for this error."""
 
 
-class EndpointInfo(Model):
+class EndpointInfo(DeferredModel):
     """An endpoint of a service."""
 
     name: str
@@ -42,7 +42,7 @@ class EndpointInfo(Model):
     """Metadata that does not change."""
 
 
-class EndpointStats(Model):
+class EndpointStats(DeferredModel):
     """The statistics of an endpoint since it started."""
 
     name: str
@@ -86,7 +86,7 @@ ErrorCode = TypeAliasType(
 """The canonical code of an error."""
 
 
-class HealthCheckEntry(Model):
+class HealthCheckEntry(DeferredModel):
     """The result of one check."""
 
     name: Annotated[str, Field(min_length=1)]
@@ -97,7 +97,7 @@ class HealthCheckEntry(Model):
     """Further information for people."""
 
 
-class JwtAuthentication(Model):
+class JwtAuthentication(DeferredModel):
     """Authenticates the sender of a message by a signed JSON Web Token."""
 
     type: Literal["jwt"]
@@ -106,14 +106,14 @@ class JwtAuthentication(Model):
     """The token in compact form."""
 
 
-class MonitoringMemory(Model):
+class MonitoringMemory(DeferredModel):
     """The memory of the process of an instance."""
 
     rss: Annotated[int, Field(ge=0)]
     """The resident set size, in bytes."""
 
 
-class MonitoringMetric(Model):
+class MonitoringMetric(DeferredModel):
     """A custom metric."""
 
     type: Literal["counter", "gauge"]
@@ -124,7 +124,7 @@ class MonitoringMetric(Model):
     """The value at the time of the snapshot."""
 
 
-class MonitoringRequests(Model):
+class MonitoringRequests(DeferredModel):
     """The requests of an instance, or of one of its endpoints."""
 
     total: Annotated[int, Field(ge=0, le=9223372036854775807)]
@@ -164,7 +164,7 @@ ServiceVersion = TypeAliasType(
 """The version of a service: semantic versioning 2.0.0."""
 
 
-class StatsResponse(Model):
+class StatsResponse(DeferredModel):
     """The statistics of an instance since it started."""
 
     type: Literal["io.nats.micro.v1.stats_response"]
@@ -202,7 +202,7 @@ Ulid = TypeAliasType("Ulid", Annotated[str, Field(pattern="^[0-7][0-9A-HJKMNP-TV
 """A ULID: time-ordered, unique, 26 characters of Crockford's base 32 in upper case."""
 
 
-class Violation(Model):
+class Violation(DeferredModel):
     """One place where a message breaks its contract."""
 
     pointer: str
@@ -213,7 +213,7 @@ class Violation(Model):
     """What is expected there."""
 
 
-class AggregateId(Model):
+class AggregateId(DeferredModel):
     """The identity of an aggregate: its type and key."""
 
     type: Component
@@ -222,7 +222,7 @@ class AggregateId(Model):
     """The key of the aggregate, unique within its type."""
 
 
-class CommitEvent(Model):
+class CommitEvent(DeferredModel):
     """An event in a commit; its aggregate, revision and time are those of the commit."""
 
     id: Ulid
@@ -233,7 +233,7 @@ class CommitEvent(Model):
     """The data of the event, as the contract defines it."""
 
 
-class Correlation(Model):
+class Correlation(DeferredModel):
     """Correlates a message with a workflow and with the message that caused it."""
 
     correlation_id: Annotated[CorrelationText, Field(alias="correlationId")]
@@ -242,7 +242,7 @@ class Correlation(Model):
     """The messageId of the message that caused this one."""
 
 
-class Entity(Model):
+class Entity(DeferredModel):
     """An aggregate: its identity, its state and its revision."""
 
     id: AggregateId
@@ -252,7 +252,7 @@ class Entity(Model):
     """A number that increases with each change."""
 
 
-class ErrorBody(Model):
+class ErrorBody(DeferredModel):
     """The error of a request that failed."""
 
     code: ErrorCode
@@ -262,7 +262,7 @@ class ErrorBody(Model):
     """Details for programs: a declared error, violations, or data specific to the code."""
 
 
-class HealthCheckData(Model):
+class HealthCheckData(DeferredModel):
     """The details of the status of an instance."""
 
     live: Annotated[bool | None, OMIT_NONE] = None
@@ -280,7 +280,7 @@ class HealthCheckData(Model):
     """The last result of each check."""
 
 
-class InfoResponse(Model):
+class InfoResponse(DeferredModel):
     """The description of a service and its endpoints."""
 
     type: Literal["io.nats.micro.v1.info_response"]
@@ -297,14 +297,14 @@ class InfoResponse(Model):
     """The endpoints of the service."""
 
 
-class InvalidArgumentDetails(Model):
+class InvalidArgumentDetails(DeferredModel):
     """The details of INVALID_ARGUMENT: all violations."""
 
     violations: list[Violation]
     """The violations."""
 
 
-class MessageMetadata(Model):
+class MessageMetadata(DeferredModel):
     """The metadata of a message."""
 
     message_id: Annotated[Ulid, Field(alias="messageId")]
@@ -317,7 +317,7 @@ class MessageMetadata(Model):
     """Custom data of the sender, passed on unchanged."""
 
 
-class MonitoringSnapshot(Model):
+class MonitoringSnapshot(DeferredModel):
     """A snapshot of an instance of a service, which it publishes once per interval."""
 
     name: ServiceName
@@ -333,7 +333,7 @@ class MonitoringSnapshot(Model):
     """The custom metrics, by name; those that cannot be read are absent."""
 
 
-class PingResponse(Model):
+class PingResponse(DeferredModel):
     """The reply of an instance to a ping."""
 
     type: Literal["io.nats.micro.v1.ping_response"]
@@ -346,7 +346,7 @@ class PingResponse(Model):
     """Metadata that does not change."""
 
 
-class QueryRequest(Model):
+class QueryRequest(DeferredModel):
     """A request for information about an aggregate, or about the service itself."""
 
     aggregate_id: Annotated[AggregateId | None, Field(alias="aggregateId"), OMIT_NONE] = None
@@ -357,7 +357,7 @@ class QueryRequest(Model):
     """The metadata of the message; receivers must not rely on it."""
 
 
-class QuerySuccess(Model):
+class QuerySuccess(DeferredModel):
     """The reply to a query that succeeded: an entity, or a result that the contract defines."""
 
     success: Literal[True]
@@ -371,7 +371,7 @@ class QuerySuccess(Model):
     """The metadata of the message; receivers must not rely on it."""
 
 
-class ServiceIdentity(Model):
+class ServiceIdentity(DeferredModel):
     """The service and the instance, which are part of every discovery reply (ADR-32)."""
 
     type: Annotated[str, Field(min_length=1)]
@@ -384,7 +384,7 @@ class ServiceIdentity(Model):
     """Metadata that does not change."""
 
 
-class CommandRequest(Model):
+class CommandRequest(DeferredModel):
     """A request to change an aggregate, or something of the service itself."""
 
     aggregate_id: Annotated[AggregateId | None, Field(alias="aggregateId"), OMIT_NONE] = None
@@ -395,7 +395,7 @@ class CommandRequest(Model):
     """The metadata of the message; receivers must not rely on it."""
 
 
-class CommandSuccess(Model):
+class CommandSuccess(DeferredModel):
     """The reply to a command that succeeded."""
 
     success: Literal[True]
@@ -408,7 +408,7 @@ class CommandSuccess(Model):
     """The metadata of the message; receivers must not rely on it."""
 
 
-class Commit(Model):
+class Commit(DeferredModel):
     """What one command changed of an aggregate that is kept in a stream: its events and ...
 
     What one command changed of an aggregate that is kept in a stream: its events and its reply.
@@ -442,7 +442,7 @@ class Commit(Model):
     """The id of the command, and its correlation."""
 
 
-class EventNotification(Model):
+class EventNotification(DeferredModel):
     """A notification that something happened to an aggregate, or to the service itself."""
 
     id: Ulid
@@ -464,7 +464,7 @@ class EventNotification(Model):
     """The metadata of the message; receivers must not rely on it."""
 
 
-class Failure(Model):
+class Failure(DeferredModel):
     """The reply to a request that was refused or failed."""
 
     success: Literal[False]
@@ -476,7 +476,7 @@ class Failure(Model):
     """The metadata of the message; receivers must not rely on it."""
 
 
-class HealthCheck(Model):
+class HealthCheck(DeferredModel):
     """The health of an instance of a service."""
 
     type: Literal["io.nats.micro.v1.ping_response"]

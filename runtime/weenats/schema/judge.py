@@ -1,13 +1,20 @@
-"""JSON Schemas that judge parts of messages exactly, and are compiled when they are needed."""
+"""JSON Schemas that judge parts of messages exactly, and are compiled when they are needed.
+
+The compiler is imported then, too: most contracts need none.
+"""
+
+from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, cast, final
+from typing import TYPE_CHECKING, Any, cast, final
 
-from jsonschema_rs import Validator
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
-from weenats.schema.compiler import POINTER, compiled
-from weenats.schema.violations import Explainer, Violation
+    from jsonschema_rs import Validator
+
+    from weenats.schema.violation import Violation
+    from weenats.schema.violations import Explainer
 
 __all__ = ["JsonSchemas", "Judge"]
 
@@ -42,7 +49,7 @@ class JsonSchemas:
         self._explainer: Explainer | None = None
         self._names: frozenset[str] | None = None
 
-    def __getitem__(self, name: str) -> "Judge":
+    def __getitem__(self, name: str) -> Judge:
         return self._judges.setdefault(name, Judge(self, name))
 
     @property
@@ -76,6 +83,8 @@ class JsonSchemas:
     def explainer(self) -> Explainer:
         """What finds violations of the schemas."""
         if self._explainer is None:
+            from weenats.schema.violations import Explainer  # noqa: PLC0415 - see above
+
             self._explainer = Explainer(self.definitions)
         return self._explainer
 
@@ -113,6 +122,8 @@ class Judge:
             ValueError: the schema is not valid.
         """
         if self._validator is None:
+            from weenats.schema.compiler import POINTER, compiled  # noqa: PLC0415 - see above
+
             definitions = self._schemas.definitions
             if self.name not in definitions:
                 raise KeyError(self.name)

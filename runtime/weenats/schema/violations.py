@@ -13,10 +13,9 @@ from jsonschema_rs import ValidationErrorKind as Kind
 from jsonschema_rs import Validator
 
 from weenats.schema.compiler import POINTER, compiled
+from weenats.schema.violation import MAX_VIOLATIONS, Violation
 
-__all__ = ["MAX_VIOLATIONS", "Explainer", "Violation"]
-MAX_VIOLATIONS: Final = 20
-_MAX_POINTER_LENGTH: Final = 200
+__all__ = ["Explainer"]
 _MAX_PLACES: Final = 10_000
 _MAX_TEXT: Final = 200
 _SIMPLE: Final = (
@@ -73,35 +72,6 @@ _TEXTS: Final = {
 _NOT_ALLOWED: Final = "Input is not permitted here"
 _TOO_LARGE: Final = "Input does not match its schema, and is too large to find the place"
 _NO_MATCH_IN_TIME: Final = "Input takes too long to match with the pattern {value}"
-
-
-class Violation(NamedTuple):
-    """A place where a JSON value is not valid.
-
-    Attributes:
-        path: names of members and indices of items that lead to the place.
-        keyword: what the schema has there; "" when it is not known.
-        message: what is expected, without any value.
-    """
-
-    path: tuple[str | int, ...]
-    keyword: str
-    message: str
-
-    @property
-    def pointer(self) -> str:
-        """The path as a JSON Pointer, of at most 200 characters."""
-        text = ""
-        for part in self.path:
-            text += "/" + str(part)[:_MAX_POINTER_LENGTH].replace("~", "~0").replace("/", "~1")
-            if len(text) >= _MAX_POINTER_LENGTH:
-                break
-        return text[:_MAX_POINTER_LENGTH]
-
-    def as_dict(self) -> dict[str, str]:
-        """Return the violation as it is sent: its pointer, its keyword if known, its message."""
-        found = {"pointer": self.pointer, "keyword": self.keyword, "message": self.message}
-        return found if self.keyword else {"pointer": self.pointer, "message": self.message}
 
 
 class _Place(NamedTuple):

@@ -113,7 +113,7 @@ class Endpoint:
         return cls(operation, lambda context: call(read(context), context))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Binding:
     """The connection of one running instance, as its handlers use it.
 

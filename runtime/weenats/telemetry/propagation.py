@@ -7,6 +7,7 @@ log entry; the propagators of the OpenTelemetry API would log a line for each su
 from __future__ import annotations
 
 import re
+from functools import cache
 from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote, unquote
@@ -22,7 +23,6 @@ from opentelemetry.trace import (
     get_current_span,
     set_span_in_context,
 )
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from typing_extensions import override
 
 from weenats.context import CURRENT
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from opentelemetry.trace import Span, TraceState
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     from weenats.context import MessageContext
 
@@ -49,7 +50,6 @@ __all__ = [
     "unsampled_root",
     "with_span",
 ]
-_TRACE: Final = TraceContextTextMapPropagator()
 _SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 """The key of the span in a context, for which the API has no name."""
 _TRACEPARENT_LINE: Final = re.compile(
@@ -76,6 +76,14 @@ _VALUE: Final = r"[ \t]*(?:[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+[ \t]*)?"
 _ENTRY: Final = re.compile(rf"{_NAME}={_VALUE}(;{_NAME}(={_VALUE})?)*")
 _BLANKS: Final = str.maketrans("", "", " \t")
 _RECEIVED: Final = create_key("weenats-received-baggage")
+
+
+@cache
+def _propagator() -> TraceContextTextMapPropagator:
+    """Return the propagator of the API, for headers that are not the usual ones."""
+    from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415 - it compiles patterns
+
+    return tracecontext.TraceContextTextMapPropagator()
 
 
 class DeferredSpan(NonRecordingSpan):
@@ -134,7 +142,7 @@ def _received_trace(headers: Mapping[str, str]) -> Context:
     tracestate = headers.get("tracestate")
     if tracestate is not None and _is_tracestate(tracestate):
         carrier["tracestate"] = tracestate
-    return _TRACE.extract(carrier, Context())
+    return _propagator().extract(carrier, Context())
 
 
 def _lone_traceparent(headers: Mapping[str, str]) -> re.Match[bytes] | None:
@@ -237,7 +245,7 @@ def create_trace_headers(context: Context | None = None) -> dict[str, str]:
     """
     carrier: dict[str, str] = {}
     if get_current_span(context).get_span_context().is_valid:
-        _TRACE.inject(carrier, context)
+        _propagator().inject(carrier, context)
     if baggage := _baggage(context):
         carrier["baggage"] = baggage
     return carrier
@@ -336,7 +344,7 @@ def propagated_headers(current: MessageContext) -> dict[str, str]:
     if current.otel_context is not None:
         return create_trace_headers()  # of its span, or of a span that the handler started
     carrier: dict[str, str] = {}
-    _TRACE.inject(carrier, _received_trace(current.headers))
+    _propagator().inject(carrier, _received_trace(current.headers))
     if baggage := _joined(_received_baggage(current.headers).values()):
         carrier["baggage"] = baggage
     return carrier

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["CallRecorder", "Recording", "end_span"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Recording:
     """Measures what runs within `with`, which returns the headers that propagate the trace.
 

@@ -8,7 +8,7 @@ import base64
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -24,9 +24,9 @@ class CredentialsError(OSError):
     """A file of credentials cannot be used; an OSError, after which nats-py tries again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Identity:
-    """The identity of a connection.
+    """The identity of a connection; `repr` shows nothing of it.
 
     Attributes:
         public_key: the public nkey.
@@ -35,8 +35,8 @@ class Identity:
     """
 
     public_key: str
-    jwt: bytes | None = field(repr=False)
-    sign: Callable[[str], bytes] = field(repr=False)
+    jwt: bytes | None
+    sign: Callable[[str], bytes]
 
 
 def is_secret(path: str | Path) -> bool:

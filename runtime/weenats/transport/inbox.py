@@ -26,8 +26,10 @@ Arrivals = asyncio.Queue[Delivery | ServiceError]
 """Replies to one message, or the error that ends the waiting for them."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class _Pending:
+    """A request that waits for its reply."""
+
     subject: str
     future: asyncio.Future[Delivery]
     accepts: Accepts | None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from urllib.parse import ParseResult, unquote, urlparse
 
 from typing_extensions import override
@@ -63,8 +62,7 @@ class ServerUrl(ParseResult):
         return f"ServerUrl({self})"
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     """A server to connect to.
 
     Attributes:

@@ -9,7 +9,7 @@ import pytest
 from testkit.json_schemas.comparison import Case, compare, reduced
 from testkit.json_schemas.oracle import Oracle
 from weenats.schema import Judge
-from weenats.schema.violations import Violation
+from weenats.schema.violation import Violation
 
 _SCHEMA = {
     "type": "object",

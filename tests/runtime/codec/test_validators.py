@@ -21,7 +21,7 @@ SCHEMAS = Path(__file__).parents[3] / "schemas" / "messages"
 MODELS: dict[str, type[Model]] = {
     name: each
     for name, each in vars(messages).items()
-    if isinstance(each, type) and issubclass(each, Model) and each is not Model
+    if isinstance(each, type) and issubclass(each, Model) and each.__module__ == messages.__name__
 }
 WIRE: dict[str, Any] = {"strict": True, "by_alias": True, "by_name": False}
 ODD: list[Any] = [

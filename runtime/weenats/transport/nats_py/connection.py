@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.nuid import NUID
@@ -52,8 +52,7 @@ _BUFFER_FULL: Final = (
 _REFUSAL: Final = "the server refuses the credentials of the connection"
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionEvents:
+class ConnectionEvents(NamedTuple):
     """Callbacks of a connection, which is their first argument."""
 
     denied: Callable[[NatsConnection, str, str], None]
@@ -65,7 +64,7 @@ class ConnectionEvents:
     """The server entered lame duck mode: it is about to shut down."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Interest:
     """A subscription, which can move from one connection to another.
 

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nats.aio.client import Srv
 
@@ -40,8 +40,7 @@ class Candidate(Srv):
     failure: Exception | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Dialer:
+class Dialer(NamedTuple):
     """Connects to servers, side by side when one of them does not answer at once.
 
     Attributes:
