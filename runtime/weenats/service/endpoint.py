@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from time import monotonic, monotonic_ns, perf_counter_ns
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from weenats.admission.controller import Admission
-    from weenats.codec.requests import Request
+    from weenats.codec.requests import Metadata, Request
     from weenats.contract import AnyOperation
     from weenats.service.handlers import Endpoint
     from weenats.transport.base import Delivery, Transport
@@ -42,7 +42,6 @@ _NANOSECONDS_PER_MILLISECOND: Final = 1e6
 _TOO_LARGE: Final = (
     "the reply of %s has %d bytes, the NATS server carries at most %d; the request was executed"
 )
-_NO_CORRELATION: Final[dict[str, str]] = {}
 
 
 class EndpointRunner:
@@ -256,28 +255,25 @@ class EndpointRunner:
 
 
 def _context(operation: AnyOperation, request: Request, job: Job) -> RequestContext:
-    metadata: dict[str, Any] | None = request.metadata
-    if metadata is None:
-        new_id, timestamp = STAMPER.stamp()
-        metadata = {"messageId": new_id, "timestamp": timestamp}
-    message_id: str = metadata["messageId"]
-    correlation = metadata.get("correlation", _NO_CORRELATION)
-    token = metadata["authentication"]["token"] if "authentication" in metadata else None
-    values = UnreadContext(request.read_context) if "context" in metadata else NO_CONTEXT
+    message_id, timestamp, correlation_id, causation_id, token = request.metadata or _new_metadata()
     return RequestContext(
         "server",
         operation,
         request.key,
         None,  # the payload, which is unread
         message_id,
-        correlation.get("correlationId", message_id),
-        metadata["timestamp"],
-        correlation.get("causationId"),
+        correlation_id or message_id,
+        timestamp,
+        causation_id,
         token,
-        values,
+        UnreadContext(request.read_context) if request.has_context else NO_CONTEXT,
         None,  # the headers, which the job has
         job.deadline,
         None,  # the principal
         request,
         job,
     )
+
+
+def _new_metadata() -> Metadata:
+    return (*STAMPER.stamp(), None, None, None)
