@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic, monotonic_ns, perf_counter_ns
+from time import monotonic_ns, perf_counter_ns
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +24,7 @@ from weenats.errors import (
 from weenats.interceptors import Interceptor, chain, result_of
 from weenats.protocol import headers as header_names
 from weenats.protocol.identifiers import STAMPER
-from weenats.protocol.timeouts import from_header
+from weenats.protocol.timeouts import timeout_in
 from weenats.service.discovery import EndpointCounters
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["EndpointRunner"]
 _LOG: Final = LimitedLogger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
+_NANOSECONDS_PER_SECOND: Final = 1e9
 _TOO_LARGE: Final = (
     "the reply of %s has %d bytes, the NATS server carries at most %d; the request was executed"
 )
@@ -81,21 +82,23 @@ class EndpointRunner:
         Args:
             delivery: the message.
         """
-        job = Job(self, delivery, None, monotonic_ns())
+        received = monotonic_ns()
+        job = Job(self, delivery, None, received)
         if not delivery.reply:
             _LOG.warning("a request on %s has no reply subject and was dropped", delivery.subject)
             self._count(job, 0, InvalidArgumentError())
             return
-        timeout = delivery.timeout
+        try:
+            timeout = timeout_in(delivery.block)
+        except InvalidArgumentError as error:
+            self.refuse(job, error)
+            return
+        if timeout is None:
+            timeout = self.operation.timeout
+        now = received / _NANOSECONDS_PER_SECOND  # `monotonic` would read the same clock again
         if timeout is not None:
-            try:
-                job.deadline = from_header(timeout)
-            except InvalidArgumentError as error:
-                self.refuse(job, error)
-                return
-        elif self.operation.timeout is not None:
-            job.deadline = monotonic() + self.operation.timeout
-        self._admission.submit(job)
+            job.deadline = now + timeout
+        self._admission.submit(job, now)
 
     async def run(self, job: Job) -> None:
         """Serve one request and answer it.
