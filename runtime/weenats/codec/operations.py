@@ -88,8 +88,8 @@ class OperationCodec:
         payload = operation.payload
         self._envelope = _envelope(aggregate, is_command=is_command)
         self._payload = Decoder(declared_type(payload), payload)
-        self._encode_payload = Encoder(payload, (self._member,), is_checked=False).encode
-        self._encode_result = Encoder(operation.result if state is None else state).encode
+        self._encode_payload = Encoder(payload, (self._member,), is_checked=False).write
+        self._encode_result = Encoder(operation.result if state is None else state).write
         self._errors = {error.name: error for error in operation.errors}
         for error in operation.errors:
             if error.details_type is not None and (judge := judge_of(error.details_type)):
