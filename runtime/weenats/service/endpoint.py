@@ -28,7 +28,7 @@ from weenats.protocol.timeouts import timeout_in
 from weenats.service.discovery import EndpointCounters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from weenats.admission.controller import Admission
     from weenats.codec.requests import Metadata, Request
@@ -74,7 +74,8 @@ class EndpointRunner:
         self._handler = endpoint.handler
         self._is_large = endpoint.operation.large is not None
         self._logged_unimplemented = False
-        self._call = chain(interceptors, self._handle)
+        members = tuple(interceptors)
+        self._call = chain(members, self._handle) if members else None
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Admit a request, or refuse it immediately.
@@ -100,7 +101,7 @@ class EndpointRunner:
             job.deadline = now + timeout
         self._admission.submit(job, now)
 
-    async def run(self, job: Job) -> None:
+    async def run(self, job: Job) -> None:  # noqa: C901 - all requests take this way
         """Serve one request and answer it.
 
         Args:
@@ -116,11 +117,16 @@ class EndpointRunner:
             if self._admission.cancelled:
                 self._admission.check_cancelled(job)
             CURRENT.set(context)
-            response = await self._call(context)
-            result = result_of(response)
+            headers = b""
+            if self._call is None:  # without interceptors, a Response would be made for nobody
+                result = await self._begin(context)
+            else:
+                response = await self._call(context)
+                result = result_of(response)
+                headers = response.headers
             elapsed = perf_counter_ns() - started
             duration = elapsed / _NANOSECONDS_PER_MILLISECOND
-            if headers := response.headers:
+            if headers:
                 reply = self._codec.encode_stored(duration, context)
             else:
                 reply = self._codec.encode_success(result, duration, context)
@@ -155,13 +161,17 @@ class EndpointRunner:
     async def _handle(self, context: RequestContext) -> Response:
         if CURRENT.get() is not context:  # an interceptor has replaced it
             CURRENT.set(context)
+        return Response(await self._begin(context))
+
+    def _begin(self, context: RequestContext) -> Awaitable[object]:
+        """Check what was not read yet, and call the handler."""
         if context.received is not None:
             # An invalid payload or context does not reach the handler.
             context.payload  # noqa: B018
             if context._metadata_context is not NO_CONTEXT:  # pyright: ignore[reportPrivateUsage]
                 context.metadata_context  # noqa: B018
         context.note_executed()
-        return Response(await self._handler(context))
+        return self._handler(context)
 
     def _public_error(self, error: Exception) -> ServiceError:
         """Return the error that the caller gets."""
