@@ -30,9 +30,12 @@ def message_metadata(context: MessageContext, token: str | None = None) -> bytes
         context: the message.
         token: the token of the caller, None without one.
     """
+    message_id, correlation = context.message_id, context.correlation_id
+    # An id of ours has nothing to escape.
+    correlation = f'"{message_id}"' if correlation is message_id else quoted(correlation)
     text = (
-        f'{{"messageId":"{context.message_id}","timestamp":"{context.timestamp}",'
-        f'"correlation":{{"correlationId":{quoted(context.correlation_id)}'
+        f'{{"messageId":"{message_id}","timestamp":"{context.timestamp}",'
+        f'"correlation":{{"correlationId":{correlation}'
     )
     if context.causation_id is not None:
         text += f',"causationId":{quoted(context.causation_id)}'
