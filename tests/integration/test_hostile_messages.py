@@ -11,6 +11,7 @@ import pytest
 from testkit.transports import answering, connected, soon
 from testkit.waiting import LIMIT
 from weenats import NatsTransport
+from weenats.protocol.headers import Headers
 from weenats.testing import NatsServer
 from weenats.transport import Delivery
 
@@ -72,7 +73,7 @@ async def test_malformed_header_blocks(
     assert delivery.payload == b"x"
     assert dict(delivery.headers) == headers
     assert isinstance(delivery.status, str)
-    assert delivery.timeout == headers.get("wee-timeout")
+    assert Headers.timeout_of(delivery.block) == headers.get("wee-timeout")
     await assert_alive(transport)
 
 

@@ -107,14 +107,15 @@ class Admission:
         """The number of jobs that wait."""
         return len(self._queue)
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: Job, now: float | None = None) -> None:
         """Run a job now, put it into the queue, or refuse it.
 
         Args:
             job: the job.
+            now: the present time, monotonic seconds, if it is known already.
         """
         deadline = job.deadline
-        if deadline is not None and deadline <= self._clock():
+        if deadline is not None and deadline <= (self._clock() if now is None else now):
             self._refuse(job, DeadlineExceededError("the deadline passed before admission"))
             return
         if len(self._running) < self._max_concurrency:

@@ -60,17 +60,24 @@ class Job:
         on_answer: functions to call once the request has been answered.
     """
 
-    # What most jobs never set are attributes of the class: that halves the time to make a job.
-    answered = False
-    executed = False
-    started: float | None = None
-    task: asyncio.Task[None] | None = None
-    variables: Context | None = None
-    context: RequestContext | None = None
-    on_answer: tuple[OnAnswer, ...] = ()
-    _shields = 0
-    _interrupted = False
-    _digest = ""
+    # Slots: with defaults in the class, a job is made in a fifth less time, but reading and setting
+    # what it does not have yet takes far longer than that.
+    __slots__ = (
+        "_digest",
+        "_interrupted",
+        "_shields",
+        "answered",
+        "context",
+        "deadline",
+        "delivery",
+        "executed",
+        "on_answer",
+        "received",
+        "started",
+        "task",
+        "variables",
+        "worker",
+    )
 
     def __init__(
         self, worker: Worker, delivery: Delivery, deadline: float | None = None, received: int = 0
@@ -79,6 +86,14 @@ class Job:
         self.delivery = delivery
         self.deadline = deadline
         self.received = received
+        self.answered = self.executed = self._interrupted = False
+        self.started: float | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.variables: Context | None = None
+        self.context: RequestContext | None = None
+        self.on_answer: tuple[OnAnswer, ...] = ()
+        self._shields = 0
+        self._digest = ""
 
     @property
     def headers(self) -> Headers:

@@ -105,12 +105,15 @@ class CallDefaults(NamedTuple):
             TypeError: an option is unknown.
         """
         message_id, timestamp = STAMPER.stamp()
-        if "message_id" in options:
-            message_id = check_message_id(options["message_id"])
-        if "timeout" in options:
-            timeout = seconds(options["timeout"])
-        else:
-            timeout = self.timeout or operation.timeout or DEFAULT_TIMEOUT
+        timeout = self.timeout or operation.timeout or DEFAULT_TIMEOUT
+        token = self.token
+        if options:
+            if "message_id" in options:
+                message_id = check_message_id(options["message_id"])
+            if "timeout" in options:
+                timeout = seconds(options["timeout"])
+            if "token" in options:
+                token = check_source(options["token"])
         context = RequestContext(
             "client",
             operation,
@@ -132,10 +135,8 @@ class CallDefaults(NamedTuple):
             inherited = current.inherited_deadline
             if inherited is not None:
                 context.deadline = min(cast("float", context.deadline), inherited)
-        token = self.token
         if options:
             _apply(options, context)
-            token = check_source(options["token"]) if "token" in options else token
         if token is not None:
             set_token(context, token)
         return context
@@ -235,12 +236,9 @@ class Exchange:
         remaining = int((deadline - monotonic()) * 1000)
         if remaining <= 0:
             raise DeadlineExceededError("the deadline passed before the call was sent")
-        lines = (
-            self._header_lines
-            if context.headers is self._headers
-            else header_names.encode(context.headers)
-        )
-        trace = context.trace_headers or inherited_header_lines()
+        headers = context.headers
+        lines = self._header_lines if headers is self._headers else header_names.encode(headers)
+        lines = (context.trace_headers or inherited_header_lines()) + lines
         body = self._codec.encode_request(context)
         if self._large is not None:
             body, reference = await self._large.sent(context, body)
@@ -248,7 +246,7 @@ class Exchange:
         reply = await self._transport.request(
             self._subject,
             body,
-            b"Wee-Timeout: %d\r\n%b%b" % (remaining, trace, lines),
+            b"Wee-Timeout: %d\r\n" % remaining + lines,
             deadline,
             is_reply,
             cancel_subject=self._cancel_subject,

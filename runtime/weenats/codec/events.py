@@ -53,7 +53,7 @@ class EventCodec:
         if aggregate is not None:
             self._aggregate_head = b'"aggregate":{"type":"%b","key":' % aggregate.name.encode()
         self._notification = Decoder(notification, event.data, ("data",))
-        self._encode_data = Encoder(event.data).encode
+        self._encode_data = Encoder(event.data).write
 
     def encode(
         self, key: object, data: object, revision: int | None, context: MessageContext

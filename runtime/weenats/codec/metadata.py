@@ -1,12 +1,26 @@
 """The metadata of messages as JSON text: most of it is ids and times that need no escaping."""
 
+import re
+from typing import Final
+
 from pydantic_core import to_json
 
 from weenats.codec.json import dump_any, quoted
 from weenats.context import MessageContext
 from weenats.protocol.identifiers import STAMPER, check_token
 
-__all__ = ["message_metadata", "reply_end"]
+__all__ = ["WRITTEN", "message_metadata", "reply_end"]
+_TEXT: Final = r"[ !#-\[\]-~]{1,128}"
+"""Printable ASCII that is not escaped in JSON."""
+WRITTEN: Final = re.compile(
+    r'\{"messageId":"([0-7][0-9A-HJKMNP-TV-Z]{25})",'
+    r'"timestamp":"([0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])'
+    r'T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)\.[0-9]{3}Z)",'
+    rf'"correlation":\{{"correlationId":"({_TEXT})"(?:,"causationId":"({_TEXT})")?\}}'
+    r'(?:,"authentication":\{"type":"jwt","token":"([!#-\[\]-~]+)"\})?\}\}'
+).fullmatch
+"""Matches the end of a request, from its metadata on, as `message_metadata` writes it without
+context: half as long as a validator takes, and the groups are what the validator would return."""
 
 
 def message_metadata(context: MessageContext, token: str | None = None) -> bytes:
@@ -16,9 +30,12 @@ def message_metadata(context: MessageContext, token: str | None = None) -> bytes
         context: the message.
         token: the token of the caller, None without one.
     """
+    message_id, correlation = context.message_id, context.correlation_id
+    # An id of ours has nothing to escape.
+    correlation = f'"{message_id}"' if correlation is message_id else quoted(correlation)
     text = (
-        f'{{"messageId":"{context.message_id}","timestamp":"{context.timestamp}",'
-        f'"correlation":{{"correlationId":{quoted(context.correlation_id)}'
+        f'{{"messageId":"{message_id}","timestamp":"{context.timestamp}",'
+        f'"correlation":{{"correlationId":{correlation}'
     )
     if context.causation_id is not None:
         text += f',"causationId":{quoted(context.causation_id)}'

@@ -15,10 +15,10 @@ from typing_extensions import TypedDict
 from weenats.codec.failures import details_decoder
 from weenats.codec.json import has_constants
 from weenats.codec.keys import KEY, aggregate_type, key_codec
-from weenats.codec.metadata import message_metadata, reply_end
+from weenats.codec.metadata import WRITTEN, message_metadata, reply_end
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.reader import Reader
-from weenats.codec.requests import INVALID_ENVELOPE, METADATA_HEAD, NOT_JSON, Request
+from weenats.codec.requests import INVALID_ENVELOPE, METADATA_HEAD, NOT_JSON, Metadata, Request
 from weenats.codec.validators import CLOSED, STRICT, UNREAD, quiet_validator, typed_dict
 from weenats.codec.violations import (
     SchemaError,
@@ -40,6 +40,7 @@ __all__ = [
     "ReceivedResponse",
     "operation_codec",
 ]
+_NONE: Final[dict[str, Any]] = {}
 _METADATA_MEMBER: Final = NotRequired[typed_dict(messages.MessageMetadata, context=UNREAD)]
 
 
@@ -86,10 +87,10 @@ class OperationCodec:
         self._keys = key_codec(aggregate)
         payload = operation.payload
         self._envelope = _envelope(aggregate, is_command=is_command)
-        self._read_metadata = _metadata().validate_json
+        self._validate_metadata = _metadata().validate_json
         self._payload = Decoder(declared_type(payload), payload)
-        self._encode_payload = Encoder(payload, (self._member,), is_checked=False).encode
-        self._encode_result = Encoder(operation.result if state is None else state).encode
+        self._encode_payload = Encoder(payload, (self._member,), is_checked=False).write
+        self._encode_result = Encoder(operation.result if state is None else state).write
         self._errors = {error.name: error for error in operation.errors}
         for error in operation.errors:
             if error.details_type is not None and (judge := judge_of(error.details_type)):
@@ -184,16 +185,25 @@ class OperationCodec:
         head, tail = self._payload_head, self._metadata_head
         start = data.find(head) if self._has_key else self._key_at
         end = data.rfind(tail)
-        if 0 < start <= end - len(head) and data.startswith(self._head) and data.endswith(b"}"):
+        if 0 < start <= end - len(head) and data.startswith(self._head):
+            after = end + len(tail)
+            metadata: Metadata | None = None
+            has_context = False
             try:
                 key = KEY.validate_json(data[self._key_at : start]) if self._has_key else ""
-                metadata = self._read_metadata(data[end + len(tail) : -1], by_name=False)
+                written = WRITTEN(data[after:].decode("latin-1"))  # quicker than bytes: it has str
+                if written is not None:
+                    metadata = cast("Metadata", written.groups())
+                elif data.endswith(b"}"):
+                    members = self._validate_metadata(data[after:-1], by_name=False)
+                    if members is not None:
+                        metadata, has_context = _metadata_of(members), "context" in members
             except ValidationError:
                 pass  # the members have another order, or are not JSON
             else:
                 if key is not None and metadata is not None:
                     place = slice(start + len(head), end)
-                    return Request(key, metadata, self._read, data, place)
+                    return Request(key, metadata, has_context, self._read, data, place)
         return self._decode_envelope(data)
 
     def encode_success(self, result: object, duration: float, request: RequestContext) -> bytes:
@@ -345,7 +355,10 @@ class OperationCodec:
             failure = invalid(INVALID_ENVELOPE, violations_of(error))
         else:
             key = envelope["aggregateId"]["key"] if self._has_key else ""
-            return Request(key, envelope.get("metadata"), self._read, data, None)
+            members: dict[str, Any] | None = envelope.get("metadata")
+            metadata = None if members is None else _metadata_of(members)
+            has_context = members is not None and "context" in members
+            return Request(key, metadata, has_context, self._read, data, None)
         raise failure
 
     def _read(self, key: str, data: bytes, place: slice | None) -> object:
@@ -428,6 +441,17 @@ def _failure() -> Reader:
 @cache
 def _reply_metadata() -> Reader:
     return Reader(_ReplyMetadata)
+
+
+def _metadata_of(members: dict[str, Any]) -> Metadata:
+    correlation = members.get("correlation", _NONE)
+    return (
+        members["messageId"],
+        members["timestamp"],
+        correlation.get("correlationId"),
+        correlation.get("causationId"),
+        members.get("authentication", _NONE).get("token"),
+    )
 
 
 @cache

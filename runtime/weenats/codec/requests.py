@@ -18,8 +18,11 @@ from weenats.context import received_context
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.protocol import messages
 
-__all__ = ["INVALID_ENVELOPE", "METADATA_HEAD", "NOT_JSON", "Request"]
+__all__ = ["INVALID_ENVELOPE", "METADATA_HEAD", "NOT_JSON", "Metadata", "Request"]
 _Read = Callable[[str, bytes, slice | None], object]
+Metadata = tuple[str, str, str | None, str | None, str | None]
+"""The message id, the timestamp, the correlation id, the causation id and the token of a request;
+the last three are None where it has none."""
 INVALID_ENVELOPE: Final = "the request envelope is invalid"
 NOT_JSON: Final = "the request is not valid JSON"
 METADATA_HEAD: Final = b',"metadata":'
@@ -35,8 +38,8 @@ class Request:
 
     Args:
         key: the key of the aggregate, "" without one.
-        metadata: the metadata of the message as on the wire, None when there is none; the value of
-            `context` is unread.
+        metadata: ids, timestamp and token, None when the message has no metadata.
+        has_context: whether it has `metadata.context`, which is unread.
         read: checks the key and the payload and returns the payload, or raises what is wrong with
             them; it gets `key`, `data` and `place`.
         data: the bytes of the request.
@@ -44,24 +47,26 @@ class Request:
 
     Attributes:
         key: the key of the aggregate, "" without one.
-        metadata: the metadata of the message as on the wire, None when there is none; the value of
-            `context` is unread.
+        metadata: ids, timestamp and token, None when the message has no metadata.
+        has_context: whether it has `metadata.context`, which is unread.
         error: what was wrong with the key or the payload when they were read, None when they are
             valid or unread.
     """
 
-    __slots__ = ("_data", "_payload", "_place", "_read", "error", "key", "metadata")
+    __slots__ = ("_data", "_payload", "_place", "_read", "error", "has_context", "key", "metadata")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - one slot each
         self,
         key: str,
-        metadata: dict[str, Any] | None,
+        metadata: Metadata | None,
+        has_context: bool,  # noqa: FBT001 - each request
         read: _Read,
         data: bytes,
         place: slice | None,
     ) -> None:
         self.key = key
         self.metadata = metadata
+        self.has_context = has_context
         self.error: ServiceError | None = None
         self._payload: object = None
         self._read: _Read | None = read

@@ -49,6 +49,8 @@ class MessageJob(Job):
         message: the message.
     """
 
+    __slots__ = ("message",)
+
     def __init__(self, worker: EventWorker, message: PulledMessage) -> None:
         super().__init__(worker, message.delivery)
         self.message = message

@@ -10,6 +10,8 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
+from ulid import base32
+
 from weenats.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -28,8 +30,6 @@ _PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _VALUE_OF_PAIR: Final = {pair: value for value, pair in enumerate(_PAIRS)}
 _PAIR_BITS: Final = 10
 _PAIR_MASK: Final = 2**_PAIR_BITS - 1
-_SHIFTS: Final = range(12 * _PAIR_BITS, -1, -_PAIR_BITS)
-"""From the first of the 13 pairs of a ULID to the last one."""
 _PREFIX_LENGTH: Final = 22
 _LAST_SUFFIX: Final = len(_PAIRS) ** 2 - 1
 _NANOSECONDS_PER_MILLISECOND: Final = 1_000_000
@@ -56,12 +56,23 @@ class Stamper:
         clock: returns nanoseconds since the epoch.
     """
 
-    __slots__ = ("__weakref__", "_clock", "_millisecond", "_prefix", "_suffix", "_timestamp")
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_millisecond",
+        "_prefix",
+        "_second",
+        "_suffix",
+        "_timestamp",
+        "_until_second",
+    )
 
     def __init__(self, clock: Callable[[], int] = time_ns) -> None:
         self._clock = clock
         self._prefix = ""
         self._timestamp = ""
+        self._second = -1
+        self._until_second = ""
         self.reset()
         _stampers.add(self)
 
@@ -100,14 +111,18 @@ class Stamper:
             self._begin(self._millisecond + 1)
 
     def _begin(self, millisecond: int) -> None:
-        value = int.from_bytes(millisecond.to_bytes(6, "big") + urandom(10), "big")
-        text = "".join(_PAIRS[value >> shift & _PAIR_MASK] for shift in _SHIFTS)
+        # Not ULID.from_timestamp: it continues from its last ULID of the same millisecond.
+        text = base32.encode(millisecond.to_bytes(6, "big") + urandom(10))
         self._prefix = text[:_PREFIX_LENGTH]
         # Halved, so that at least half of the suffixes remain to count up in.
         self._suffix = (_VALUE_OF_PAIR[text[-4:-2]] * len(_PAIRS) + _VALUE_OF_PAIR[text[-2:]]) // 2
         self._millisecond = millisecond
-        moment = datetime.fromtimestamp(millisecond / 1000, UTC)
-        self._timestamp = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{millisecond % 1000:03d}Z"
+        second, rest = divmod(millisecond, 1000)
+        if second != self._second:
+            self._second = second
+            moment = datetime.fromtimestamp(second, UTC)
+            self._until_second = moment.strftime("%Y-%m-%dT%H:%M:%S.")
+        self._timestamp = f"{self._until_second}{rest:03d}Z"
 
 
 def _reset_all() -> None:

@@ -12,8 +12,9 @@ from time import monotonic
 from typing import Final, Generic, TypeVar
 
 from weenats.errors import InvalidArgumentError
+from weenats.protocol.headers import Headers
 
-__all__ = ["DEFAULT_TIMEOUT", "Clock", "DeadlineTimer", "Duration", "from_header", "seconds"]
+__all__ = ["DEFAULT_TIMEOUT", "Clock", "DeadlineTimer", "Duration", "seconds", "timeout_in"]
 ItemT = TypeVar("ItemT")
 Clock = Callable[[], float]
 """Returns monotonic seconds."""
@@ -25,6 +26,8 @@ DEFAULT_TIMEOUT: Final = 5.0
 _MAX_SECONDS: Final = 86_400.0
 _MAX_DIGITS: Final = 12
 _MIN_DELAY: Final = 0.001
+_SHORT: Final = 64
+"""Bytes of a header block that has hardly more than the header `Wee-Timeout`."""
 
 
 def seconds(duration: Duration, what: str = "timeout") -> float:
@@ -45,25 +48,33 @@ def seconds(duration: Duration, what: str = "timeout") -> float:
     return float(min(value, _MAX_SECONDS))
 
 
-@lru_cache(maxsize=1024)  # callers send few different values; invalid ones are not kept
+def timeout_in(block: bytes) -> float | None:
+    """Return the seconds that the header `Wee-Timeout` sets, None when there is none.
+
+    Args:
+        block: the header block of a message as on the wire.
+
+    Raises:
+        InvalidArgumentError: its value is not a whole number of milliseconds.
+    """
+    return _remembered(block) if len(block) <= _SHORT else _timeout_in(block)
+
+
+def _timeout_in(block: bytes) -> float | None:
+    text = Headers.timeout_of(block)
+    return None if text is None else _seconds_of(text)
+
+
+# Callers send few different values; invalid ones are not kept.
+_remembered: Final = lru_cache(maxsize=1024)(_timeout_in)
+
+
+@lru_cache(maxsize=1024)
 def _seconds_of(text: str) -> float:
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()) or len(digits) > _MAX_DIGITS:
         raise InvalidArgumentError("the header Wee-Timeout must be a whole number of milliseconds")
     return min(int(text) / 1000, _MAX_SECONDS)
-
-
-def from_header(text: str, clock: Clock = monotonic) -> float:
-    """Return the deadline that a `Wee-Timeout` header sets.
-
-    Args:
-        text: the value of the header, milliseconds.
-        clock: returns monotonic seconds.
-
-    Raises:
-        InvalidArgumentError: the value is not a whole number of milliseconds.
-    """
-    return clock() + _seconds_of(text)
 
 
 class DeadlineTimer(Generic[ItemT]):

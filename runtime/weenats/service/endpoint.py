@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic, monotonic_ns, perf_counter_ns
+from time import monotonic_ns, perf_counter_ns
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job
@@ -24,14 +24,14 @@ from weenats.errors import (
 from weenats.interceptors import Interceptor, chain, result_of
 from weenats.protocol import headers as header_names
 from weenats.protocol.identifiers import STAMPER
-from weenats.protocol.timeouts import from_header
+from weenats.protocol.timeouts import timeout_in
 from weenats.service.discovery import EndpointCounters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from weenats.admission.controller import Admission
-    from weenats.codec.requests import Request
+    from weenats.codec.requests import Metadata, Request
     from weenats.contract import AnyOperation
     from weenats.service.handlers import Endpoint
     from weenats.transport.base import Delivery, Transport
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 __all__ = ["EndpointRunner"]
 _LOG: Final = LimitedLogger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
+_NANOSECONDS_PER_SECOND: Final = 1e9
 _TOO_LARGE: Final = (
     "the reply of %s has %d bytes, the NATS server carries at most %d; the request was executed"
 )
-_NO_CORRELATION: Final[dict[str, str]] = {}
 
 
 class EndpointRunner:
@@ -74,7 +74,8 @@ class EndpointRunner:
         self._handler = endpoint.handler
         self._is_large = endpoint.operation.large is not None
         self._logged_unimplemented = False
-        self._call = chain(interceptors, self._handle)
+        members = tuple(interceptors)
+        self._call = chain(members, self._handle) if members else None
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Admit a request, or refuse it immediately.
@@ -82,23 +83,25 @@ class EndpointRunner:
         Args:
             delivery: the message.
         """
-        job = Job(self, delivery, None, monotonic_ns())
+        received = monotonic_ns()
+        job = Job(self, delivery, None, received)
         if not delivery.reply:
             _LOG.warning("a request on %s has no reply subject and was dropped", delivery.subject)
             self._count(job, 0, InvalidArgumentError())
             return
-        timeout = delivery.timeout
+        try:
+            timeout = timeout_in(delivery.block)
+        except InvalidArgumentError as error:
+            self.refuse(job, error)
+            return
+        if timeout is None:
+            timeout = self.operation.timeout
+        now = received / _NANOSECONDS_PER_SECOND  # `monotonic` would read the same clock again
         if timeout is not None:
-            try:
-                job.deadline = from_header(timeout)
-            except InvalidArgumentError as error:
-                self.refuse(job, error)
-                return
-        elif self.operation.timeout is not None:
-            job.deadline = monotonic() + self.operation.timeout
-        self._admission.submit(job)
+            job.deadline = now + timeout
+        self._admission.submit(job, now)
 
-    async def run(self, job: Job) -> None:
+    async def run(self, job: Job) -> None:  # noqa: C901 - all requests take this way
         """Serve one request and answer it.
 
         Args:
@@ -114,11 +117,16 @@ class EndpointRunner:
             if self._admission.cancelled:
                 self._admission.check_cancelled(job)
             CURRENT.set(context)
-            response = await self._call(context)
-            result = result_of(response)
+            headers = b""
+            if self._call is None:  # without interceptors, a Response would be made for nobody
+                result = await self._begin(context)
+            else:
+                response = await self._call(context)
+                result = result_of(response)
+                headers = response.headers
             elapsed = perf_counter_ns() - started
             duration = elapsed / _NANOSECONDS_PER_MILLISECOND
-            if headers := response.headers:
+            if headers:
                 reply = self._codec.encode_stored(duration, context)
             else:
                 reply = self._codec.encode_success(result, duration, context)
@@ -153,13 +161,17 @@ class EndpointRunner:
     async def _handle(self, context: RequestContext) -> Response:
         if CURRENT.get() is not context:  # an interceptor has replaced it
             CURRENT.set(context)
+        return Response(await self._begin(context))
+
+    def _begin(self, context: RequestContext) -> Awaitable[object]:
+        """Check what was not read yet, and call the handler."""
         if context.received is not None:
             # An invalid payload or context does not reach the handler.
             context.payload  # noqa: B018
             if context._metadata_context is not NO_CONTEXT:  # pyright: ignore[reportPrivateUsage]
                 context.metadata_context  # noqa: B018
         context.note_executed()
-        return Response(await self._handler(context))
+        return self._handler(context)
 
     def _public_error(self, error: Exception) -> ServiceError:
         """Return the error that the caller gets."""
@@ -256,28 +268,25 @@ class EndpointRunner:
 
 
 def _context(operation: AnyOperation, request: Request, job: Job) -> RequestContext:
-    metadata: dict[str, Any] | None = request.metadata
-    if metadata is None:
-        new_id, timestamp = STAMPER.stamp()
-        metadata = {"messageId": new_id, "timestamp": timestamp}
-    message_id: str = metadata["messageId"]
-    correlation = metadata.get("correlation", _NO_CORRELATION)
-    token = metadata["authentication"]["token"] if "authentication" in metadata else None
-    values = UnreadContext(request.read_context) if "context" in metadata else NO_CONTEXT
+    message_id, timestamp, correlation_id, causation_id, token = request.metadata or _new_metadata()
     return RequestContext(
         "server",
         operation,
         request.key,
         None,  # the payload, which is unread
         message_id,
-        correlation.get("correlationId", message_id),
-        metadata["timestamp"],
-        correlation.get("causationId"),
+        correlation_id or message_id,
+        timestamp,
+        causation_id,
         token,
-        values,
+        UnreadContext(request.read_context) if request.has_context else NO_CONTEXT,
         None,  # the headers, which the job has
         job.deadline,
         None,  # the principal
         request,
         job,
     )
+
+
+def _new_metadata() -> Metadata:
+    return (*STAMPER.stamp(), None, None, None)

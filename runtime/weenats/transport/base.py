@@ -33,45 +33,43 @@ class Delivery:
         reply: the reply subject, "" for none.
         payload: the payload.
         block: the header block as on the wire.
+
+    Attributes:
+        block: the header block as on the wire.
     """
 
-    __slots__ = ("_block", "_headers", "payload", "reply", "subject")
+    __slots__ = ("_headers", "block", "payload", "reply", "subject")
 
     def __init__(self, subject: str, reply: str, payload: bytes, block: bytes = b"") -> None:
         self.subject = subject
         self.reply = reply
         self.payload = payload
-        self._block = block
+        self.block = block
         self._headers: Headers | None = None
 
     @property
     def content(self) -> tuple[str, str, bytes, bytes]:
         """Subject, reply subject, payload and header block, to compare messages."""
-        return self.subject, self.reply, self.payload, self._block
+        return self.subject, self.reply, self.payload, self.block
 
     @property
     def size(self) -> int:
         """The size of headers and payload in bytes."""
-        return len(self._block) + len(self.payload)
+        return len(self.block) + len(self.payload)
 
     @property
     def headers(self) -> Headers:
         """The headers, which are parsed on demand."""
         if self._headers is None:
-            self._headers = Headers(self._block) if self._block else NO_HEADERS
+            self._headers = Headers(self.block) if self.block else NO_HEADERS
         return self._headers
-
-    @property
-    def timeout(self) -> str | None:
-        """The value of the `Wee-Timeout` header, None when there is none."""
-        return Headers.timeout_of(self._block) if self._block else None
 
     @property
     def status(self) -> str:
         """The inline status of a message of the NATS server, "" for other messages."""
-        if not self._block.startswith(_INLINE_STATUS):
+        if not self.block.startswith(_INLINE_STATUS):
             return ""
-        return self._block.removeprefix(_INLINE_STATUS)[:3].decode("ascii", "replace")
+        return self.block.removeprefix(_INLINE_STATUS)[:3].decode("ascii", "replace")
 
 
 OnDelivery = Callable[[Delivery], None]

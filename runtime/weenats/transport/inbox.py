@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from asyncio import get_running_loop
 from contextlib import contextmanager
 from contextvars import Context
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -26,18 +26,8 @@ Arrivals = asyncio.Queue[Delivery | ServiceError]
 """Replies to one message, or the error that ends the waiting for them."""
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class _Pending:
-    """A request that waits for its reply."""
-
-    subject: str
-    future: asyncio.Future[Delivery]
-    accepts: Accepts | None
-    foreign: int = 0
-
-    def fail(self, error: ServiceError) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
+_Pending = tuple[str, asyncio.Future[Delivery], Accepts | None]
+"""The subject of a request, the future of its reply, and what returns whether a message is it."""
 
 
 class RequestMux:
@@ -56,6 +46,7 @@ class RequestMux:
         self._prefix = f"{inbox}."
         self._count = 0
         self._pending: dict[str, _Pending] = {}
+        self._foreign: dict[str, int] = {}
         self._gatherings: set[tuple[str, Arrivals]] = set()
         self._timer = DeadlineTimer[str](self._expire, clock)
 
@@ -74,8 +65,8 @@ class RequestMux:
         """
         count = self._count = self._count + 1
         reply = f"{self._prefix}{count}"
-        future: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
-        self._pending[reply] = _Pending(subject, future, accepts)
+        future: asyncio.Future[Delivery] = get_running_loop().create_future()
+        self._pending[reply] = (subject, future, accepts)
         self._timer.add(reply, deadline)
         return reply, future
 
@@ -86,6 +77,7 @@ class RequestMux:
             reply: the reply subject of the request.
         """
         if self._pending.pop(reply, None) is not None:
+            self._foreign.pop(reply, None)
             self._timer.discard(reply)
 
     def on_delivery(self, delivery: Delivery) -> None:
@@ -96,18 +88,24 @@ class RequestMux:
         """
         subject = delivery.subject
         pending = self._pending.get(subject)
-        if pending is None or pending.future.done():
+        if pending is None:
+            return
+        requested, future, accepts = pending
+        if future.done():
             return
         if not delivery.payload and delivery.status == NO_RESPONDERS:
-            pending.fail(NoRespondersError(f"no responders on {pending.subject}"))
-        elif pending.accepts is None or pending.accepts(delivery):
-            pending.future.set_result(delivery)
+            future.set_exception(NoRespondersError(f"no responders on {requested}"))
+        elif accepts is None or accepts(delivery):
+            future.set_result(delivery)
         else:
             # Another subscriber of the subject answered first, for example a stream.
-            pending.foreign += 1
+            self._foreign[subject] = self._foreign.get(subject, 0) + 1
             return
+        # As `discard`, without a call: all replies take this way.
         del self._pending[subject]
         self._timer.deadlines.pop(subject, None)
+        if self._foreign:
+            self._foreign.pop(subject, None)
 
     @contextmanager
     def gathering(self, subject: str) -> Generator[Arrivals]:
@@ -130,17 +128,17 @@ class RequestMux:
             error: returns the error for the subject of a request.
             subject: the subject of the requests, the reply subject of one, or the wildcard.
         """
-        for reply, pending in list(self._pending.items()):
-            if subject in (None, pending.subject, reply, self.wildcard):
+        for reply, (requested, future, _) in list(self._pending.items()):
+            if subject in (None, requested, reply, self.wildcard):
                 self.discard(reply)
-                pending.fail(error(pending.subject))
+                _fail(future, error(requested))
         for requested, arrivals in self._gatherings:
             if subject in (None, requested):
                 arrivals.put_nowait(error(requested))
 
     async def wait_answered(self, timeout: float) -> None:
         """Wait until the present requests have ended, up to `timeout` seconds."""
-        if waiting := [pending.future for pending in self._pending.values()]:
+        if waiting := [future for _, future, _ in self._pending.values()]:
             await asyncio.wait(waiting, timeout=timeout)
 
     def close(self) -> None:
@@ -148,11 +146,16 @@ class RequestMux:
         self._timer.close()
 
     def _expire(self, reply: str) -> None:
-        pending = self._pending.pop(reply)
-        text = f"no reply from {pending.subject} in time"
-        if pending.foreign:
-            text += f"; {pending.foreign} message(s) arrived that are not a service's reply"
-        pending.fail(DeadlineExceededError(text))
+        subject, future, _ = self._pending.pop(reply)
+        text = f"no reply from {subject} in time"
+        if foreign := self._foreign.pop(reply, 0):
+            text += f"; {foreign} message(s) arrived that are not a service's reply"
+        _fail(future, DeadlineExceededError(text))
+
+
+def _fail(future: asyncio.Future[Delivery], error: ServiceError) -> None:
+    if not future.done():
+        future.set_exception(error)
 
 
 class ReplyInbox:

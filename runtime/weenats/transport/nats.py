@@ -232,7 +232,11 @@ class NatsTransport:
         mux = self._inbox.mux
         reply, future = mux.open(subject, deadline, accepts)
         try:
-            self.publish(subject, payload, headers, reply)
+            connection = self._connection
+            if connection is None or self._reply_connections:
+                self.publish(subject, payload, headers, reply)
+            else:  # what `publish` checks is known already
+                connection.send(subject, reply, payload, headers)
             return await future
         except BaseException as error:
             mux.discard(reply)  # a reply that arrives discards it itself

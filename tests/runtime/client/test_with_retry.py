@@ -81,7 +81,9 @@ def requests_on(transport: MemoryTransport) -> list[dict[str, Any]]:
     requests: list[dict[str, Any]] = []
 
     def note(delivery: Delivery) -> None:
-        requests.append({**json.loads(delivery.payload), "timeout": delivery.timeout})
+        requests.append(
+            {**json.loads(delivery.payload), "timeout": delivery.headers["Wee-Timeout"]}
+        )
 
     transport.subscribe("probe.command.thing.run", note)
     return requests

@@ -82,7 +82,7 @@ def test_keys_and_payloads_survive_a_round_trip(text: str) -> None:
     received = RUNS.decode_request(RUNS.encode_request(sent))
     assert (received.key, received.read_payload()) == (text, sent.payload)
     assert received.metadata is not None
-    assert received.metadata["messageId"] == sent.message_id
+    assert received.metadata[0] == sent.message_id
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,8 @@ def test_invalid_payload_is_reported_lazily(payload: Any, pointers: Any) -> None
     """Key and metadata are available first; the error is raised when the payload is read."""
     data = dump(request(command=payload, metadata=METADATA))
     received = RUNS.decode_request(data)
-    assert (received.key, received.metadata) == ("k-1", METADATA)
+    ids = METADATA["messageId"], METADATA["timestamp"]
+    assert (received.key, received.metadata) == ("k-1", (*ids, None, None, None))
     assert [each["pointer"] for each in payload_violations(RUNS, data)] == pointers
     context = make_context(payload=None, received=received)
     assert context.payload_error is None
@@ -233,7 +234,8 @@ def test_last_of_duplicate_members_wins(data: bytes, expected: tuple[str, str]) 
     assert payload_violations(RUNS, spoilt)
 
 
-STAMPED = dump(METADATA).replace(b'": "', b'":"')
+STAMPED = dump(METADATA).replace(b'": "', b'":"').replace(b'", "', b'","')
+CAUSED = STAMPED[:-1] + b',"correlation":{"correlationId":"a [b]","causationId":"~"}'
 PARTS = st.sampled_from(
     [
         b'"k"',
@@ -261,6 +263,17 @@ PARTS = st.sampled_from(
         STAMPED[:-1] + b',"context":{"x":{},"authentication":{"type":"jwt","token":"a"}}}',
         STAMPED[:-1] + b',"context":{"x":1,"authentication":{"type":"jwt","token":"a"}}',
         STAMPED[:-1] + b',"context":{"x":1},"authentication":{"type":"jwt","token":"a"}}',
+        CAUSED + b"}",
+        CAUSED + b',"authentication":{"type":"jwt","token":"a.b"}}',
+        CAUSED + b',"authentication":{"type":"jwt","token":""}}',
+        CAUSED + b',"authentication":{"type":"jwt","token":"a b"}}',
+        CAUSED + b',"context":{"x":1}}',
+        CAUSED + b',"correlation":{"correlationId":"last"}}',
+        CAUSED.replace(b"[b]", b"b" * 127) + b"}",
+        CAUSED.replace(b"~", b"\\u007e") + b"}",
+        CAUSED.replace(b"~", b"\xc3\xa9") + b"}",
+        CAUSED.replace(b"-03-", b"-13-") + b"}",
+        CAUSED.replace(b"01JD", b"81JD") + b"}",
         STAMPED[:-1] + b',"later":NaN}',
         STAMPED[:-1] + b',"later":{"x":1}}',
     ]
@@ -271,16 +284,19 @@ def outcome(codec: OperationCodec, data: bytes) -> object:
     """Return what a request is read as, None when it is refused."""
     try:
         received = codec.decode_request(data)
-        has_context = "context" in (received.metadata or {})
-        context = received.read_context() if has_context else None
+        context = received.read_context() if received.has_context else None
         return received.key, received.metadata, received.read_payload(), context
     except InvalidArgumentError:
         return None
 
 
-@examples(50)
+@examples(80)
 @given(PARTS, PARTS, PARTS)
 @example(b'"k"', b'{"action":"go"}', STAMPED)
+@example(b'"k"', b'{"action":"go"}', CAUSED + b"}")
+@example(b'"k"', b'{"action":"go"}', CAUSED + b',"authentication":{"type":"jwt","token":"a.b"}}')
+@example(b'"k"', b'{"action":"go"}', CAUSED.replace(b"~", b"\\u007e") + b"}")
+@example(b'"k"', b'{"action":"go"}', CAUSED.replace(b"01JD", b"81JD") + b"}")
 @example(b'"k"', b'{"action":"go"}', STAMPED + b',"command":{"action":"last"}')
 @example(b'"k","x":{"y":1', b'{"action":"go"}', STAMPED)
 @example(b'"k"', b'{"action":"go"}', STAMPED[:-1] + b',"context":{"x":1,"metadata":{"a":[]}}}')
@@ -292,6 +308,17 @@ def test_parts_mean_what_the_whole_request_means(key: bytes, payload: bytes, end
         assert outcome(codec, data) == outcome(codec, data + b"\n")  # read as a whole
 
 
+@pytest.mark.parametrize("part", [b"messageId", b"timestamp", b"correlationId", b"causationId"])
+def test_pattern_of_metadata_accepts_what_is_valid(part: bytes) -> None:
+    """With any byte in any of its texts, metadata is read as a validator reads it."""
+    key, payload = b'{"aggregateId":{"type":"thing","key":"k"}', b',"command":{"action":"go"}'
+    start = CAUSED.index(b'"%b":"' % part) + len(part) + 4
+    for byte in range(256):
+        metadata = CAUSED[:start] + bytes([byte]) + CAUSED[start + 1 :] + b"}"
+        data = key + payload + b',"metadata":' + metadata + b"}"
+        assert outcome(RUNS, data) == outcome(RUNS, data + b"\n")
+
+
 def test_request_of_a_client_is_not_parsed_as_a_whole() -> None:
     """A request as clients write it is parsed part by part, one in another order as a whole."""
     sent = RUNS.encode_request(make_context(metadata_context={"x": [1]}))
@@ -301,6 +328,18 @@ def test_request_of_a_client_is_not_parsed_as_a_whole() -> None:
         RUNS.decode_request(b" " + sent)
         whole.assert_called_once()
     assert outcome(RUNS, sent) == outcome(RUNS, b" " + sent)
+
+
+def test_metadata_of_a_client_is_not_validated() -> None:
+    """Metadata as clients write it matches the pattern; that with a context is validated."""
+    sent = make_context(causation_id="c", token="a.b")
+    other = make_context(metadata_context={"x": [1]})
+    expected = sent.message_id, sent.timestamp, sent.correlation_id, "c", "a.b"
+    with patch("weenats.codec.operations._METADATA") as validator:
+        assert RUNS.decode_request(RUNS.encode_request(sent)).metadata == expected
+        validator.validate_json.assert_not_called()
+        RUNS.decode_request(RUNS.encode_request(other))
+        validator.validate_json.assert_called_once()
 
 
 @pytest.mark.parametrize("bracket", [b"[", b'{"a":'])

@@ -171,10 +171,12 @@ class NatsConnection(SteadyClient):
         if headers:
             size = len(headers) + HEADER_FRAMING
             head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\nNATS/1.0\r\n"
-            frame = b"%b%b\r\n%b\r\n" % (head.encode("utf-8", "surrogateescape"), headers, payload)
+            line = head.encode("utf-8", "surrogateescape")
+            frame = b"".join((line, headers, b"\r\n", payload, b"\r\n"))
         else:
             head = f"PUB {subject} {reply} {len(payload)}\r\n"
-            frame = b"%b%b\r\n" % (head.encode("utf-8", "surrogateescape"), payload)
+            line = head.encode("utf-8", "surrogateescape")
+            frame = b"".join((line, payload, b"\r\n"))  # quicker than formatting
         # As `_append`, without a call: all messages take this way.
         self._pending.append(frame)
         self._pending_data_size = unsent + len(frame)
