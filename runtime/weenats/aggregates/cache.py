@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
 RECENT: Final = 16
 """The number of commits whose ids an instance remembers for each key."""
@@ -56,15 +56,20 @@ EMPTY: Final = Snapshot(None, 0, 0, 0, {})
 class Slot:
     """What an instance knows of one key.
 
+    Args:
+        subject: the subject of its commits.
+
     Attributes:
+        subject: the subject of its commits.
         lock: held by the command that decides: the instance serves those of a key one by one.
         known: the last known state; None if nothing is known.
         users: how many tasks use the slot, which stays while there are any.
     """
 
-    __slots__ = ("known", "lock", "users")
+    __slots__ = ("known", "lock", "subject", "users")
 
-    def __init__(self) -> None:
+    def __init__(self, subject: str) -> None:
+        self.subject: Final = subject
         self.lock: Final = asyncio.Lock()
         self.known: Snapshot | None = None
         self.users = 0
@@ -84,10 +89,12 @@ class Cache:
 
     Args:
         size: how many keys are remembered.
+        subject: returns the subject of the commits of a key.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, subject: Callable[[str], str]) -> None:
         self._size = size
+        self._subject = subject
         self._slots: OrderedDict[str, Slot] = OrderedDict()
 
     @contextmanager
@@ -99,7 +106,7 @@ class Cache:
         """
         slot = self._slots.get(key)
         if slot is None:
-            slot = self._slots[key] = Slot()
+            slot = self._slots[key] = Slot(self._subject(key))
         self._slots.move_to_end(key)
         slot.users += 1
         try:

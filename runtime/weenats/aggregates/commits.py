@@ -74,6 +74,7 @@ class Commit:
 
 
 def encode_commit(  # noqa: PLR0913 - the parts of a commit
+    aggregate: str,
     context: RequestContext,
     events: Sequence[EncodedEvent],
     *,
@@ -85,6 +86,7 @@ def encode_commit(  # noqa: PLR0913 - the parts of a commit
     """Return a commit as it is stored.
 
     Args:
+        aggregate: the name of the aggregate.
         context: the command.
         events: its events.
         result: its result, JSON text; None without one.
@@ -93,7 +95,13 @@ def encode_commit(  # noqa: PLR0913 - the parts of a commit
         revision: the revision after its last event.
     """
     operation, principal = context.operation, context.principal
-    _, timestamp = STAMPER.stamp()
+    event_id, timestamp = STAMPER.stamp()
+    written: list[bytes] = []
+    for name, data in events:
+        event = b'{"id":"%b","type":"%b","data":%b}'
+        written.append(event % (event_id.encode(), name.encode(), data))
+        if len(written) < len(events):
+            event_id = STAMPER.new_id()
     metadata = MessageContext(
         message_id=context.message_id,
         correlation_id=context.correlation_id,
@@ -102,15 +110,10 @@ def encode_commit(  # noqa: PLR0913 - the parts of a commit
     )
     return b"".join(
         (
-            b'{"aggregate":',
-            to_json({"type": context.aggregate_id.type, "key": context.key}),
+            b'{"aggregate":{"type":"%b","key":%b}' % (aggregate.encode(), to_json(context.key)),
             f',"command":"{operation.name}","revision":{revision},"previous":{previous}'
             f',"version":"{operation.contract.version}","events":['.encode(),
-            b",".join(
-                b'{"id":"%b","type":"%b","data":%b}'
-                % (STAMPER.new_id().encode(), name.encode(), data)
-                for name, data in events
-            ),
+            b",".join(written),
             b"]",
             b"" if result is None else b',"result":%b' % result,
             f',"fingerprint":"{fingerprint}"'.encode(),
@@ -165,8 +168,5 @@ def fingerprint_of(*parts: bytes) -> str:
     Args:
         parts: the parts, which are kept apart.
     """
-    found = blake2b(digest_size=_DIGEST_SIZE)
-    for part in parts:
-        found.update(b"%d:" % len(part))
-        found.update(part)
-    return found.hexdigest()
+    text = b"".join([b"%d:%b" % (len(part), part) for part in parts])
+    return blake2b(text, digest_size=_DIGEST_SIZE).hexdigest()

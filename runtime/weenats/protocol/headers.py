@@ -191,7 +191,7 @@ def encode(headers: Mapping[str, str]) -> bytes:
         InvalidArgumentError: a name or value has a line break, which would begin another header,
             or is not valid Unicode; or they have more than 48 KiB.
     """
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     if not lines.count("\n") == lines.count("\r") == len(headers):
         raise InvalidArgumentError("a header contains a line break")
     try:

@@ -348,7 +348,16 @@ def inherited_header_lines() -> bytes:
     if current is None:
         return b""
     if current.otel_context is None:
-        found = _lone_traceparent(current.headers)
+        headers = current.headers
+        if isinstance(headers, Headers) and not _has_trace(headers):
+            return b""
+        found = _lone_traceparent(headers)
         if found is not None:
             return b"traceparent: 00-%b-%b-%b\r\n" % found.groups()
     return header_names.encode(propagated_headers(current))
+
+
+def _has_trace(headers: Headers) -> bool:
+    """Return whether headers may have a trace or baggage, without parsing them."""
+    block = headers.block.lower()
+    return b"traceparent" in block or b"baggage" in block
