@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Mapping
 
 RECENT: Final = 16
 """The number of commits whose ids an instance remembers for each key."""
@@ -54,10 +53,11 @@ EMPTY: Final = Snapshot(None, 0, 0, 0, {})
 
 
 class Slot:
-    """What an instance knows of one key.
+    """What an instance knows of one key; it stays within `with`.
 
     Args:
         subject: the subject of its commits.
+        on_idle: called when nobody uses it any more.
 
     Attributes:
         subject: the subject of its commits.
@@ -66,13 +66,23 @@ class Slot:
         users: how many tasks use the slot, which stays while there are any.
     """
 
-    __slots__ = ("known", "lock", "subject", "users")
+    __slots__ = ("_on_idle", "known", "lock", "subject", "users")
 
-    def __init__(self, subject: str) -> None:
+    def __init__(self, subject: str, on_idle: Callable[[], None]) -> None:
+        self._on_idle = on_idle
         self.subject: Final = subject
         self.lock: Final = asyncio.Lock()
         self.known: Snapshot | None = None
         self.users = 0
+
+    def __enter__(self) -> Self:
+        self.users += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.users -= 1
+        if not self.users:
+            self._on_idle()
 
     def learn(self, found: Snapshot) -> None:
         """Remember a state, unless a later one is known.
@@ -97,23 +107,17 @@ class Cache:
         self._subject = subject
         self._slots: OrderedDict[str, Slot] = OrderedDict()
 
-    @contextmanager
-    def slot(self, key: str) -> Generator[Slot]:
-        """Use the slot of a key in the body of the `with`.
+    def slot(self, key: str) -> Slot:
+        """Return the slot of a key, for `with`.
 
         Args:
             key: the key.
         """
         slot = self._slots.get(key)
         if slot is None:
-            slot = self._slots[key] = Slot(self._subject(key))
+            slot = self._slots[key] = Slot(self._subject(key), self._shrink)
         self._slots.move_to_end(key)
-        slot.users += 1
-        try:
-            yield slot
-        finally:
-            slot.users -= 1
-            self._shrink()
+        return slot
 
     def __len__(self) -> int:
         return len(self._slots)

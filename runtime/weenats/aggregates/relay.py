@@ -16,16 +16,17 @@ from weenats.aggregates.store import PARTITIONS, commit_stream
 from weenats.codec.metadata import message_metadata
 from weenats.context import MessageContext
 from weenats.errors import AlreadyExistsError, ServiceError
-from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
 from weenats.protocol.partitions import partition_of
 from weenats.streams import store
+from weenats.telemetry.propagation import received_header_lines
 from weenats.transport.jetstream import ConsumerConfig, JetStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from weenats.aggregates.commits import Commit
+    from weenats.aggregates.recent import RecentCommits
     from weenats.contract import Event
     from weenats.transport.base import Transport
     from weenats.transport.jetstream import PulledMessage
@@ -35,7 +36,8 @@ _LOG: Final = LimitedLogger("weenats.aggregates")
 _ACK_WAIT: Final = 10.0
 _AGAIN: Final = 1.0
 """Seconds after which an event is sent again, when it could not be."""
-_BATCH: Final = 8
+_BATCH: Final = 100
+"""How many commits are asked for ahead; the next one comes after an ack."""
 
 
 class Relay:
@@ -49,9 +51,17 @@ class Relay:
         transport: the connection.
         service: the name of the service.
         events: the events of its aggregates that are kept in streams.
+        recent: the last commits of this instance.
     """
 
-    def __init__(self, transport: Transport, service: str, events: Iterable[Event[Any]]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        service: str,
+        events: Iterable[Event[Any]],
+        recent: RecentCommits,
+    ) -> None:
+        self._recent = recent
         self._transport = transport
         self._events = {event.path: event for event in events}
         self._service = service
@@ -109,24 +119,19 @@ class Relay:
     async def _pass_on(self, message: PulledMessage) -> None:
         aggregate = message.subject.split(".")[-2]
         try:
-            commit = read_commit(message)
+            commit = self._recent.take(message.sequence) or read_commit(message)
             events = [self._event(aggregate, name) for name, _ in commit.events]
         except BrokenHistoryError as error:
             _LOG.error("%s: its events are not sent on", error)
             message.term()
             return
-        headers = header_names.encode(
-            {
-                name: message.headers[name]
-                for name in header_names.PROPAGATED
-                if name in message.headers
-            }
-        )
+        headers = received_header_lines(message.headers)
         try:
             for index, event in enumerate(events):
+                if index:
+                    message.in_progress()
                 payload = _notification(commit, aggregate, index)
                 await self._send(event, commit, index, payload, headers)
-                message.in_progress()
         except ServiceError as error:
             _LOG.warning("an event of %s cannot be sent on now: %s", self._service, error)
             message.nak(_AGAIN)
@@ -171,20 +176,18 @@ def _notification(commit: Commit, aggregate: str, index: int) -> bytes:
     """Return an event of a commit as subscribers get it."""
     name, data = commit.events[index]
     event_id = commit.event_ids[index]
-    metadata = MessageContext(
-        message_id=event_id,
-        correlation_id=commit.correlation_id,
-        causation_id=commit.message_id,
-        timestamp=commit.timestamp,
-    )
+    timestamp = commit.timestamp
+    metadata = MessageContext(event_id, commit.correlation_id, timestamp, commit.message_id)
     return (
-        b'{"id":"%b","type":"%b","aggregate":%b,"revision":%d,"timestamp":"%b","data":%b,"metadata":%b}'
+        b'{"id":"%b","type":"%b","aggregate":{"type":"%b","key":%b},"revision":%d,"timestamp":"%b"'
+        b',"data":%b,"metadata":%b}'
         % (
             event_id.encode(),
             name.encode(),
-            to_json({"type": aggregate, "key": commit.key}),
+            aggregate.encode(),
+            to_json(commit.key),
             commit.first_revision + index + 1,
-            commit.timestamp.encode(),
+            timestamp.encode(),
             data,
             message_metadata(metadata),
         )

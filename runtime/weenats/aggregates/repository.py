@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats.aggregates.cache import EMPTY, Cache, Slot, Snapshot
-from weenats.aggregates.commits import Commit, encode_commit, fingerprint_of, read_commit
+from weenats.aggregates.commits import (
+    Commit,
+    encode_commit,
+    fingerprint_of,
+    new_commit,
+    read_commit,
+)
 from weenats.aggregates.decision import Decision
 from weenats.aggregates.errors import AggregateBreachError, not_available
 from weenats.aggregates.results import result_codec
@@ -24,10 +30,13 @@ from weenats.errors import (
     ServiceError,
 )
 from weenats.protocol import headers as header_names
+from weenats.protocol.headers import Headers
 from weenats.telemetry.propagation import inherited_header_lines
 from weenats.transport.jetstream import WrongSequenceError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from weenats.aggregates.history import History
     from weenats.aggregates.snapshots import Snapshots
     from weenats.aggregates.store import CommitStore
@@ -41,6 +50,7 @@ Decide = Callable[["Entity[Any] | None", Any, "RequestContext"], Awaitable[Decis
 _ATTEMPTS: Final = 30
 """How often a command decides at most, when other instances change its aggregate meanwhile."""
 _PAUSE: Final = 0.002
+_IF_REVISION: Final = header_names.IF_REVISION.lower().encode()
 _MAX_DIGITS: Final = 18
 _PASSED_ON: Final = (WrongSequenceError, MessageTooLargeError)
 _TIMEOUT: Final = 5.0
@@ -173,8 +183,7 @@ class _Execution:
         self._id = f"{context.message_id}-{scope}"
         deadline = context.deadline
         self._deadline = monotonic() + _TIMEOUT if deadline is None else deadline
-        required = context.headers.get(header_names.IF_REVISION) if context.headers else None
-        self._required = None if required is None else _revision(required)
+        self._required = _required(context.headers)
 
     async def run(self) -> object:
         if self._slot.known is None:
@@ -234,8 +243,7 @@ class _Execution:
         state = codec.apply(known.state, events)
         result = self._check_result(decision, state)
         revision = known.revision + len(events)
-        body = encode_commit(
-            self._name,
+        commit = new_commit(
             context,
             events,
             result=result,
@@ -243,12 +251,14 @@ class _Execution:
             previous=known.sequence,
             revision=revision,
         )
+        body = encode_commit(commit, self._name, context.timestamp)
         with self._storing:
             ack = await self._store.append(self._position(known), body, inherited_header_lines())
         if ack.duplicate:
             first = await self._first(ack.sequence)
             await self._refresh()
             return self._codec.decode_result(None if first is None else first.result)
+        self._store.recent.add(ack.sequence, commit, len(body))
         self._slot.known = known.following(state, revision, ack.sequence, context.message_id)
         return codec.read(state) if decision.is_state else decision.result
 
@@ -315,6 +325,14 @@ class _Storing:
         if isinstance(error, ServiceError) and not isinstance(error, _PASSED_ON):
             _LOG.warning("the stream of %s: %s", self._aggregate, error)
             raise not_available(self._aggregate, error) from None
+
+
+def _required(headers: Mapping[str, str]) -> int | None:
+    """Return the revision that the caller requires, None if it requires none."""
+    if isinstance(headers, Headers) and not headers.may_have(_IF_REVISION):
+        return None
+    text = headers.get(header_names.IF_REVISION)
+    return None if text is None else _revision(text)
 
 
 def _revision(text: str) -> int:

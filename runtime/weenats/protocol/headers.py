@@ -96,6 +96,14 @@ class Headers(Mapping[str, str]):
         self.block: Final = block
         self._known: dict[str, str] | None = None
 
+    def may_have(self, name: bytes) -> bool:
+        """Return whether there may be a header, without parsing; False is certain.
+
+        Args:
+            name: the name in lower case.
+        """
+        return name in self.block.lower()
+
     @property
     def _values(self) -> dict[str, str]:
         if (values := self._known) is None:  # parsed on demand: most handlers do not use headers

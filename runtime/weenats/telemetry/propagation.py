@@ -43,6 +43,7 @@ __all__ = [
     "header_lines",
     "inherited_header_lines",
     "propagated_headers",
+    "received_header_lines",
     "span_context",
     "span_of",
     "unsampled_child",
@@ -357,7 +358,18 @@ def inherited_header_lines() -> bytes:
     return header_names.encode(propagated_headers(current))
 
 
+def received_header_lines(headers: Headers) -> bytes:
+    """Return the encoded trace headers of a received message, for those that pass it on.
+
+    Args:
+        headers: the headers of the message.
+    """
+    if not _has_trace(headers):
+        return b""
+    names = [name for name in header_names.PROPAGATED if name in headers]
+    return header_names.encode({name: headers[name] for name in names})
+
+
 def _has_trace(headers: Headers) -> bool:
     """Return whether headers may have a trace or baggage, without parsing them."""
-    block = headers.block.lower()
-    return b"traceparent" in block or b"baggage" in block
+    return headers.may_have(b"traceparent") or headers.may_have(b"baggage")

@@ -50,9 +50,10 @@ async def use(server: NatsServer) -> int:
             await caller.subscribe_deposited(note)
             await caller.subscribe_closed(note_closed)
             for number in (1, 2):  # the second instance begins with a snapshot
-                built = NatsServiceBuilder(Wallets(), server.url, connection=as_user("service"))
+                handlers = Wallets()
+                built = NatsServiceBuilder(handlers, server.url, connection=as_user("service"))
                 async with built.with_aggregates(snapshot_every=3).build():
-                    await happen(caller)
+                    await happen(caller, handlers)
                     await eventually(
                         lambda number=number: len(closed) == number or "Violation" in server.log()
                     )
@@ -61,14 +62,18 @@ async def use(server: NatsServer) -> int:
     return len(revisions)
 
 
-async def happen(caller: Any) -> None:
+async def happen(caller: Any, handlers: Wallets) -> None:
     """Store events and snapshots, be refused, and read."""
     for _ in range(5):
         await caller.deposit("w-1", Amount(cents=1), timeout=2)
     with suppress(wallets.NotEnoughMoneyError):
         await caller.withdraw("w-1", Amount(cents=100), timeout=2)
     await caller.get_wallet("w-1", timeout=2)
+    # More signs of life than the replies that a server permits without a permission.
+    change = wallets.DEPOSITED.with_data(wallets.Change(cents=1, balance=1))
+    handlers.decision = lambda: handlers.emit(change, change, change).reply_state()
     await caller.deposit(other := STAMPER.new_id(), Amount(cents=1), timeout=2)
+    handlers.decision = None
     await caller.empty(other, wallets.Empty(), timeout=2)
     await caller.decide(uuid4(), wallets.Decision(approved=True), timeout=2)
 
@@ -76,7 +81,7 @@ async def happen(caller: Any) -> None:
 async def test_they_are_sufficient() -> None:
     """Everything works without a violation."""
     with NatsServer(config=config_of({"free": None, "service": SERVICE})) as server:
-        assert await use(server) == 12
+        assert await use(server) == 16
         assert "Violation" not in server.log()
 
 

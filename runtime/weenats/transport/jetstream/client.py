@@ -255,15 +255,18 @@ class JetStream:
             JetStreamUnavailableError: something else than a stream answers.
             ServiceError: see Transport.request.
         """
-        lines = headers + _lines(
-            {
-                "Nats-Msg-Id": message_id or None,
-                "Nats-Expected-Stream": stream or None,
-                "Nats-Expected-Last-Sequence": expected_last_sequence,
-                "Nats-Expected-Last-Subject-Sequence": expected_last_subject_sequence,
-                "Nats-TTL": None if ttl is None else f"{round(ttl * 1000)}ms",
-            }
-        )
+        expected: dict[str, str] = {}
+        if message_id:
+            expected["Nats-Msg-Id"] = message_id
+        if stream:
+            expected["Nats-Expected-Stream"] = stream
+        if expected_last_sequence is not None:
+            expected["Nats-Expected-Last-Sequence"] = str(expected_last_sequence)
+        if expected_last_subject_sequence is not None:
+            expected["Nats-Expected-Last-Subject-Sequence"] = str(expected_last_subject_sequence)
+        if ttl is not None:
+            expected["Nats-TTL"] = f"{round(ttl * 1000)}ms"
+        lines = headers + header_names.encode(expected)
         deadline = monotonic() + (self._timeout if timeout is None else timeout)
         try:
             answer = await self._transport.request(subject, payload, lines, deadline)
@@ -445,10 +448,4 @@ def _leader_message(message: Mapping[str, Any], stream: str) -> StoredMessage:
         stream=stream,
         sequence=message["seq"],
         time=message["time"],
-    )
-
-
-def _lines(headers: Mapping[str, str | int | None]) -> bytes:
-    return header_names.encode(
-        {name: str(value) for name, value in headers.items() if value is not None}
     )

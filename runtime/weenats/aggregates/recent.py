@@ -1,0 +1,43 @@
+"""The last commits of an instance, which it sends on without reading them again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from weenats.aggregates.commits import Commit
+
+__all__ = ["RecentCommits"]
+_MAX_COMMITS: Final = 512
+_MAX_SIZE: Final = 16 * 1024
+"""Larger commits are read again, so that those that are remembered have at most 8 MiB."""
+
+
+class RecentCommits:
+    """The last commits of an instance, until they are sent on, here or by another instance."""
+
+    def __init__(self) -> None:
+        self._commits: dict[int, Commit] = {}
+
+    def add(self, sequence: int, commit: Commit, size: int) -> None:
+        """Remember a commit, and forget the oldest one when there are too many.
+
+        Args:
+            sequence: its sequence in the stream.
+            commit: the commit.
+            size: its size in the stream, in bytes.
+        """
+        if size > _MAX_SIZE:
+            return
+        commits = self._commits
+        commits[sequence] = commit
+        if len(commits) > _MAX_COMMITS:
+            del commits[next(iter(commits))]
+
+    def take(self, sequence: int) -> Commit | None:
+        """Forget a commit and return it; None if it is unknown here.
+
+        Args:
+            sequence: its sequence in the stream.
+        """
+        return self._commits.pop(sequence, None)
