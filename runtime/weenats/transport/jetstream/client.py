@@ -19,6 +19,7 @@ from weenats.transport.jetstream.config import (
     StreamInfo,
 )
 from weenats.transport.jetstream.errors import JetStreamUnavailableError, StreamMissingError
+from weenats.transport.jetstream.exclusive import ExclusivePull
 from weenats.transport.jetstream.key_value import KeyValue
 from weenats.transport.jetstream.messages import PublishAck, StoredMessage, stored_message
 from weenats.transport.jetstream.pull import Pull
@@ -378,6 +379,22 @@ class JetStream:
         return Pull(
             self._transport,
             f"{stream}.{consumer}",
+            lambda: self.consumer_info(stream, consumer),
+            batch,
+        )
+
+    def exclusive_pull(self, stream: str, consumer: str, *, batch: int) -> ExclusivePull:
+        """Return the messages of a consumer that has one reader at a time.
+
+        Args:
+            stream: the name of the stream.
+            consumer: the name of a consumer with `exclusive` settings.
+            batch: how many messages are asked for ahead, more than its `max_ack_pending`.
+        """
+        return ExclusivePull(
+            self._transport,
+            stream,
+            consumer,
             lambda: self.consumer_info(stream, consumer),
             batch,
         )
