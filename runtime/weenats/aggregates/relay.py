@@ -21,7 +21,7 @@ from weenats.protocol import subjects
 from weenats.protocol.partitions import partition_of
 from weenats.streams import store
 from weenats.telemetry.propagation import received_header_lines
-from weenats.transport.jetstream import ConsumerConfig, JetStream, exclusive, is_exclusive
+from weenats.transport.jetstream import ConsumerConfig, JetStream, for_one_reader, is_exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -94,7 +94,7 @@ class Relay:
             await asyncio.wait(self._tasks)
 
     async def _create(self, aggregate: str) -> None:
-        config = exclusive(
+        config = for_one_reader(
             ConsumerConfig(
                 name=_consumer(aggregate),
                 filters=(subjects.commits_of(self._service, aggregate),),

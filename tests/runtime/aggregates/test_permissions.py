@@ -24,10 +24,15 @@ from weenats_codegen.permissions.stored import publishing
 
 CONTRACT: Final = read(GOLDEN / "event-sourced" / "contract")
 SERVICE: Final = of_service(CONTRACT)
+ACKS: Final = next(each for each in SERVICE.publish if each.subject.startswith("$JS.ACK."))
 OF_STREAMS: Final = [
     each
     for each in publishing(CONTRACT, None)
-    if each.subject != "$KV.wallets-snapshots.approval.*"  # its keys have one event
+    if each.subject
+    not in {
+        "$KV.wallets-snapshots.approval.*",  # its keys have one event
+        ACKS.subject,
+    }
 ]
 Amount = wallets.Amount
 
@@ -50,10 +55,9 @@ async def use(server: NatsServer) -> int:
             await caller.subscribe_deposited(note)
             await caller.subscribe_closed(note_closed)
             for number in (1, 2):  # the second instance begins with a snapshot
-                handlers = Wallets()
-                built = NatsServiceBuilder(handlers, server.url, connection=as_user("service"))
+                built = NatsServiceBuilder(Wallets(), server.url, connection=as_user("service"))
                 async with built.with_aggregates(snapshot_every=3).build():
-                    await happen(caller, handlers)
+                    await happen(caller)
                     await eventually(
                         lambda number=number: len(closed) == number or "Violation" in server.log()
                     )
@@ -62,18 +66,14 @@ async def use(server: NatsServer) -> int:
     return len(revisions)
 
 
-async def happen(caller: Any, handlers: Wallets) -> None:
+async def happen(caller: Any) -> None:
     """Store events and snapshots, be refused, and read."""
     for _ in range(5):
         await caller.deposit("w-1", Amount(cents=1), timeout=2)
     with suppress(wallets.NotEnoughMoneyError):
         await caller.withdraw("w-1", Amount(cents=100), timeout=2)
     await caller.get_wallet("w-1", timeout=2)
-    # More signs of life than the replies that a server permits without a permission.
-    change = wallets.DEPOSITED.with_data(wallets.Change(cents=1, balance=1))
-    handlers.decision = lambda: handlers.emit(change, change, change).reply_state()
     await caller.deposit(other := STAMPER.new_id(), Amount(cents=1), timeout=2)
-    handlers.decision = None
     await caller.empty(other, wallets.Empty(), timeout=2)
     await caller.decide(uuid4(), wallets.Decision(approved=True), timeout=2)
 
@@ -81,7 +81,7 @@ async def happen(caller: Any, handlers: Wallets) -> None:
 async def test_they_are_sufficient() -> None:
     """Everything works without a violation."""
     with NatsServer(config=config_of({"free": None, "service": SERVICE})) as server:
-        assert await use(server) == 16
+        assert await use(server) == 12
         assert "Violation" not in server.log()
 
 
@@ -94,3 +94,25 @@ async def test_each_is_necessary(entry: Entry) -> None:
         with suppress(ServiceError):
             await use(server)
         assert "Violation" in server.log()
+
+
+async def test_permission_to_acknowledge_is_necessary() -> None:
+    """A server takes an ack for a reply, but not one that is repeated after a reconnect."""
+    kept = tuple(each for each in SERVICE.publish if each != ACKS)
+    lacking: Permissions = replace(SERVICE, publish=kept)
+    events: list[object] = []
+
+    async def note(event: object) -> None:
+        events.append(event)
+
+    with NatsServer(config=config_of({"free": None, "service": lacking})) as server:
+        transport = NatsTransport(server.url, as_user("free"))
+        await apply_streams(transport, await plan_streams(transport, wallets.CONTRACT.streams))
+        built = NatsServiceBuilder(Wallets(), server.url, connection=as_user("service"))
+        async with built.build(), wallets.WalletsClient(transport) as caller:
+            await caller.subscribe_deposited(note)
+            await caller.deposit("w-1", Amount(cents=1))
+            await eventually(lambda: events)
+            server.restart()
+            await eventually(lambda: "Violation" in server.log())
+        await transport.close()

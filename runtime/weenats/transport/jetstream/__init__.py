@@ -22,7 +22,7 @@ from weenats.transport.jetstream.errors import (
     WrongSequenceError,
     WrongStreamError,
 )
-from weenats.transport.jetstream.exclusive import ExclusivePull, exclusive, is_exclusive
+from weenats.transport.jetstream.exclusive import ExclusivePull, for_one_reader, is_exclusive
 from weenats.transport.jetstream.key_value import KeyValue, KeyValueEntry, bucket_config
 from weenats.transport.jetstream.messages import PublishAck, PulledMessage, StoredMessage
 from weenats.transport.jetstream.pull import Pull
@@ -50,6 +50,6 @@ __all__ = [
     "WrongSequenceError",
     "WrongStreamError",
     "bucket_config",
-    "exclusive",
+    "for_one_reader",
     "is_exclusive",
 ]

@@ -388,7 +388,7 @@ class JetStream:
 
         Args:
             stream: the name of the stream.
-            consumer: the name of a consumer with `exclusive` settings.
+            consumer: the name of a consumer with settings of `for_one_reader`.
             batch: how many messages are asked for ahead, more than its `max_ack_pending`.
         """
         return ExclusivePull(

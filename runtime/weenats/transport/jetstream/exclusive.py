@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from weenats.transport.jetstream.config import ConsumerConfig, ConsumerInfo
     from weenats.transport.jetstream.messages import PulledMessage
 
-__all__ = ["ExclusivePull", "exclusive", "is_exclusive"]
+__all__ = ["ExclusivePull", "for_one_reader", "is_exclusive"]
 _NANOSECONDS: Final = 1_000_000_000
 _GROUP: Final = "one"
 _PIN_HEADER: Final = "Nats-Pin-Id"
@@ -41,7 +41,7 @@ _CHECK_AGAIN: Final = 0.5
 _UNPIN_TIMEOUT: Final = 1.0
 
 
-def exclusive(config: ConsumerConfig) -> ConsumerConfig:
+def for_one_reader(config: ConsumerConfig) -> ConsumerConfig:
     """Return the settings of a consumer for `ExclusivePull`.
 
     An acknowledgement of a message is one of all messages before it.
@@ -75,7 +75,7 @@ class ExclusivePull(Pull):
     Args:
         transport: the connection.
         stream: the name of the stream.
-        consumer: the name of a consumer with `exclusive` settings.
+        consumer: the name of a consumer with settings of `for_one_reader`.
         info: returns what the server knows of the consumer.
         batch: how many messages are asked for ahead.
 
