@@ -113,7 +113,7 @@ async def test_silent_reader_is_replaced(
         assert await take(first, 4, ack=False) == [1, 2, 3, 4]
         assert first._subscription is not None
         first._request = lambda: None  # type: ignore[method-assign]  # as if its process had died
-        first._subscription.drop()
+        await jetstream._transport.unsubscribe([first._subscription])
         second = await stack.enter_async_context(reader(jetstream, stream))
         await publish(jetstream, stream, 5, 8)
         assert await take(second, 8) == [1, 2, 3, 4, 5, 6, 7, 8]
