@@ -14,30 +14,32 @@ _MAX_SIZE: Final = 16 * 1024
 
 
 class RecentCommits:
-    """The last commits of an instance, until they are sent on, here or by another instance."""
+    """The last commits of an instance, until they are sent on, here or by another instance.
+
+    They are found by what is stored, which is unique and may arrive before its acknowledgement.
+    """
 
     def __init__(self) -> None:
-        self._commits: dict[int, Commit] = {}
+        self._commits: dict[bytes, Commit] = {}
 
-    def add(self, sequence: int, commit: Commit, size: int) -> None:
+    def add(self, body: bytes, commit: Commit) -> None:
         """Remember a commit, and forget the oldest one when there are too many.
 
         Args:
-            sequence: its sequence in the stream.
+            body: the commit as it is stored.
             commit: the commit.
-            size: its size in the stream, in bytes.
         """
-        if size > _MAX_SIZE:
+        if len(body) > _MAX_SIZE:
             return
         commits = self._commits
-        commits[sequence] = commit
+        commits[body] = commit
         if len(commits) > _MAX_COMMITS:
             del commits[next(iter(commits))]
 
-    def take(self, sequence: int) -> Commit | None:
+    def take(self, body: bytes) -> Commit | None:
         """Forget a commit and return it; None if it is unknown here.
 
         Args:
-            sequence: its sequence in the stream.
+            body: the commit as it is stored.
         """
-        return self._commits.pop(sequence, None)
+        return self._commits.pop(body, None)

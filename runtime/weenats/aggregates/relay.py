@@ -168,7 +168,7 @@ class Relay:
         """Send the events of a commit; return whether that was up to this instance."""
         aggregate = message.subject.split(".")[-2]
         try:
-            commit = self._recent.take(message.sequence) or read_commit(message)
+            commit = self._recent.take(message.payload) or read_commit(message)
             events = [self._event(aggregate, name) for name, _ in commit.events]
         except BrokenHistoryError as error:
             _LOG.error("%s: its events are not sent on", error)

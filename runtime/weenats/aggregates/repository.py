@@ -252,13 +252,13 @@ class _Execution:
             revision=revision,
         )
         body = encode_commit(commit, self._name, context.timestamp)
+        self._store.recent.add(body, commit)
         with self._storing:
             ack = await self._store.append(self._position(known), body, inherited_header_lines())
         if ack.duplicate:
             first = await self._first(ack.sequence)
             await self._refresh()
             return self._codec.decode_result(None if first is None else first.result)
-        self._store.recent.add(ack.sequence, commit, len(body))
         self._slot.known = known.following(state, revision, ack.sequence, context.message_id)
         return codec.read(state) if decision.is_state else decision.result
 

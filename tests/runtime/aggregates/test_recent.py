@@ -24,25 +24,27 @@ STATED = "2026-01-01T00:00:00.000Z"
 def test_commit_is_taken_once() -> None:
     """What was sent on is forgotten."""
     commits = RecentCommits()
-    commits.add(7, COMMIT, 100)
-    assert commits.take(7) is COMMIT
-    assert commits.take(7) is None
+    commits.add(b"a", COMMIT)
+    assert commits.take(b"b") is None
+    assert commits.take(b"a") is COMMIT
+    assert commits.take(b"a") is None
 
 
 def test_oldest_commit_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commits that other instances send on do not stay for ever."""
     monkeypatch.setattr(recent, "_MAX_COMMITS", 3)
     commits = RecentCommits()
-    for sequence in range(1, 6):
-        commits.add(sequence, COMMIT, 100)
-    assert [commits.take(each) for each in range(1, 6)] == [None, None, COMMIT, COMMIT, COMMIT]
+    for number in range(5):
+        commits.add(b"%d" % number, COMMIT)
+    taken = [commits.take(b"%d" % number) for number in range(5)]
+    assert taken == [None, None, COMMIT, COMMIT, COMMIT]
 
 
 def test_large_commit_is_not_kept() -> None:
     """The memory that it takes is bounded."""
     commits = RecentCommits()
-    commits.add(1, COMMIT, 16 * 1024 + 1)
-    assert commits.take(1) is None
+    commits.add(body := b"x" * (16 * 1024 + 1), COMMIT)
+    assert commits.take(body) is None
 
 
 @pytest.mark.parametrize("principal", [None, 'o"neill'])
