@@ -16,6 +16,7 @@ import jwt
 
 import calls
 import chart
+import durable
 import fifty
 import memory
 import processes
@@ -96,17 +97,25 @@ def arguments() -> argparse.Namespace:
         help=f"these contenders besides {', '.join(ALWAYS)}, and nothing else",
     )
     parser.add_argument(
+        "--jetstream", action="store_true", help="measure JetStream and nothing else"
+    )
+    parser.add_argument(
         "--short", action="store_true", help="one short round: shows that it works, measures little"
     )
     options = parser.parse_args()
+    options.durable = durable.IN_FLIGHT
     if options.short:
         options.rounds, options.seconds, options.in_flight = 1, 0.05, [64]
+        options.durable = durable.IN_FLIGHT[-1:]
     return options
 
 
 def tables(options: argparse.Namespace, base: Path | None, url: str) -> Iterator[Table]:
     """Measure; return each table as soon as it is complete."""
     plan = calls.Plan(url, options.loop, options.rounds, options.seconds)
+    if options.jetstream:
+        yield durable.table(plan, options.durable)
+        return
     chosen = CONTENDERS if options.only is None else {*ALWAYS, *options.only}
     names = {name: shown for name, shown in CONTENDERS.items() if name in chosen}
     if options.peers:
@@ -119,6 +128,7 @@ def tables(options: argparse.Namespace, base: Path | None, url: str) -> Iterator
         return
     yield calls.payloads(plan)
     yield calls.events(plan)
+    yield durable.table(plan, options.durable)
     for side in revisions.SIDES:
         yield path_of(side, base, options.rounds * 60)
     yield rest(options.rounds)

@@ -12,6 +12,7 @@ FOLDER = Path(__file__).parent
 PROGRAM = """
 import asyncio, importlib, sys
 import client_path
+import durable
 import server_path
 from contenders import CONTENDERS
 
@@ -23,7 +24,9 @@ async def call_once(name, url):
     await call()
 
 shipments = [f"shipments_{kind}@1000" for kind in ("raw", "by_hand", "typed")]
-for name in (*CONTENDERS, *shipments, "events_raw", "events_typed"):
+durable.KEYS, durable.FILL, durable.BATCH = 40, 200, 50
+stored = [f"{name}@{what}" for what, names in durable.CONTENDERS.items() for name in names]
+for name in (*CONTENDERS, *shipments, "events_raw", "events_typed", *stored):
     asyncio.run(call_once(name, sys.argv[1]))
     print(name.partition("@")[0])
 print(server_path.measure(1))

@@ -34,6 +34,7 @@ def publishing(contract: Contract, streams: Literal["apply", "check"] | None) ->
         ("CONSUMER.CREATE", "what sends events on"),
         ("CONSUMER.INFO", "the same"),
         ("CONSUMER.MSG.NEXT", "commits whose events are sent on"),
+        ("CONSUMER.UNPIN", "lets another instance send events on"),
     ):
         yield Entry(f"{PREFIX}{operation}.{commits}.*", purpose)
     yield Entry(f"{ACK_PREFIX}{commits}.>", "commits whose events were sent on")

@@ -56,17 +56,17 @@ class Aggregates:
         events = [event for each in stored for event in each.folds]
         self._configs = streams_of(contract.name, _replicas(contract))
         self.streams = tuple(each.name for each in self._configs)
-        self._relay = Relay(transport, contract.name, events)
         self._snapshots: list[Snapshots] = []
         self.repositories: dict[str, Repository] = {}
         self._connections = Connections(transport)
         store = CommitStore(transport, contract.name)
+        self._relay = Relay(transport, contract.name, events, store.recent)
         for each in stored:
             name = each.aggregate.name
             snapshots = Snapshots(transport, contract, name, settings.snapshot_every)
             self._snapshots.append(snapshots)
             history = History(each, contract.name, store, snapshots)
-            cache = Cache(settings.cache_size, self._connections)
+            cache = Cache(settings.cache_size, self._connections, history.subject)
             self.repositories[name] = Repository(name, history, store, snapshots, cache)
 
     async def start(self, *, may_create: bool) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Mapping
 
     from weenats.transport.base import Transport
 
@@ -57,22 +56,38 @@ EMPTY: Final = Snapshot(None, 0, 0, 0, {})
 
 
 class Slot:
-    """What an instance knows of one key.
+    """What an instance knows of one key; it stays within `with`.
+
+    Args:
+        subject: the subject of its commits.
+        on_idle: called when nobody uses it any more.
 
     Attributes:
+        subject: the subject of its commits.
         lock: held by the command that decides: the instance serves those of a key one by one.
         known: the last known state; None if nothing is known.
         users: how many tasks use the slot, which stays while there are any.
         connection: the number of the connection through which the state was read.
     """
 
-    __slots__ = ("connection", "known", "lock", "users")
+    __slots__ = ("_on_idle", "connection", "known", "lock", "subject", "users")
 
-    def __init__(self) -> None:
+    def __init__(self, subject: str, on_idle: Callable[[], None]) -> None:
+        self._on_idle = on_idle
         self.connection = 0
+        self.subject: Final = subject
         self.lock: Final = asyncio.Lock()
         self.known: Snapshot | None = None
         self.users = 0
+
+    def __enter__(self) -> Self:
+        self.users += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.users -= 1
+        if not self.users:
+            self._on_idle()
 
     def learn(self, found: Snapshot) -> None:
         """Remember a state, unless a later one is known.
@@ -120,32 +135,28 @@ class Cache:
     Args:
         size: how many keys are remembered.
         connections: counts the connections.
+        subject: returns the subject of the commits of a key.
     """
 
-    def __init__(self, size: int, connections: Connections) -> None:
+    def __init__(self, size: int, connections: Connections, subject: Callable[[str], str]) -> None:
         self._size = size
         self._connections = connections
+        self._subject = subject
         self._slots: OrderedDict[str, Slot] = OrderedDict()
 
-    @contextmanager
-    def slot(self, key: str) -> Generator[Slot]:
-        """Use the slot of a key in the body of the `with`.
+    def slot(self, key: str) -> Slot:
+        """Return the slot of a key, for `with`.
 
         Args:
             key: the key.
         """
         slot = self._slots.get(key)
         if slot is None:
-            slot = self._slots[key] = Slot()
+            slot = self._slots[key] = Slot(self._subject(key), self._shrink)
         if slot.connection != (connection := self._connections.number()):
             slot.connection, slot.known = connection, None
         self._slots.move_to_end(key)
-        slot.users += 1
-        try:
-            yield slot
-        finally:
-            slot.users -= 1
-            self._shrink()
+        return slot
 
     def __len__(self) -> int:
         return len(self._slots)

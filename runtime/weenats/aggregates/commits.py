@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -24,17 +23,20 @@ if TYPE_CHECKING:
     from weenats.context import RequestContext
     from weenats.transport.jetstream import StoredMessage
 
-__all__ = ["Commit", "encode_commit", "fingerprint_of", "read_commit"]
+__all__ = ["Commit", "encode_commit", "fingerprint_of", "new_commit", "read_commit"]
+_TEMPLATE: Final = (
+    b'{"aggregate":{"type":"%b","key":%b},"command":"%b","revision":%d,"previous":%d'
+    b',"version":"%b","events":[%b]%b,"fingerprint":"%b"%b,"timestamp":"%b","metadata":%b}'
+)
 _DIGEST_SIZE: Final = 16
 _COMMIT: Final = validator(typed_dict(messages.Commit))
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """A stored commit.
+class Commit(NamedTuple):
+    """A commit.
 
     Attributes:
-        sequence: its sequence in the stream.
+        sequence: its sequence in the stream; 0 if it is not stored yet.
         previous: the sequence of the commit before it of the same aggregate; 0 for the first.
         key: the key of the aggregate.
         command: the name of the command.
@@ -73,7 +75,7 @@ class Commit:
         return self.revision - len(self.events)
 
 
-def encode_commit(  # noqa: PLR0913 - the parts of a commit
+def new_commit(  # noqa: PLR0913 - the parts of a commit
     context: RequestContext,
     events: Sequence[EncodedEvent],
     *,
@@ -81,42 +83,67 @@ def encode_commit(  # noqa: PLR0913 - the parts of a commit
     fingerprint: str,
     previous: int,
     revision: int,
-) -> bytes:
-    """Return a commit as it is stored.
+) -> Commit:
+    """Return a commit that is not stored yet.
 
     Args:
         context: the command.
-        events: its events.
+        events: its events, at least one.
         result: its result, JSON text; None without one.
         fingerprint: the hash of its payload.
         previous: the sequence of the commit before it; 0 for the first.
         revision: the revision after its last event.
     """
     operation, principal = context.operation, context.principal
-    _, timestamp = STAMPER.stamp()
-    metadata = MessageContext(
+    first_id, timestamp = STAMPER.stamp()
+    return Commit(
+        sequence=0,
+        previous=previous,
+        key=context.key,
+        command=operation.name,
+        revision=revision,
+        version=operation.contract.version,
+        events=tuple(events),
+        event_ids=(first_id, *[STAMPER.new_id() for _ in events[1:]]),
+        result=result,
+        fingerprint=fingerprint,
+        principal=None if principal is None else principal.id,
+        timestamp=timestamp,
         message_id=context.message_id,
         correlation_id=context.correlation_id,
         causation_id=context.causation_id,
-        timestamp=context.timestamp or timestamp,
     )
-    return b"".join(
-        (
-            b'{"aggregate":',
-            to_json({"type": context.aggregate_id.type, "key": context.key}),
-            f',"command":"{operation.name}","revision":{revision},"previous":{previous}'
-            f',"version":"{operation.contract.version}","events":['.encode(),
-            b",".join(
-                b'{"id":"%b","type":"%b","data":%b}'
-                % (STAMPER.new_id().encode(), name.encode(), data)
-                for name, data in events
-            ),
-            b"]",
-            b"" if result is None else b',"result":%b' % result,
-            f',"fingerprint":"{fingerprint}"'.encode(),
-            b"" if principal is None else b',"principal":%b' % to_json(principal.id),
-            b',"timestamp":"%b","metadata":%b}' % (timestamp.encode(), message_metadata(metadata)),
-        )
+
+
+def encode_commit(commit: Commit, aggregate: str, sent: str) -> bytes:
+    """Return a commit as it is stored.
+
+    Args:
+        commit: the commit.
+        aggregate: the name of the aggregate.
+        sent: when the command was sent; "" when unknown.
+    """
+    result, principal, timestamp = commit.result, commit.principal, commit.timestamp
+    metadata = MessageContext(
+        commit.message_id, commit.correlation_id, sent or timestamp, commit.causation_id
+    )
+    events = [
+        b'{"id":"%b","type":"%b","data":%b}' % (identifier.encode(), name.encode(), data)
+        for identifier, (name, data) in zip(commit.event_ids, commit.events, strict=True)
+    ]
+    return _TEMPLATE % (
+        aggregate.encode(),
+        to_json(commit.key),
+        commit.command.encode(),
+        commit.revision,
+        commit.previous,
+        commit.version.encode(),
+        b",".join(events),
+        b"" if result is None else b',"result":%b' % result,
+        commit.fingerprint.encode(),
+        b"" if principal is None else b',"principal":%b' % to_json(principal),
+        timestamp.encode(),
+        message_metadata(metadata),
     )
 
 
@@ -165,8 +192,5 @@ def fingerprint_of(*parts: bytes) -> str:
     Args:
         parts: the parts, which are kept apart.
     """
-    found = blake2b(digest_size=_DIGEST_SIZE)
-    for part in parts:
-        found.update(b"%d:" % len(part))
-        found.update(part)
-    return found.hexdigest()
+    text = b"".join([b"%d:%b" % (len(part), part) for part in parts])
+    return blake2b(text, digest_size=_DIGEST_SIZE).hexdigest()

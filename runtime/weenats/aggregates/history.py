@@ -150,8 +150,8 @@ class History:
         """
         if known.state is None:
             return None
-        return _ENTITY.model_construct(
-            id=AggregateId.model_construct(type=self._name, key=key),
+        return _ENTITY(
+            id=AggregateId(type=self._name, key=key),
             state=self.codec.read(known.state),
             revision=known.revision,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
@@ -12,48 +13,60 @@ from pydantic_core import to_json
 from weenats._internal.limited_log import LimitedLogger
 from weenats.aggregates.commits import read_commit
 from weenats.aggregates.errors import BrokenHistoryError
-from weenats.aggregates.store import PARTITIONS, commit_stream
+from weenats.aggregates.store import commit_stream
 from weenats.codec.metadata import message_metadata
 from weenats.context import MessageContext
-from weenats.errors import AlreadyExistsError, ServiceError
-from weenats.protocol import headers as header_names
+from weenats.errors import AlreadyExistsError, FailedPreconditionError, ServiceError
 from weenats.protocol import subjects
 from weenats.protocol.partitions import partition_of
 from weenats.streams import store
-from weenats.transport.jetstream import ConsumerConfig, JetStream
+from weenats.telemetry.propagation import received_header_lines
+from weenats.transport.jetstream import ConsumerConfig, JetStream, for_one_reader, is_exclusive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from weenats.aggregates.commits import Commit
+    from weenats.aggregates.recent import RecentCommits
     from weenats.contract import Event
     from weenats.transport.base import Transport
-    from weenats.transport.jetstream import PulledMessage
+    from weenats.transport.jetstream import ExclusivePull, PulledMessage
 
 __all__ = ["Relay"]
 _LOG: Final = LimitedLogger("weenats.aggregates")
 _ACK_WAIT: Final = 10.0
 _AGAIN: Final = 1.0
 """Seconds after which an event is sent again, when it could not be."""
-_BATCH: Final = 8
+_WINDOW: Final = 200
+"""How many commits of an aggregate are on their way at a time."""
+_BATCH: Final = 256
 
 
 class Relay:
     """Publishes the events of all commits of a service, in the order of each key.
 
-    All instances of the service share the work: of each partition one commit at a time is on its
-    way, so that order holds whichever instance gets it, also after one has died. An event whose
-    instance dies before the commit is acknowledged is published again, with the same id.
+    Of all instances, one sends the commits of an aggregate on: the one that the server has chosen,
+    until it stops or dies. An event whose instance dies before the commit is acknowledged is
+    published again, with the same id.
 
     Args:
         transport: the connection.
         service: the name of the service.
         events: the events of its aggregates that are kept in streams.
+        recent: the last commits of this instance.
     """
 
-    def __init__(self, transport: Transport, service: str, events: Iterable[Event[Any]]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        service: str,
+        events: Iterable[Event[Any]],
+        recent: RecentCommits,
+    ) -> None:
+        self._recent = recent
         self._transport = transport
         self._events = {event.path: event for event in events}
+        self._storing = {_aggregate(each) for each in self._events.values() if each.stream}
         self._service = service
         self._jetstream = JetStream(transport)
         self._stream = commit_stream(service)
@@ -63,13 +76,14 @@ class Relay:
         """Create what is missing on the server, and begin.
 
         Raises:
+            FailedPreconditionError: the server is too old, or a consumer has other settings.
             ServiceError: JetStream is not available.
         """
-        await asyncio.gather(*map(self._create, range(PARTITIONS)))
+        aggregates = sorted(set(map(_aggregate, self._events.values())))
+        await asyncio.gather(*map(self._create, aggregates))
         loop = asyncio.get_running_loop()
         self._tasks = [
-            loop.create_task(self._run(partition), context=Context())
-            for partition in range(PARTITIONS)
+            loop.create_task(self._run(aggregate), context=Context()) for aggregate in aggregates
         ]
 
     async def close(self) -> None:
@@ -79,63 +93,99 @@ class Relay:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _create(self, partition: int) -> None:
-        config = ConsumerConfig(
-            name=_consumer(partition),
-            filters=(subjects.commits(self._service, partition),),
-            ack_wait=_ACK_WAIT,
-            max_ack_pending=1,
-            description=f"sends the events of {self._service} on",
+    async def _create(self, aggregate: str) -> None:
+        config = for_one_reader(
+            ConsumerConfig(
+                name=_consumer(aggregate),
+                filters=(subjects.commits_of(self._service, aggregate),),
+                ack_wait=_ACK_WAIT,
+                max_ack_pending=_WINDOW,
+                description=f"sends the events of {aggregate} on",
+            )
         )
-        with suppress(AlreadyExistsError):  # with settings that an operator has chosen
-            await self._jetstream.create_consumer(self._stream, config)
+        try:
+            info = await self._jetstream.create_consumer(self._stream, config)
+        except AlreadyExistsError:  # with settings that an operator has chosen
+            info = await self._jetstream.consumer_info(self._stream, config.name)
+        if not is_exclusive(info.config):
+            raise FailedPreconditionError(
+                f"the consumer {config.name} of {self._stream} may have several readers at a time:"
+                " delete it, and use nats-server 2.11 or later"
+            )
 
-    async def _run(self, partition: int) -> None:
+    async def _run(self, aggregate: str) -> None:
+        name = _consumer(aggregate)
         while True:
             try:
-                async with self._jetstream.pull(
-                    self._stream, _consumer(partition), batch=_BATCH
+                async with self._jetstream.exclusive_pull(
+                    self._stream, name, batch=_BATCH
                 ) as messages:
-                    async for message in messages:
-                        await self._pass_on(message)
+                    while await self._pass_on(aggregate, messages, await messages.take()):
+                        pass
             except ServiceError as error:
-                _LOG.warning("the events of %s are not sent on: %s", self._service, error)
+                _LOG.warning("the events of %s are not sent on: %s", aggregate, error)
             await asyncio.sleep(_AGAIN)
             try:
-                await self._create(partition)
+                await self._create(aggregate)
             except ServiceError:
                 continue
 
-    async def _pass_on(self, message: PulledMessage) -> None:
+    async def _pass_on(
+        self, aggregate: str, pull: ExclusivePull, messages: list[PulledMessage]
+    ) -> bool:
+        """Send the events of some commits on; return whether this instance still has to."""
+        done: set[int] = set()
+        turn = pull.turn
+
+        async def send(lane: list[PulledMessage]) -> bool:
+            for message in lane:
+                if not await self._send_all(message, lambda: pull.holds(turn)):
+                    return False
+                done.add(message.sequence)
+            return True
+
+        try:
+            if aggregate not in self._storing:  # nothing to wait for
+                return await send(messages)
+            return all(await asyncio.gather(*map(send, _lanes(messages))))
+        finally:
+            self._settle(messages, done)
+
+    @staticmethod
+    def _settle(messages: list[PulledMessage], done: set[int]) -> None:
+        """Acknowledge what is done, and return what is behind it to the server."""
+        count = next((n for n, each in enumerate(messages) if each.sequence not in done), None)
+        with suppress(ServiceError):  # then they are delivered again
+            if count is None:
+                messages[-1].ack()
+                return
+            if count:
+                messages[count - 1].ack()
+            for message in messages[count:]:
+                message.nak()
+
+    async def _send_all(self, message: PulledMessage, holds: Callable[[], bool]) -> bool:
+        """Send the events of a commit; return whether that was up to this instance."""
         aggregate = message.subject.split(".")[-2]
         try:
-            commit = read_commit(message)
+            commit = self._recent.take(message.payload) or read_commit(message)
             events = [self._event(aggregate, name) for name, _ in commit.events]
         except BrokenHistoryError as error:
             _LOG.error("%s: its events are not sent on", error)
-            message.term()
-            return
-        headers = header_names.encode(
-            {
-                name: message.headers[name]
-                for name in header_names.PROPAGATED
-                if name in message.headers
-            }
-        )
-        try:
-            for index, event in enumerate(events):
-                payload = _notification(commit, aggregate, index)
-                await self._send(event, commit, index, payload, headers)
-                message.in_progress()
-        except ServiceError as error:
-            _LOG.warning("an event of %s cannot be sent on now: %s", self._service, error)
-            message.nak(_AGAIN)
-        except asyncio.CancelledError:
-            with suppress(ServiceError):
-                message.nak()  # at once to another instance
-            raise
-        else:
-            message.ack()
+            return holds()
+        headers = received_header_lines(message.headers)
+        for index, event in enumerate(events):
+            payload = _notification(commit, aggregate, index)
+            while True:
+                if not holds():
+                    return False
+                try:
+                    await self._send(event, commit, index, payload, headers)
+                    break
+                except ServiceError as error:
+                    _LOG.warning("an event of %s cannot be sent on now: %s", self._service, error)
+                await asyncio.sleep(_AGAIN)
+        return True
 
     async def _send(
         self, event: Event[Any], commit: Commit, index: int, payload: bytes, headers: bytes
@@ -163,28 +213,38 @@ class Relay:
         return event
 
 
-def _consumer(partition: int) -> str:
-    return f"relay-{partition}"
+def _lanes(messages: list[PulledMessage]) -> Iterable[list[PulledMessage]]:
+    """Return the messages by their partitions, of which each key has one."""
+    lanes: defaultdict[str, list[PulledMessage]] = defaultdict(list)
+    for message in messages:
+        lanes[message.subject.split(".", 3)[2]].append(message)
+    return lanes.values()
+
+
+def _aggregate(event: Event[Any]) -> str:
+    return event.path.partition(".")[0]
+
+
+def _consumer(aggregate: str) -> str:
+    return f"relay-{aggregate}"
 
 
 def _notification(commit: Commit, aggregate: str, index: int) -> bytes:
     """Return an event of a commit as subscribers get it."""
     name, data = commit.events[index]
     event_id = commit.event_ids[index]
-    metadata = MessageContext(
-        message_id=event_id,
-        correlation_id=commit.correlation_id,
-        causation_id=commit.message_id,
-        timestamp=commit.timestamp,
-    )
+    timestamp = commit.timestamp
+    metadata = MessageContext(event_id, commit.correlation_id, timestamp, commit.message_id)
     return (
-        b'{"id":"%b","type":"%b","aggregate":%b,"revision":%d,"timestamp":"%b","data":%b,"metadata":%b}'
+        b'{"id":"%b","type":"%b","aggregate":{"type":"%b","key":%b},"revision":%d,"timestamp":"%b"'
+        b',"data":%b,"metadata":%b}'
         % (
             event_id.encode(),
             name.encode(),
-            to_json({"type": aggregate, "key": commit.key}),
+            aggregate.encode(),
+            to_json(commit.key),
             commit.first_revision + index + 1,
-            commit.timestamp.encode(),
+            timestamp.encode(),
             data,
             message_metadata(metadata),
         )

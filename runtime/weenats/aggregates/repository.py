@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import contextmanager
 from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats.aggregates.cache import EMPTY, Cache, Slot, Snapshot
-from weenats.aggregates.commits import Commit, encode_commit, fingerprint_of, read_commit
+from weenats.aggregates.commits import (
+    Commit,
+    encode_commit,
+    fingerprint_of,
+    new_commit,
+    read_commit,
+)
 from weenats.aggregates.decision import Decision
 from weenats.aggregates.errors import AggregateBreachError, not_available
 from weenats.aggregates.results import result_codec
@@ -25,11 +30,12 @@ from weenats.errors import (
     ServiceError,
 )
 from weenats.protocol import headers as header_names
+from weenats.protocol.headers import Headers
 from weenats.telemetry.propagation import inherited_header_lines
 from weenats.transport.jetstream import WrongSequenceError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Mapping
 
     from weenats.aggregates.history import History
     from weenats.aggregates.snapshots import Snapshots
@@ -44,6 +50,7 @@ Decide = Callable[["Entity[Any] | None", Any, "RequestContext"], Awaitable[Decis
 _ATTEMPTS: Final = 30
 """How often a command decides at most, when other instances change its aggregate meanwhile."""
 _PAUSE: Final = 0.002
+_IF_REVISION: Final = header_names.IF_REVISION.lower().encode()
 _MAX_DIGITS: Final = 18
 _TIMEOUT: Final = 5.0
 """How long a command without a deadline may take to be stored, in seconds."""
@@ -72,6 +79,7 @@ class Repository:
         self._history = history
         self._store = store
         self._snapshots = snapshots
+        self._storing = _Storing(name)
         self._cache = cache
 
     async def execute(self, context: RequestContext, decide: Decide) -> object:
@@ -91,10 +99,10 @@ class Repository:
             BrokenHistoryError: the stored events cannot be read.
             ServiceError: what the handler raised; or the stream cannot be used now.
         """
-        execution = _Execution(self._name, self._history, self._store, context, decide)
         with self._cache.slot(context.key) as slot:
+            execution = _Execution(self._name, self._history, self._store, slot, context, decide)
             async with slot.lock:
-                result = await execution.run(slot)
+                result = await execution.run()
                 if slot.known is not None:
                     slot.known = self._snapshots.offer(context.key, slot.known)
         return result
@@ -111,7 +119,7 @@ class Repository:
         """
         key = context.key
         with self._cache.slot(key) as slot:
-            with _storing(self._name):
+            with self._storing:
                 found = await self._history.current(key, slot.known)
             slot.learn(found)
             return self._history.entity(key, found)
@@ -135,7 +143,7 @@ class Repository:
         else:
             time = _time(headers[header_names.AT_TIME])
             is_after = lambda commit: _time(commit.timestamp) > time  # noqa: E731
-        with _storing(self._name):
+        with self._storing:
             found = await self._history.at(context.key, is_after, revision)
         if revision is not None and found.revision != revision:
             raise NotFoundError(
@@ -147,51 +155,52 @@ class Repository:
 class _Execution:
     """One command."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it works with, once for each command
         self,
         name: str,
         history: History,
         store: CommitStore,
+        slot: Slot,
         context: RequestContext,
         decide: Decide,
     ) -> None:
         self._name = name
         self._history = history
         self._store = store
+        self._slot = slot
         self._context = context
         self._decide = decide
+        self._storing = _Storing(name)
         self._codec = result_codec(context.operation)
-        self._subject = history.subject(context.key)
         operation, principal = context.operation, context.principal
         self._fingerprint = fingerprint_of(
             operation.name.encode(), self._codec.encode_payload(context.payload)
         )
         caller = "" if principal is None else principal.id
         # Another caller, or another object, with the same id is another command.
-        scope = fingerprint_of(self._subject.encode(), caller.encode("utf-8", "surrogatepass"))
+        scope = fingerprint_of(slot.subject.encode(), caller.encode("utf-8", "surrogatepass"))
         self._id = f"{context.message_id}-{scope}"
         deadline = context.deadline
         self._deadline = monotonic() + _TIMEOUT if deadline is None else deadline
-        required = context.headers.get(header_names.IF_REVISION) if context.headers else None
-        self._required = None if required is None else _revision(required)
+        self._required = _required(context.headers)
 
-    async def run(self, slot: Slot) -> object:
-        if slot.known is None:
-            await self._refresh(slot)
+    async def run(self) -> object:
+        if self._slot.known is None:
+            await self._refresh()
         for attempt in range(_ATTEMPTS):
-            known = slot.known or EMPTY
+            known = self._slot.known or EMPTY
             sequence = known.recent.get(self._context.message_id)
             try:
                 if sequence is not None and (first := await self._first(sequence)) is not None:
                     return self._codec.decode_result(first.result)
-                return await self._attempt(slot, known)
+                return await self._attempt(known)
             except WrongSequenceError:
                 # Instances that compete for one key must not do so at the same pace.
                 await asyncio.sleep(random.random() * _PAUSE * attempt)  # noqa: S311
-                await self._refresh(slot)
+                await self._refresh()
         raise AbortedError(f"{self._name} is changed by others all the time")
 
-    async def _attempt(self, slot: Slot, known: Snapshot) -> object:
+    async def _attempt(self, known: Snapshot) -> object:
         """Decide, and store what was decided.
 
         Raises:
@@ -205,7 +214,7 @@ class _Execution:
                 return self._codec.decode_result(first.result)
             raise
         if decision.events:
-            return await self._commit(slot, known, decision)
+            return await self._commit(known, decision)
         self._check_result(decision, known.state)
         if (first := await self._confirm(known)) is not None:
             return self._codec.decode_result(first.result)
@@ -227,13 +236,13 @@ class _Execution:
             )
         return decision
 
-    async def _commit(self, slot: Slot, known: Snapshot, decision: Decision[Any]) -> object:
+    async def _commit(self, known: Snapshot, decision: Decision[Any]) -> object:
         codec, context = self._history.codec, self._context
         events = codec.encode(context.operation, decision.events)  # type: ignore[arg-type]
         state = codec.apply(known.state, events)
         result = self._check_result(decision, state)
         revision = known.revision + len(events)
-        body = encode_commit(
+        commit = new_commit(
             context,
             events,
             result=result,
@@ -241,13 +250,15 @@ class _Execution:
             previous=known.sequence,
             revision=revision,
         )
-        with _storing(self._name):
+        body = encode_commit(commit, self._name, context.timestamp)
+        self._store.recent.add(body, commit)
+        with self._storing:
             ack = await self._store.append(self._position(known), body, inherited_header_lines())
         if ack.duplicate:
             first = await self._first(ack.sequence)
-            await self._refresh(slot)
+            await self._refresh()
             return self._codec.decode_result(None if first is None else first.result)
-        slot.known = known.following(state, revision, ack.sequence, context.message_id)
+        self._slot.known = known.following(state, revision, ack.sequence, context.message_id)
         return codec.read(state) if decision.is_state else decision.result
 
     def _check_result(self, decision: Decision[Any], state: bytes | None) -> bytes | None:
@@ -266,7 +277,7 @@ class _Execution:
         Raises:
             WrongSequenceError: the aggregate has changed.
         """
-        with _storing(self._name):
+        with self._storing:
             sequence = await self._store.find(self._position(known))
         return None if sequence is None else await self._first(sequence)
 
@@ -276,7 +287,7 @@ class _Execution:
         Raises:
             InvalidArgumentError: the command had another payload then.
         """
-        with _storing(self._name):
+        with self._storing:
             commit = read_commit(await self._store.get(sequence))
         principal = self._context.principal
         if commit.principal != (None if principal is None else principal.id):
@@ -286,34 +297,48 @@ class _Execution:
         return commit
 
     def _position(self, known: Snapshot) -> Position:
-        return Position(self._subject, known.sequence, self._id, self._deadline)
+        return Position(self._slot.subject, known.sequence, self._id, self._deadline)
 
-    async def _refresh(self, slot: Slot) -> None:
-        with _storing(self._name):
-            slot.known = await self._history.current(self._context.key, slot.known)
+    async def _refresh(self) -> None:
+        with self._storing:
+            self._slot.known = await self._history.current(self._context.key, self._slot.known)
 
 
-@contextmanager
-def _storing(aggregate: str) -> Generator[None]:
-    """Turn the errors of the stream into one that callers may see.
+class _Storing:
+    """Turns the errors of the stream into one that callers may see.
 
-    Raises:
-        MessageTooLargeError: the commit is too large for the server, or for the stream.
-        UnavailableError: the stream cannot be used now.
+    Not a generator, which takes three times as long.
     """
-    try:
-        yield
-    except WrongSequenceError:
-        raise
-    except MessageTooLargeError as error:
-        _LOG.error("a commit of %s is too large: %s", aggregate, error)
-        raise MessageTooLargeError(
-            f"the events of {aggregate} and the reply of the command are larger than the server"
-            " stores in one message"
-        ) from None
-    except ServiceError as error:
-        _LOG.warning("the stream of %s: %s", aggregate, error)
-        raise not_available(aggregate, error) from None
+
+    __slots__ = ("_aggregate",)
+
+    def __init__(self, aggregate: str) -> None:
+        self._aggregate = aggregate
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        if not isinstance(error, ServiceError) or isinstance(error, WrongSequenceError):
+            return
+        if isinstance(error, MessageTooLargeError):
+            _LOG.error("a commit of %s is too large: %s", self._aggregate, error)
+            raise MessageTooLargeError(
+                f"the events of {self._aggregate} and the reply of the command are larger than the"
+                " server stores in one message"
+            ) from None
+        _LOG.warning("the stream of %s: %s", self._aggregate, error)
+        raise not_available(self._aggregate, error) from None
+
+
+def _required(headers: Mapping[str, str]) -> int | None:
+    """Return the revision that the caller requires, None if it requires none."""
+    if isinstance(headers, Headers) and not headers.may_have(_IF_REVISION):
+        return None
+    text = headers.get(header_names.IF_REVISION)
+    return None if text is None else _revision(text)
 
 
 def _revision(text: str) -> int:

@@ -7,6 +7,7 @@ from itertools import chain, repeat
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from weenats.aggregates.recent import RecentCommits
 from weenats.errors import (
     ConnectionClosedError,
     DeadlineExceededError,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PARTITIONS", "CommitStore", "Position", "commit_stream"]
 PARTITIONS: Final = 16
-"""How many commits of a service may be sent on at a time."""
+"""How many commits of an aggregate may be sent on at a time."""
 _ATTEMPT: Final = 2.0
 """How long one attempt to store a commit may take, in seconds."""
 _PATIENCE: Final = 5.0
@@ -76,11 +77,15 @@ class CommitStore:
     Args:
         transport: the connection.
         service: the name of the service.
+
+    Attributes:
+        recent: the last commits of this instance.
     """
 
     def __init__(self, transport: Transport, service: str) -> None:
         self._jetstream = JetStream(transport)
         self._stream = commit_stream(service)
+        self.recent: Final = RecentCommits()
 
     async def append(self, position: Position, body: bytes, headers: bytes) -> PublishAck:
         """Store a commit, once, whatever happens to the connection meanwhile.

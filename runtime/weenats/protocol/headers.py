@@ -96,6 +96,14 @@ class Headers(Mapping[str, str]):
         self.block: Final = block
         self._known: dict[str, str] | None = None
 
+    def may_have(self, name: bytes) -> bool:
+        """Return whether there may be a header, without parsing; False is certain.
+
+        Args:
+            name: the name in lower case.
+        """
+        return name in self.block.lower()
+
     @property
     def _values(self) -> dict[str, str]:
         if (values := self._known) is None:  # parsed on demand: most handlers do not use headers
@@ -194,7 +202,7 @@ def encode(headers: Mapping[str, str]) -> bytes:
         InvalidArgumentError: a name or value has a line break, which would begin another header,
             or is not valid Unicode; or they have more than 48 KiB.
     """
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     if not lines.count("\n") == lines.count("\r") == len(headers):
         raise InvalidArgumentError("a header contains a line break")
     try:

@@ -19,6 +19,7 @@ __all__ = [
     "check_service_name",
     "check_version",
     "commits",
+    "commits_of",
     "contract",
     "dead_letter",
     "decode_subject",
@@ -257,7 +258,7 @@ def commits(service: str, partition: int | None = None, aggregate: str = "", key
     Args:
         service: the name of the service.
         partition: that of the key; None for the wildcard of all commits.
-        aggregate: the name of the aggregate; "" for the wildcard of all commits of a partition.
+        aggregate: the name of the aggregate.
         key: the key of the aggregate.
 
     Raises:
@@ -266,9 +267,20 @@ def commits(service: str, partition: int | None = None, aggregate: str = "", key
     start = f"{check_service_name(service)}.commits"
     if partition is None:
         return f"{start}.>"
-    if not aggregate:
-        return f"{start}.{partition}.>"
     return f"{start}.{partition}.{check_component(aggregate)}.{key_token(key)}"
+
+
+def commits_of(service: str, aggregate: str) -> str:
+    """Return the wildcard of the commits of all keys of an aggregate.
+
+    Args:
+        service: the name of the service.
+        aggregate: the name of the aggregate.
+
+    Raises:
+        SubjectError: a name is not valid.
+    """
+    return f"{check_service_name(service)}.commits.*.{check_component(aggregate)}.*"
 
 
 def key_token(key: str) -> str:

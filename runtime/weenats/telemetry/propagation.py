@@ -44,6 +44,7 @@ __all__ = [
     "header_lines",
     "inherited_header_lines",
     "propagated_headers",
+    "received_header_lines",
     "span_context",
     "span_of",
     "unsampled_child",
@@ -356,7 +357,27 @@ def inherited_header_lines() -> bytes:
     if current is None:
         return b""
     if current.otel_context is None:
-        found = _lone_traceparent(current.headers)
+        headers = current.headers
+        if isinstance(headers, Headers) and not _has_trace(headers):
+            return b""
+        found = _lone_traceparent(headers)
         if found is not None:
             return b"traceparent: 00-%b-%b-%b\r\n" % found.groups()
     return header_names.encode(propagated_headers(current))
+
+
+def received_header_lines(headers: Headers) -> bytes:
+    """Return the encoded trace headers of a received message, for those that pass it on.
+
+    Args:
+        headers: the headers of the message.
+    """
+    if not _has_trace(headers):
+        return b""
+    names = [name for name in header_names.PROPAGATED if name in headers]
+    return header_names.encode({name: headers[name] for name in names})
+
+
+def _has_trace(headers: Headers) -> bool:
+    """Return whether headers may have a trace or baggage, without parsing them."""
+    return headers.may_have(b"traceparent") or headers.may_have(b"baggage")

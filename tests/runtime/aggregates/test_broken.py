@@ -165,8 +165,8 @@ async def test_consumer_of_the_relay_is_gone(
         await caller.subscribe_deposited(note)
         await caller.deposit("w-1", Amount(cents=1))
         await eventually(lambda: revisions == [1])
-        name = f"relay-{partition_of('w-1', 16)}"
-        await service._assembly.aggregates._jetstream.delete_consumer("wallets-commits", name)
+        jetstream = service._assembly.aggregates._jetstream
+        await jetstream.delete_consumer("wallets-commits", "relay-wallet")
         await caller.deposit("w-1", Amount(cents=1))
         await eventually(lambda: 2 in revisions)
 

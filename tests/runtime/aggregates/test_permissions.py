@@ -24,10 +24,15 @@ from weenats_codegen.permissions.stored import publishing
 
 CONTRACT: Final = read(GOLDEN / "event-sourced" / "contract")
 SERVICE: Final = of_service(CONTRACT)
+ACKS: Final = next(each for each in SERVICE.publish if each.subject.startswith("$JS.ACK."))
 OF_STREAMS: Final = [
     each
     for each in publishing(CONTRACT, None)
-    if each.subject != "$KV.wallets-snapshots.approval.*"  # its keys have one event
+    if each.subject
+    not in {
+        "$KV.wallets-snapshots.approval.*",  # its keys have one event
+        ACKS.subject,
+    }
 ]
 Amount = wallets.Amount
 
@@ -89,3 +94,25 @@ async def test_each_is_necessary(entry: Entry) -> None:
         with suppress(ServiceError):
             await use(server)
         assert "Violation" in server.log()
+
+
+async def test_permission_to_acknowledge_is_necessary() -> None:
+    """A server takes an ack for a reply, but not one that is repeated after a reconnect."""
+    kept = tuple(each for each in SERVICE.publish if each != ACKS)
+    lacking: Permissions = replace(SERVICE, publish=kept)
+    events: list[object] = []
+
+    async def note(event: object) -> None:
+        events.append(event)
+
+    with NatsServer(config=config_of({"free": None, "service": lacking})) as server:
+        transport = NatsTransport(server.url, as_user("free"))
+        await apply_streams(transport, await plan_streams(transport, wallets.CONTRACT.streams))
+        built = NatsServiceBuilder(Wallets(), server.url, connection=as_user("service"))
+        async with built.build(), wallets.WalletsClient(transport) as caller:
+            await caller.subscribe_deposited(note)
+            await caller.deposit("w-1", Amount(cents=1))
+            await eventually(lambda: events)
+            server.restart()
+            await eventually(lambda: "Violation" in server.log())
+        await transport.close()

@@ -22,6 +22,7 @@ from weenats.transport.jetstream.errors import (
     WrongSequenceError,
     WrongStreamError,
 )
+from weenats.transport.jetstream.exclusive import ExclusivePull, for_one_reader, is_exclusive
 from weenats.transport.jetstream.key_value import KeyValue, KeyValueEntry, bucket_config
 from weenats.transport.jetstream.messages import PublishAck, PulledMessage, StoredMessage
 from weenats.transport.jetstream.pull import Pull
@@ -30,6 +31,7 @@ __all__ = [
     "ConsumerConfig",
     "ConsumerInfo",
     "ConsumerMissingError",
+    "ExclusivePull",
     "JetStream",
     "JetStreamMissingError",
     "JetStreamRefusedError",
@@ -48,4 +50,6 @@ __all__ = [
     "WrongSequenceError",
     "WrongStreamError",
     "bucket_config",
+    "for_one_reader",
+    "is_exclusive",
 ]

@@ -19,6 +19,7 @@ from weenats.transport.jetstream.config import (
     StreamInfo,
 )
 from weenats.transport.jetstream.errors import JetStreamUnavailableError, StreamMissingError
+from weenats.transport.jetstream.exclusive import ExclusivePull
 from weenats.transport.jetstream.key_value import KeyValue
 from weenats.transport.jetstream.messages import PublishAck, StoredMessage, stored_message
 from weenats.transport.jetstream.pull import Pull
@@ -255,15 +256,18 @@ class JetStream:
             JetStreamUnavailableError: something else than a stream answers.
             ServiceError: see Transport.request.
         """
-        lines = headers + _lines(
-            {
-                "Nats-Msg-Id": message_id or None,
-                "Nats-Expected-Stream": stream or None,
-                "Nats-Expected-Last-Sequence": expected_last_sequence,
-                "Nats-Expected-Last-Subject-Sequence": expected_last_subject_sequence,
-                "Nats-TTL": None if ttl is None else f"{round(ttl * 1000)}ms",
-            }
-        )
+        expected: dict[str, str] = {}
+        if message_id:
+            expected["Nats-Msg-Id"] = message_id
+        if stream:
+            expected["Nats-Expected-Stream"] = stream
+        if expected_last_sequence is not None:
+            expected["Nats-Expected-Last-Sequence"] = str(expected_last_sequence)
+        if expected_last_subject_sequence is not None:
+            expected["Nats-Expected-Last-Subject-Sequence"] = str(expected_last_subject_sequence)
+        if ttl is not None:
+            expected["Nats-TTL"] = f"{round(ttl * 1000)}ms"
+        lines = headers + header_names.encode(expected)
         deadline = monotonic() + (self._timeout if timeout is None else timeout)
         try:
             answer = await self._transport.request(subject, payload, lines, deadline)
@@ -379,6 +383,22 @@ class JetStream:
             batch,
         )
 
+    def exclusive_pull(self, stream: str, consumer: str, *, batch: int) -> ExclusivePull:
+        """Return the messages of a consumer that has one reader at a time.
+
+        Args:
+            stream: the name of the stream.
+            consumer: the name of a consumer with settings of `for_one_reader`.
+            batch: how many messages are asked for ahead, more than its `max_ack_pending`.
+        """
+        return ExclusivePull(
+            self._transport,
+            stream,
+            consumer,
+            lambda: self.consumer_info(stream, consumer),
+            batch,
+        )
+
     def key_value(self, bucket: str) -> KeyValue:
         """Return a bucket, which has to exist: `create_stream(bucket_config(bucket))`.
 
@@ -445,10 +465,4 @@ def _leader_message(message: Mapping[str, Any], stream: str) -> StoredMessage:
         stream=stream,
         sequence=message["seq"],
         time=message["time"],
-    )
-
-
-def _lines(headers: Mapping[str, str | int | None]) -> bytes:
-    return header_names.encode(
-        {name: str(value) for name, value in headers.items() if value is not None}
     )

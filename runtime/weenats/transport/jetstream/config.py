@@ -224,7 +224,7 @@ class ConsumerConfig:
         name: the name.
         filters: the subjects that it delivers, which may have wildcards; () for all.
         start: where it begins.
-        acknowledgement: whether each message is acknowledged, or none.
+        acknowledgement: whether each message is acknowledged, all up to one, or none.
         ack_wait: after how many seconds without acknowledgement a message is delivered again.
         max_ack_pending: how many messages may be unacknowledged at a time; 1 keeps the order.
         max_deliver: how often a message is delivered; None for no limit.
@@ -242,7 +242,7 @@ class ConsumerConfig:
     name: str
     filters: tuple[str, ...] = ()
     start: Start = "beginning"
-    acknowledgement: Literal["explicit", "none"] = "explicit"
+    acknowledgement: Literal["explicit", "all", "none"] = "explicit"
     ack_wait: float = 30.0
     max_ack_pending: int = 1000
     max_deliver: int | None = None
@@ -266,7 +266,7 @@ class ConsumerConfig:
             "metadata": dict(self.metadata),
             **_start_members(self.start),
         }
-        if self.acknowledgement == "explicit":
+        if self.acknowledgement != "none":
             document["ack_wait"] = _nanoseconds(self.ack_wait)
             document["max_ack_pending"] = self.max_ack_pending
         if self.backoff:

@@ -17,6 +17,8 @@ from weenats.transport.jetstream.messages import ACK_PREFIX, PulledMessage
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from pydantic import JsonValue
+
     from weenats.transport.base import Delivery, Subscription, Transport
 
 __all__ = ["Pull"]
@@ -124,18 +126,27 @@ class Pull:
             StreamMissingError: the stream was deleted.
             ServiceError: the connection was closed, or the server denies a subject.
         """
+        await self._wait_for_arrival()
+        message = self._arrived.popleft()
+        self._refill()
+        return message
+
+    async def _wait_for_arrival(self) -> None:
+        """Wait until a message has arrived.
+
+        Raises:
+            StopAsyncIteration: it was closed.
+            ServiceError: see `__anext__`.
+        """
         while True:
             if self._is_closed:
                 raise StopAsyncIteration
             if self._arrived:
-                break
+                return
             if self._failure is not None:
                 raise self._failure
             self._arrival.clear()
             await self._arrival.wait()
-        message = self._arrived.popleft()
-        self._refill()
-        return message
 
     def _on_delivery(self, delivery: Delivery) -> None:
         self._last_sign = monotonic()
@@ -166,15 +177,10 @@ class Pull:
         missing = self._missing
         if self._subscription is None or missing < 1:
             return
-        request = {
-            "batch": missing,
-            "expires": round(_EXPIRES * _NANOSECONDS),
-            "idle_heartbeat": round(_HEARTBEAT * _NANOSECONDS),
-        }
         try:
             self._transport.publish(
                 f"{PREFIX}CONSUMER.MSG.NEXT.{self._operation}",
-                json.dumps(request).encode(),
+                json.dumps(self._terms(missing)).encode(),
                 reply=self._subscription.subject,
             )
         except ServiceError:
@@ -182,6 +188,14 @@ class Pull:
         else:
             self._outstanding += missing
             self._last_sign = monotonic()
+
+    def _terms(self, batch: int) -> dict[str, JsonValue]:
+        """Return a request for messages."""
+        return {
+            "batch": batch,
+            "expires": round(_EXPIRES * _NANOSECONDS),
+            "idle_heartbeat": round(_HEARTBEAT * _NANOSECONDS),
+        }
 
     async def _watch(self) -> None:
         try:

@@ -1,0 +1,45 @@
+"""The last commits of an instance, which it sends on without reading them again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from weenats.aggregates.commits import Commit
+
+__all__ = ["RecentCommits"]
+_MAX_COMMITS: Final = 512
+_MAX_SIZE: Final = 16 * 1024
+"""Larger commits are read again, so that those that are remembered have at most 8 MiB."""
+
+
+class RecentCommits:
+    """The last commits of an instance, until they are sent on, here or by another instance.
+
+    They are found by what is stored, which is unique and may arrive before its acknowledgement.
+    """
+
+    def __init__(self) -> None:
+        self._commits: dict[bytes, Commit] = {}
+
+    def add(self, body: bytes, commit: Commit) -> None:
+        """Remember a commit, and forget the oldest one when there are too many.
+
+        Args:
+            body: the commit as it is stored.
+            commit: the commit.
+        """
+        if len(body) > _MAX_SIZE:
+            return
+        commits = self._commits
+        commits[body] = commit
+        if len(commits) > _MAX_COMMITS:
+            del commits[next(iter(commits))]
+
+    def take(self, body: bytes) -> Commit | None:
+        """Forget a commit and return it; None if it is unknown here.
+
+        Args:
+            body: the commit as it is stored.
+        """
+        return self._commits.pop(body, None)

@@ -1,0 +1,192 @@
+"""Messages of a consumer for one reader at a time, in order, many on their way (ADR-42)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from dataclasses import replace
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from typing_extensions import override
+
+from weenats.errors import ServiceError
+from weenats.transport.jetstream.api import call
+from weenats.transport.jetstream.messages import ACK_PREFIX
+from weenats.transport.jetstream.pull import Pull
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pydantic import JsonValue
+
+    from weenats.transport.base import Delivery, Transport
+    from weenats.transport.jetstream.config import ConsumerConfig, ConsumerInfo
+    from weenats.transport.jetstream.messages import PulledMessage
+
+__all__ = ["ExclusivePull", "for_one_reader", "is_exclusive"]
+_NANOSECONDS: Final = 1_000_000_000
+_GROUP: Final = "one"
+_PIN_HEADER: Final = "Nats-Pin-Id"
+_PIN_TIMEOUT: Final = 10.0
+"""After how many seconds without a request of the reader the server chooses another one."""
+_HELD: Final = 0.8
+"""The part of that time for which a reader relies on being chosen."""
+_EXPIRES: Final = 3.0
+"""How long the server keeps a request, in seconds; each one is a sign of life of the reader."""
+_HEARTBEAT: Final = 1.5
+_WRONG_PIN: Final = "423"
+_CHECK_AGAIN: Final = 0.5
+_UNPIN_TIMEOUT: Final = 1.0
+
+
+def for_one_reader(config: ConsumerConfig) -> ConsumerConfig:
+    """Return the settings of a consumer for `ExclusivePull`.
+
+    An acknowledgement of a message is one of all messages before it.
+
+    Args:
+        config: its other settings; `max_ack_pending` is how many are on their way at a time.
+    """
+    terms: dict[str, JsonValue] = {
+        "priority_groups": [_GROUP],
+        "priority_policy": "pinned_client",
+        "priority_timeout": round(_PIN_TIMEOUT * _NANOSECONDS),
+    }
+    return replace(config, acknowledgement="all", other={**config.other, **terms})
+
+
+def is_exclusive(config: ConsumerConfig) -> bool:
+    """Return whether a consumer has one reader at a time; a server before 2.11 ignores that.
+
+    Args:
+        config: its settings, as the server has them.
+    """
+    return config.other.get("priority_policy") == "pinned_client"
+
+
+class ExclusivePull(Pull):
+    """Delivers the messages of a consumer while no other reader gets any; `async with` and `take`.
+
+    The server chooses a reader, and another one when that was silent for ten seconds or leaves.
+    A reader has to process messages in the order of `take`, and to stop when `holds` is false.
+
+    Args:
+        transport: the connection.
+        stream: the name of the stream.
+        consumer: the name of a consumer with settings of `for_one_reader`.
+        info: returns what the server knows of the consumer.
+        batch: how many messages are asked for ahead.
+
+    Attributes:
+        turn: how often it was chosen.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        stream: str,
+        consumer: str,
+        info: Callable[[], Awaitable[ConsumerInfo]],
+        batch: int,
+    ) -> None:
+        super().__init__(transport, f"{stream}.{consumer}", info, batch)
+        self._info = info
+        self.turn = 0
+        self._pin = ""
+        self._pin_line = b""
+        self._asked = 0.0
+        self._complete = 0
+        self._last = 0
+
+    def holds(self, turn: int) -> bool:
+        """Return whether this reader is certainly the only one.
+
+        Args:
+            turn: the value of `turn` when it took its messages.
+        """
+        return turn == self.turn and monotonic() - self._asked < _PIN_TIMEOUT * _HELD
+
+    async def take(self) -> list[PulledMessage]:
+        """Return the next messages in their order, at least one, each one once in a turn.
+
+        Raises:
+            StopAsyncIteration: it was closed.
+            ServiceError: see `Pull.__anext__`.
+        """
+        while True:
+            await self._wait_for_arrival()
+            if self._complete != self.turn:
+                await self._wait_for_earlier()
+            arrived = sorted(self._arrived, key=_sequence)
+            self._arrived.clear()
+            self._refill()
+            if repeated := [each for each in arrived if each.sequence <= self._last]:
+                repeated[-1].ack()  # the first one was lost
+            if new := arrived[len(repeated) :]:
+                self._last = new[-1].sequence
+                return new
+
+    @override
+    async def close(self) -> None:
+        """End it, and let the server choose another reader at once."""
+        await super().close()
+        if self._pin and self.holds(self.turn):
+            with suppress(ServiceError):
+                what = f"{_GROUP} of {self._operation}"
+                body: dict[str, JsonValue] = {"group": _GROUP}
+                operation = f"CONSUMER.UNPIN.{self._operation}"
+                await call(self._transport, operation, body, what=what, timeout=_UNPIN_TIMEOUT)
+
+    async def _wait_for_earlier(self) -> None:
+        """Wait until what an earlier reader has not acknowledged has arrived too."""
+        while self._complete != self.turn:
+            turn = self.turn
+            info = await self._info()
+            self._arrived = deque({each.sequence: each for each in self._arrived}.values())
+            if turn == self.turn and info.unacknowledged <= len(self._arrived):
+                self._complete = turn
+            else:
+                self._arrival.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_CHECK_AGAIN):
+                        await self._arrival.wait()
+
+    @override
+    def _on_delivery(self, delivery: Delivery) -> None:
+        if delivery.reply.startswith(ACK_PREFIX):
+            if not self._pin or self._pin_line not in delivery.headers.block:
+                self._begin_turn(delivery.headers.get(_PIN_HEADER, ""))
+        elif delivery.status == _WRONG_PIN:
+            self._pin, self._outstanding = "", 0
+            self._request()
+            return
+        super()._on_delivery(delivery)
+
+    def _begin_turn(self, pin: str) -> None:
+        self._pin, self._pin_line = pin, pin.encode()
+        self.turn += 1
+        self._last = 0
+        self._arrived.clear()  # they are delivered again
+
+    @override
+    def _on_end_of_request(self, remaining: str) -> None:
+        super()._on_end_of_request(remaining)
+        if remaining.isdecimal():
+            self._request()  # also if it takes no messages now: as a sign of life
+
+    @override
+    def _terms(self, batch: int) -> dict[str, JsonValue]:
+        self._asked = monotonic()
+        terms: dict[str, JsonValue] = {
+            "batch": batch,
+            "expires": round(_EXPIRES * _NANOSECONDS),
+            "idle_heartbeat": round(_HEARTBEAT * _NANOSECONDS),
+            "group": _GROUP,
+        }
+        return {**terms, "id": self._pin} if self._pin else terms
+
+
+def _sequence(message: PulledMessage) -> int:
+    return message.sequence

@@ -1,0 +1,74 @@
+"""The commits that an instance remembers until their events are sent on."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from testkit.wallets import wallets
+from weenats.aggregates import recent
+from weenats.aggregates.commits import Commit, encode_commit, new_commit, read_commit
+from weenats.aggregates.folds import EncodedEvent
+from weenats.aggregates.recent import RecentCommits
+from weenats.context import RequestContext
+from weenats.principal import Principal
+from weenats.protocol.headers import Headers
+from weenats.protocol.identifiers import STAMPER
+from weenats.transport.jetstream import StoredMessage
+
+COMMIT = cast("Commit", object())
+STATED = "2026-01-01T00:00:00.000Z"
+
+
+def test_commit_is_taken_once() -> None:
+    """What was sent on is forgotten."""
+    commits = RecentCommits()
+    commits.add(b"a", COMMIT)
+    assert commits.take(b"b") is None
+    assert commits.take(b"a") is COMMIT
+    assert commits.take(b"a") is None
+
+
+def test_oldest_commit_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commits that other instances send on do not stay for ever."""
+    monkeypatch.setattr(recent, "_MAX_COMMITS", 3)
+    commits = RecentCommits()
+    for number in range(5):
+        commits.add(b"%d" % number, COMMIT)
+    taken = [commits.take(b"%d" % number) for number in range(5)]
+    assert taken == [None, None, COMMIT, COMMIT, COMMIT]
+
+
+def test_large_commit_is_not_kept() -> None:
+    """The memory that it takes is bounded."""
+    commits = RecentCommits()
+    commits.add(body := b"x" * (16 * 1024 + 1), COMMIT)
+    assert commits.take(body) is None
+
+
+@pytest.mark.parametrize("principal", [None, 'o"neill'])
+@pytest.mark.parametrize("result", [None, b'{"balance":5.10}'])
+@pytest.mark.parametrize("causation", [None, "purchase"])
+def test_remembered_commit_is_the_stored_one(
+    principal: str | None, result: bytes | None, causation: str | None
+) -> None:
+    """An instance that remembers a commit sends on what another one would read."""
+    context: Any = RequestContext(
+        "server",
+        wallets.DEPOSIT,
+        'w-"1"\\é',
+        wallets.Amount(cents=5),
+        STAMPER.new_id(),
+        "correlation",
+        STATED,
+        causation,
+        principal=None if principal is None else Principal(id=principal),
+    )
+    events = [EncodedEvent("deposited", b'{"balance":1.50}'), EncodedEvent("closed", b"{}")]
+    commit = new_commit(
+        context, events, result=result, fingerprint="0" * 32, previous=3, revision=9
+    )
+    body = encode_commit(commit, "wallet", STATED)
+    message = StoredMessage("x", body, Headers(), stream="x", sequence=12)
+    assert read_commit(message) == commit._replace(sequence=12)
