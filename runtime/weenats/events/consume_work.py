@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from weenats.admission.scope import Scope
     from weenats.events.consume_breaker import EventGuard
+    from weenats.events.consume_health import ConsumerHealth
     from weenats.events.consume_options import ConsumeSettings
     from weenats.events.consume_worker import EventWorker
     from weenats.transport.base import Transport
@@ -53,6 +54,8 @@ class ConsumerWork:
     Attributes:
         working: until when signs of life are given for each message that this instance has.
         guard: the circuit breaker, None for none.
+        problems: why no events arrive, by the names of the consumers on the server.
+        health: its health, None if nobody looks at it.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class ConsumerWork:
     ) -> None:
         self.working: dict[PulledMessage, float] = {}
         self.guard: EventGuard | None = None
+        self.problems: dict[str, str] = {}
+        self.health: ConsumerHealth | None = None
         self._transport = transport
         self._settings = settings
         self._scope = scope
@@ -74,6 +79,11 @@ class ConsumerWork:
         self._is_paused: bool | None = None
         self._pulling: set[asyncio.Task[None]] = set()
         self._giving_signs = asyncio.create_task(self._give_signs())
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the circuit breaker is not closed."""
+        return self.guard is not None and not self.guard.is_closed
 
     def start(self, workers: Sequence[EventWorker]) -> None:
         """Begin to receive events.
@@ -90,7 +100,7 @@ class ConsumerWork:
 
     def review(self) -> None:
         """Receive all events, or one at a time while the circuit breaker is not closed."""
-        is_paused = self.guard is not None and not self.guard.is_closed
+        is_paused = self.is_paused
         if not self._sources or is_paused is self._is_paused:
             return
         self._is_paused = is_paused
@@ -116,6 +126,8 @@ class ConsumerWork:
             await self._admission.drain(max(end - monotonic(), 0))
         finally:
             self._giving_signs.cancel()
+            if self.health is not None:
+                self.health.close()
             if self._scope is not None:
                 self._scope.discard(self)
 
@@ -132,13 +144,14 @@ class ConsumerWork:
         while True:
             try:
                 async with JetStream(self._transport).pull(stream, name, batch=_PULL) as messages:
+                    self.problems.pop(f"{stream}.{name}", None)
                     async for message in messages:
                         await self._submit(MessageJob(worker, message))
             except ConnectionClosedError:
                 return
             except ServiceError as error:
                 # Somebody deleted it, for example to create it with another start.
-                _LOG.error("the consumer %s receives no events: %s", worker.part.name, error)
+                self._report(worker, name, error)
             await asyncio.sleep(_PAUSE)
 
     async def _submit(self, job: MessageJob) -> None:
@@ -176,8 +189,9 @@ class ConsumerWork:
             try:
                 info = await jetstream.consumer_info(worker.part.stream.name, name)
             except ServiceError as error:
-                _LOG.error("the consumer %s receives no events: %s", worker.part.name, error)
+                self._report(worker, name, error)
                 continue
+            self.problems.pop(f"{worker.part.stream.name}.{name}", None)
             if info.pending or info.unacknowledged:
                 found.append((info.unacknowledged, worker, name))
         # Those that are unacknowledged wait for their next delivery, or another instance has them.
@@ -191,6 +205,10 @@ class ConsumerWork:
                     async for message in messages:
                         return MessageJob(worker, message)
         return None
+
+    def _report(self, worker: EventWorker, name: str, error: ServiceError) -> None:
+        _LOG.error("the consumer %s receives no events: %s", worker.part.name, error)
+        self.problems[f"{worker.part.stream.name}.{name}"] = str(error)
 
     async def _give_signs(self) -> None:
         """Keep the server from delivering again what is being processed."""

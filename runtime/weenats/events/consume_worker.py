@@ -16,6 +16,7 @@ from weenats.errors import InvalidArgumentError, ServiceError, UnavailableError
 from weenats.events.handling import EventReturnedError, EventRunner
 from weenats.schema import Schema
 from weenats.streams.letters import DeadLetters, original_subject
+from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +80,7 @@ class EventRunners:
     ) -> None:
         self.guard = guard
         self._consumer = consumer
-        self._telemetry = telemetry
+        self.telemetry = telemetry
         self._name = name
         self._interceptors = interceptors if guard is None else (*interceptors, guard)
         self._known = {
@@ -113,7 +114,7 @@ class EventRunners:
         return runner
 
     def _runner(self, event: Event[Any], handler: EventHandler[Any, Any]) -> EventRunner[Any, Any]:
-        return EventRunner(event, handler, self._telemetry, self._name, self._interceptors)
+        return EventRunner(event, handler, self.telemetry, self._name, self._interceptors)
 
 
 class EventWorker:
@@ -138,6 +139,10 @@ class EventWorker:
         self._runners = runners
         self._working = working
         self._letters = DeadLetters(part.transport, part.stream)
+        self._count_letter = runners.telemetry.counter(
+            semconv.DEAD_LETTERS, "{message}", "Events that became dead letters."
+        )
+        self._of_letters = semconv.of_consumer(part.stream.name, part.name)
 
     async def run(self, job: Job) -> None:
         """Process the event of a job.
@@ -247,6 +252,7 @@ class EventWorker:
                 error,
             )
             message.term()
+            self._count_letter(1, {**self._of_letters, semconv.ERROR_TYPE: reason})
 
     def refuse(self, job: Job, error: ServiceError) -> None:
         """Let the server deliver an event again: at once to another instance if this one stops.

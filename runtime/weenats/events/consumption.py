@@ -8,6 +8,7 @@ from typing_extensions import Unpack
 
 from weenats._internal.validation import check_options
 from weenats.admission.scope import SCOPE
+from weenats.events.consume_health import ConsumerHealth
 from weenats.events.consume_options import ConsumeOptions, ConsumeSettings
 from weenats.events.consume_work import ConsumerWork
 from weenats.events.consume_worker import EventRunners, EventWorker
@@ -105,6 +106,8 @@ async def consume(
         work.guard = EventGuard(settings.circuit_breaker, service, name, work.review)
     runners = EventRunners(consumer, telemetry, name, settings.interceptors, work.guard)
     work.start([EventWorker(part, settings, runners, work.working) for part in parts])
-    if scope is not None:
-        scope.add(work)
+    if scope is not None or telemetry is not SILENT:
+        health = work.health = ConsumerHealth(name, parts, work, telemetry)
+        if scope is not None:
+            scope.add(work, health.check)
     return Consumption(work)

@@ -257,7 +257,7 @@ class Assembly:
         return {"instanceSubject": subjects.on_instance(operation.subject, instance_id)}
 
     def _checks(self) -> list[HealthCheckEntry]:
-        entries = [*self.health.entries]
+        entries = [*self.health.entries, *self.scope.health_checks()]
         for feature in self._chain:
             entries += feature.health_checks()
         jwks = self._settings.jwks

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from weenats.errors import AlreadyExistsError, FailedPreconditionError
+from weenats.errors import (
+    AlreadyExistsError,
+    FailedPreconditionError,
+    NotFoundError,
+    ServiceError,
+)
 from weenats.protocol import subjects
 from weenats.streams.publish import missing
-from weenats.streams.settings import PARTITIONS
+from weenats.streams.settings import PARTITIONS, SERVICE
 from weenats.transport.jetstream import (
     ConsumerConfig,
     ConsumerInfo,
@@ -20,13 +26,13 @@ from weenats.transport.jetstream import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from weenats.contract import Stream
     from weenats.transport.base import Transport
     from weenats.transport.jetstream.config import Start
 
-__all__ = ["ConsumerState", "StreamConsumer", "consumer_states"]
+__all__ = ["CONSUMER", "ConsumerState", "StreamConsumer", "all_consumer_states", "consumer_states"]
 _AT_ONCE: Final = 8
 """Requests to the server at a time."""
 CONSUMER: Final = "weenats.consumer"
@@ -90,6 +96,23 @@ class StreamConsumer:
         jetstream = JetStream(self.transport)
         info = await jetstream.consumer_info(self.stream.name, self.partition_name(0))
         return info.config.ack_wait
+
+    async def state(self) -> ConsumerState:
+        """Return how far it is.
+
+        Raises:
+            ConsumerMissingError: the consumer does not exist.
+            ServiceError: see JetStream.consumer_info.
+        """
+        jetstream = JetStream(self.transport)
+        found: list[ConsumerInfo] = []
+
+        async def look(partition: int) -> None:
+            name = self.partition_name(partition)
+            found.append(await jetstream.consumer_info(self.stream.name, name))
+
+        await self._for_each(look)
+        return await _state(jetstream, self.name, found)
 
     async def delete(self) -> None:
         """Delete it from the server: its progress is lost.
@@ -155,6 +178,9 @@ class ConsumerState:
         pending: how many events it has not received yet.
         unacknowledged: how many events are being processed, or wait until they are repeated.
         redelivered: how many of these were delivered more than once.
+        lag: how many seconds ago the oldest event was stored that is not processed, 0 if all are;
+            None if that is unknown, as stored events may not be read.
+        paused: whether an operator has paused it on the server.
     """
 
     stream: str
@@ -162,6 +188,8 @@ class ConsumerState:
     pending: int
     unacknowledged: int
     redelivered: int
+    lag: float | None
+    paused: bool
 
 
 async def consumer_states(transport: Transport, stream: Stream) -> list[ConsumerState]:
@@ -176,21 +204,73 @@ async def consumer_states(transport: Transport, stream: Stream) -> list[Consumer
         ServiceError: see JetStream.consumers.
     """
     try:
-        infos = await JetStream(transport).consumers(stream.name)
+        return await _states(JetStream(transport), stream.name)
     except StreamMissingError:
         raise missing(stream) from None
+
+
+async def all_consumer_states(
+    transport: Transport, service: str | None = None
+) -> dict[str, list[ConsumerState]]:
+    """Return how far the durable consumers of the streams of services are.
+
+    Args:
+        transport: the connection.
+        service: whose streams; None for those of all services.
+
+    Returns:
+        The consumers by the names of the services whose events they process.
+
+    Raises:
+        ServiceError: see JetStream.streams and JetStream.consumers.
+    """
+    jetstream = JetStream(transport)
+    found: dict[str, list[ConsumerState]] = {}
+    for each in await jetstream.streams():
+        owner = each.config.metadata.get(SERVICE)
+        if owner is not None and service in {None, owner}:
+            found.setdefault(owner, []).extend(await _states(jetstream, each.config.name))
+    return {owner: states for owner, states in sorted(found.items()) if states}
+
+
+async def _state(jetstream: JetStream, name: str, infos: Sequence[ConsumerInfo]) -> ConsumerState:
+    return ConsumerState(
+        infos[0].stream,
+        name,
+        pending=sum(each.pending for each in infos),
+        unacknowledged=sum(each.unacknowledged for each in infos),
+        redelivered=sum(each.redelivered for each in infos),
+        lag=await _lag(jetstream, infos),
+        paused=any(each.paused for each in infos),
+    )
+
+
+async def _states(jetstream: JetStream, stream: str) -> list[ConsumerState]:
     of_name: dict[str, list[ConsumerInfo]] = {}
-    for info in infos:
+    for info in await jetstream.consumers(stream):
         name = info.config.metadata.get(CONSUMER)
         if name is not None:
             of_name.setdefault(name, []).append(info)
-    return [
-        ConsumerState(
-            stream.name,
-            name,
-            pending=sum(each.pending for each in found),
-            unacknowledged=sum(each.unacknowledged for each in found),
-            redelivered=sum(each.redelivered for each in found),
+    return [await _state(jetstream, name, found) for name, found in sorted(of_name.items())]
+
+
+async def _lag(jetstream: JetStream, infos: Sequence[ConsumerInfo]) -> float | None:
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def oldest(info: ConsumerInfo, subject: str) -> datetime | None:
+        async with limit:
+            try:
+                start = info.acknowledged + 1
+                return (await jetstream.next(info.stream, subject, start=start)).time
+            except NotFoundError:
+                return None
+
+    behind = [each for each in infos if each.pending or each.unacknowledged]
+    try:
+        times = await asyncio.gather(
+            *(oldest(each, subject) for each in behind for subject in each.config.filters or (">",))
         )
-        for name, found in sorted(of_name.items())
-    ]
+    except ServiceError:  # it may not read stored events
+        return None
+    now = datetime.now(UTC)
+    return max(((now - each).total_seconds() for each in times if each is not None), default=0.0)
