@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from weenats.aggregates.history import History
-from weenats.aggregates.relay import Relay
+from weenats.aggregates.relay import RELAY, Relay
 from weenats.aggregates.repository import Repository
 from weenats.aggregates.snapshots import Snapshots, snapshot_bucket
-from weenats.aggregates.store import CommitStore, commit_stream
+from weenats.aggregates.store import PARTITIONS, CommitStore, commit_stream
 from weenats.errors import FailedPreconditionError
 from weenats.protocol import subjects
+from weenats.streams.consumer_health import ConsumerHealth, Source
 from weenats.streams.settings import SERVICE
+from weenats.telemetry.manager import SILENT
 from weenats.transport.jetstream import JetStream, StreamConfig, StreamMissingError
 from weenats.transport.jetstream.key_value import bucket_config
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from weenats.aggregates.folds import StoredAggregate
     from weenats.aggregates.settings import AggregateSettings
     from weenats.contract import ServiceContract
+    from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Transport
 
 __all__ = ["Aggregates", "streams_of"]
@@ -37,10 +40,12 @@ class Aggregates:
         contract: the service.
         transport: the connection.
         settings: how they are kept.
+        telemetry: records the events that are sent on.
 
     Attributes:
         repositories: what executes their commands and queries, by the names of the aggregates.
         streams: the streams that keep them.
+        health: the health of the relay.
     """
 
     def __init__(
@@ -49,13 +54,16 @@ class Aggregates:
         contract: ServiceContract,
         transport: Transport,
         settings: AggregateSettings,
+        telemetry: TelemetryManager = SILENT,
     ) -> None:
         self._jetstream = JetStream(transport)
         stored = tuple(stored)
         events = [event for each in stored for event in each.folds]
         self._configs = streams_of(contract.name, _replicas(contract))
         self.streams = tuple(each.name for each in self._configs)
-        self._relay = Relay(transport, contract.name, events)
+        self._relay = Relay(transport, contract.name, events, telemetry)
+        source = Source(commit_stream(contract.name), PARTITIONS)
+        self.health = ConsumerHealth(transport, RELAY, [source], self._relay, telemetry)
         self._snapshots: list[Snapshots] = []
         self.repositories: dict[str, Repository] = {}
         store = CommitStore(transport, contract.name)
@@ -82,6 +90,7 @@ class Aggregates:
         for config in self._configs:
             await self._prepare(config, may_create=may_create)
         await self._relay.start()
+        self.health.start()
 
     async def close(self, timeout: float) -> None:
         """Send no more events on, and finish the snapshots that are being stored.
@@ -89,6 +98,7 @@ class Aggregates:
         Args:
             timeout: how long it may take, in seconds.
         """
+        self.health.close()
         await asyncio.gather(
             self._relay.close(), *(each.close(timeout) for each in self._snapshots)
         )

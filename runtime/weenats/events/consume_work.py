@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from weenats.admission.scope import Scope
     from weenats.events.consume_breaker import EventGuard
-    from weenats.events.consume_health import ConsumerHealth
     from weenats.events.consume_options import ConsumeSettings
     from weenats.events.consume_worker import EventWorker
+    from weenats.streams.consumer_health import ConsumerHealth
     from weenats.transport.base import Transport
 
 __all__ = ["ConsumerWork"]
@@ -54,7 +54,6 @@ class ConsumerWork:
     Attributes:
         working: until when signs of life are given for each message that this instance has.
         guard: the circuit breaker, None for none.
-        problems: why no events arrive, by the names of the consumers on the server.
         health: its health, None if nobody looks at it.
     """
 
@@ -63,7 +62,7 @@ class ConsumerWork:
     ) -> None:
         self.working: dict[PulledMessage, float] = {}
         self.guard: EventGuard | None = None
-        self.problems: dict[str, str] = {}
+        self._problems: dict[str, str] = {}
         self.health: ConsumerHealth | None = None
         self._transport = transport
         self._settings = settings
@@ -79,6 +78,12 @@ class ConsumerWork:
         self._is_paused: bool | None = None
         self._pulling: set[asyncio.Task[None]] = set()
         self._giving_signs = asyncio.create_task(self._give_signs())
+
+    @property
+    def problem(self) -> str:
+        """Why no events arrive; "" if they do."""
+        problem = next(iter(self._problems.values()), "")
+        return problem and f"it receives no events: {problem}"
 
     @property
     def is_paused(self) -> bool:
@@ -144,7 +149,7 @@ class ConsumerWork:
         while True:
             try:
                 async with JetStream(self._transport).pull(stream, name, batch=_PULL) as messages:
-                    self.problems.pop(f"{stream}.{name}", None)
+                    self._problems.pop(f"{stream}.{name}", None)
                     async for message in messages:
                         await self._submit(MessageJob(worker, message))
             except ConnectionClosedError:
@@ -191,7 +196,7 @@ class ConsumerWork:
             except ServiceError as error:
                 self._report(worker, name, error)
                 continue
-            self.problems.pop(f"{worker.part.stream.name}.{name}", None)
+            self._problems.pop(f"{worker.part.stream.name}.{name}", None)
             if info.pending or info.unacknowledged:
                 found.append((info.unacknowledged, worker, name))
         # Those that are unacknowledged wait for their next delivery, or another instance has them.
@@ -208,7 +213,7 @@ class ConsumerWork:
 
     def _report(self, worker: EventWorker, name: str, error: ServiceError) -> None:
         _LOG.error("the consumer %s receives no events: %s", worker.part.name, error)
-        self.problems[f"{worker.part.stream.name}.{name}"] = str(error)
+        self._problems[f"{worker.part.stream.name}.{name}"] = str(error)
 
     async def _give_signs(self) -> None:
         """Keep the server from delivering again what is being processed."""

@@ -8,11 +8,11 @@ from typing_extensions import Unpack
 
 from weenats._internal.validation import check_options
 from weenats.admission.scope import SCOPE
-from weenats.events.consume_health import ConsumerHealth
 from weenats.events.consume_options import ConsumeOptions, ConsumeSettings
 from weenats.events.consume_work import ConsumerWork
 from weenats.events.consume_worker import EventRunners, EventWorker
 from weenats.protocol import subjects
+from weenats.streams.consumer_health import ConsumerHealth, Source
 from weenats.streams.consumers import StreamConsumer
 from weenats.telemetry.manager import SILENT, TelemetryManager
 
@@ -107,7 +107,9 @@ async def consume(
     runners = EventRunners(consumer, telemetry, name, settings.interceptors, work.guard)
     work.start([EventWorker(part, settings, runners, work.working) for part in parts])
     if scope is not None or telemetry is not SILENT:
-        health = work.health = ConsumerHealth(name, parts, work, telemetry)
+        sources = [Source(each.name, each.partitions) for each in streams]
+        health = work.health = ConsumerHealth(transport, name, sources, work, telemetry)
+        health.start()
         if scope is not None:
             scope.add(work, health.check)
     return Consumption(work)

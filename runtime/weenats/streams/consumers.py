@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     from weenats.transport.base import Transport
     from weenats.transport.jetstream.config import Start
 
-__all__ = ["CONSUMER", "ConsumerState", "StreamConsumer", "all_consumer_states", "consumer_states"]
+__all__ = [
+    "CONSUMER",
+    "ConsumerState",
+    "StreamConsumer",
+    "all_consumer_states",
+    "consumer_state",
+    "consumer_states",
+]
 _AT_ONCE: Final = 8
 """Requests to the server at a time."""
 CONSUMER: Final = "weenats.consumer"
@@ -104,15 +111,8 @@ class StreamConsumer:
             ConsumerMissingError: the consumer does not exist.
             ServiceError: see JetStream.consumer_info.
         """
-        jetstream = JetStream(self.transport)
-        found: list[ConsumerInfo] = []
-
-        async def look(partition: int) -> None:
-            name = self.partition_name(partition)
-            found.append(await jetstream.consumer_info(self.stream.name, name))
-
-        await self._for_each(look)
-        return await _state(jetstream, self.name, found)
+        stream = self.stream
+        return await consumer_state(self.transport, stream.name, self.name, stream.partitions)
 
     async def delete(self) -> None:
         """Delete it from the server: its progress is lost.
@@ -159,13 +159,7 @@ class StreamConsumer:
             await jetstream.update_consumer(stream.name, changed)
 
     async def _for_each(self, call: Callable[[int], Awaitable[None]]) -> None:
-        limit = asyncio.Semaphore(_AT_ONCE)
-
-        async def run(partition: int) -> None:
-            async with limit:
-                await call(partition)
-
-        await asyncio.gather(*map(run, range(self.stream.partitions)))
+        await _for_each(self.stream.partitions, call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +184,31 @@ class ConsumerState:
     redelivered: int
     lag: float | None
     paused: bool
+
+
+async def consumer_state(
+    transport: Transport, stream: str, name: str, partitions: int
+) -> ConsumerState:
+    """Return how far a durable consumer is.
+
+    Args:
+        transport: the connection.
+        stream: the name of the stream.
+        name: the name of the consumer.
+        partitions: how many partitions the stream has.
+
+    Raises:
+        ConsumerMissingError: the consumer does not exist.
+        ServiceError: see JetStream.consumer_info.
+    """
+    jetstream = JetStream(transport)
+    found: list[ConsumerInfo] = []
+
+    async def look(partition: int) -> None:
+        found.append(await jetstream.consumer_info(stream, f"{name}-{partition}"))
+
+    await _for_each(partitions, look)
+    return await _state(jetstream, name, found)
 
 
 async def consumer_states(transport: Transport, stream: Stream) -> list[ConsumerState]:
@@ -231,6 +250,16 @@ async def all_consumer_states(
         if owner is not None and service in {None, owner}:
             found.setdefault(owner, []).extend(await _states(jetstream, each.config.name))
     return {owner: states for owner, states in sorted(found.items()) if states}
+
+
+async def _for_each(partitions: int, call: Callable[[int], Awaitable[None]]) -> None:
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def run(partition: int) -> None:
+        async with limit:
+            await call(partition)
+
+    await asyncio.gather(*map(run, range(partitions)))
 
 
 async def _state(jetstream: JetStream, name: str, infos: Sequence[ConsumerInfo]) -> ConsumerState:

@@ -35,7 +35,7 @@ STREAM = PARCELS_EVENTS_STREAM
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weenats.events.consume_work._PAUSE", 0.02)
-    monkeypatch.setattr("weenats.events.consume_health._INTERVAL", 0.02)
+    monkeypatch.setattr("weenats.streams.consumer_health._INTERVAL", 0.02)
 
 
 class Consuming(Parcels):
@@ -187,7 +187,7 @@ async def test_a_service_reports_what_delays_events(
             operation = f"CONSUMER.PAUSE.{STREAM.name}.billing-0"
             await call(transport, operation, pause, what="pause", timeout=5)
             await report("it is paused on the server" if pause else "nothing")
-        monkeypatch.setattr("weenats.events.consume_health._LATE", 0.0)
+        monkeypatch.setattr("weenats.streams.consumer_health._LATE", 0.0)
         await report("it is late by 0 s, 0 events are not processed")
 
 
