@@ -11,30 +11,34 @@ from inspect import signature
 from typing import Any, Final, NamedTuple, Protocol, cast
 
 from pydantic import JsonValue
-from typing_extensions import override
+from typing_extensions import TypeVar, override
 
 from weenats._internal.validation import check_async
-from weenats.context import RequestContext, Response
+from weenats.context import MessageContext, RequestContext, Response
 from weenats.contract import AnyOperation
 from weenats.errors import ServiceError
 from weenats.protocol.messages import HealthCheckEntry
 from weenats.transport.base import Delivery
 
 __all__ = ["CallNext", "Interceptor", "Setting"]
-CallNext = Callable[[RequestContext], Awaitable[Response]]
-"""Passes a call on: to the next interceptor, and at last to the transport or the handler."""
+ContextT = TypeVar("ContextT", bound=MessageContext, default=RequestContext)
+CallNext = Callable[[ContextT], Awaitable[Response]]
+"""Passes a call on: to the next interceptor, and at last to the transport or the handler.
+
+`CallNext[ReceivedEvent]` is that of a consumer of events.
+"""
 PRINCIPAL: Final = "principal"
 """What a feature provides that sets `context.principal`."""
 
 
-class Interceptor(Protocol):
+class Interceptor(Protocol[ContextT]):
     """Code that runs around a call, in clients or services, such as an async function.
 
     It awaits `call_next(context)` to continue and returns the response, or raises a ServiceError
-    to refuse the call.
+    to refuse the call. `Interceptor[ReceivedEvent]` runs around the handlers of a consumer.
     """
 
-    def __call__(self, context: RequestContext, call_next: CallNext, /) -> Awaitable[Response]:
+    def __call__(self, context: ContextT, call_next: CallNext[ContextT], /) -> Awaitable[Response]:
         """Handle a call."""
         ...
 
@@ -158,7 +162,9 @@ class UserInterceptor(ServiceFeature):
         return Description(name=str(name))
 
 
-def chain(interceptors: Iterable[Interceptor], innermost: CallNext) -> CallNext:
+def chain(
+    interceptors: Iterable[Interceptor[ContextT]], innermost: CallNext[ContextT]
+) -> CallNext[ContextT]:
     """Compose interceptors around the innermost step; the first one is the outermost."""
     call = innermost
     for interceptor in reversed(tuple(interceptors)):
@@ -198,7 +204,9 @@ def check(interceptor: object) -> None:
             ) from None
 
 
-def _around(interceptor: Interceptor, call_next: CallNext) -> CallNext:
+def _around(
+    interceptor: Interceptor[ContextT], call_next: CallNext[ContextT]
+) -> CallNext[ContextT]:
     # No extra coroutine, and `__call__` is looked up once: each request passes each interceptor.
     handle = interceptor.__call__
     return lambda context: handle(context, call_next)

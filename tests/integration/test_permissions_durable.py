@@ -114,6 +114,9 @@ async def test_permissions_are_sufficient_and_used(monkeypatch: pytest.MonkeyPat
             await publish_everything(handlers)
             async with await consume(consumer, recorder, "billing", max_deliver=1):
                 await until(lambda: len(recorder.attempts) == 83)
+            await publish_everything(handlers)
+            for stream in CONTRACT.streams:
+                assert (await StreamConsumer(consumer, stream, "billing").state()).lag
             await operate(operator)
         await consumer.close()
         await operator.close()

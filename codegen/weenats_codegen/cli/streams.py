@@ -249,16 +249,16 @@ def _table(found: Sequence[_Status]) -> "Table":
     """Return the streams as a table, the consumers of each below it."""
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.caption = "\n".join(plain(f"{each.stream.name}: {each.kept}") for each in found)
     table.caption_justify = "left"
     table.add_column("stream / consumer", overflow="fold")
-    for title in ("events", "pending", "in work", "repeated", "dead letters"):
+    for title in ("events", "pending", "in work", "repeated", "late", "dead letters"):
         table.add_column(title, justify="right", no_wrap=True)
     for each in found:
         letters = f"[red]{each.dead_letters}[/]" if each.dead_letters else "0"
         name = f"[bold]{plain(each.stream.name)}[/]"
-        table.add_row(name, str(each.info.messages), "", "", "", letters)
+        table.add_row(name, str(each.info.messages), "", "", "", "", letters)
         for state in each.consumers:
             table.add_row(
                 f"  {plain(state.name)}",
@@ -266,6 +266,14 @@ def _table(found: Sequence[_Status]) -> "Table":
                 str(state.pending),
                 str(state.unacknowledged),
                 str(state.redelivered),
+                lag_of(state),
                 "",
             )
     return table
+
+
+def lag_of(state: ConsumerState) -> str:
+    """Return how long the oldest event waits, for people; "paused" if an operator wants it so."""
+    if state.paused:
+        return "[yellow]paused[/]"
+    return "" if state.lag is None else f"{state.lag:.0f} s"

@@ -1,9 +1,9 @@
-"""The command `top`: live statistics of the running instances."""
+"""The command `top`: live statistics of the running instances, and of durable consumers."""
 
 import asyncio
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing_extensions import TypeIs
 from weenats.discovery import OnInvalid, list_stats
 from weenats.errors import UnavailableError
 from weenats.protocol.messages import MonitoringRequests, MonitoringSnapshot, StatsResponse
+from weenats.streams.consumers import ConsumerState
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.instances import (
     is_ejected,
@@ -23,8 +24,10 @@ from weenats_codegen.cli.instances import (
     warn_once,
 )
 from weenats_codegen.cli.output import console, discard, emit_line, plain, warn
+from weenats_codegen.cli.top_consumers import Consumers, ConsumerWatch, as_data, as_table
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
 
     from weenats.transport.nats import NatsTransport
@@ -43,6 +46,7 @@ class Poll:
     time: float
     answers: dict[tuple[str, str], list[StatsResponse]]
     """By name and id. Of several answers with one id, all but one come from other parties."""
+    consumers: Consumers = field(default_factory=dict[str, Sequence[ConsumerState]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ class Measurement:
     ejected: bool | None
 
 
-Show = Callable[[list[Measurement]], None]
+Show = Callable[[list[Measurement], Consumers], None]
 
 
 def top(
@@ -97,35 +101,41 @@ async def watch(
     """
     on_invalid = warn_once()
     async with connection(servers) as transport:
-        before = await poll(transport, service, on_invalid)
+        consumers = ConsumerWatch(transport, service)
+        before = await poll(transport, service, consumers, on_invalid)
         if not once:
-            show(measure(before, None))
+            show(measure(before, None), before.consumers)
         while True:
             await asyncio.sleep(max(before.time + interval - monotonic(), 0))
             try:
-                now = await poll(transport, service, on_invalid)
+                now = await poll(transport, service, consumers, on_invalid)
             except UnavailableError as error:
                 if once:
                     raise
                 warn(str(error))
                 await asyncio.sleep(interval)
                 continue
-            show(measure(now, before))
+            show(measure(now, before), now.consumers)
             if once:
                 return
             before = now
 
 
 async def poll(
-    transport: "NatsTransport", service: str | None, on_invalid: OnInvalid | None = None
+    transport: "NatsTransport",
+    service: str | None,
+    consumers: ConsumerWatch,
+    on_invalid: OnInvalid | None = None,
 ) -> Poll:
-    """Request the statistics of all instances."""
+    """Request the statistics of all instances, and how far the consumers are."""
     time = monotonic()
-    answers = await list_stats(transport, service, on_invalid=on_invalid)
+    answers, states = await asyncio.gather(
+        list_stats(transport, service, on_invalid=on_invalid), consumers.look()
+    )
     found: dict[tuple[str, str], list[StatsResponse]] = {}
     for each in answers:
         found.setdefault((each.name, each.id), []).append(each)
-    return Poll(time, found)
+    return Poll(time, found, states)
 
 
 def measure(now: Poll, before: Poll | None) -> list[Measurement]:
@@ -209,21 +219,36 @@ def screen(*, as_json: bool) -> Generator[Show]:
         from rich.live import Live
 
         with Live(console=terminal, auto_refresh=False) as live:
-            yield lambda measured: live.update(rendered(measured), refresh=True)
+            yield lambda measured, states: live.update(rendered(measured, states), refresh=True)
     else:
-        yield lambda measured: terminal.print(rendered(measured))
+        yield lambda measured, states: terminal.print(rendered(measured, states))
 
 
-def write(measurements: Sequence[Measurement]) -> None:
+def write(measurements: Sequence[Measurement], consumers: Consumers) -> None:
     """Print one JSON document on a line of its own."""
     instances = [
         {to_camel(name): value for name, value in asdict(each).items()} for each in measurements
     ]
-    document = {"timestamp": datetime.now(UTC).isoformat(), "instances": instances}
+    document: dict[str, object] = {
+        "timestamp": datetime.now(UTC).isoformat(),
+        "instances": instances,
+    }
+    if consumers:
+        document["consumers"] = as_data(consumers)
     emit_line(document)
 
 
-def rendered(measurements: Sequence[Measurement]) -> "Table | str":
+def rendered(measurements: Sequence[Measurement], consumers: Consumers) -> "Table | Group | str":
+    """Return a table of instances, and below it one of consumers if there are any."""
+    instances = _instances(measurements)
+    if not consumers:
+        return instances
+    from rich.console import Group
+
+    return Group(instances, "", as_table(consumers))
+
+
+def _instances(measurements: Sequence[Measurement]) -> "Table | str":
     """Return a table; unknown values are blank, columns without values are omitted."""
     if not measurements:
         return "no service is running"

@@ -71,6 +71,7 @@ def publishing(contract: Contract, streams: Literal["apply", "check"] | None) ->
 
 def _consuming(contract: Contract, stream: Stream, consumer: str) -> Iterator[Entry]:
     yield Entry(f"{PREFIX}STREAM.INFO.{stream.name}", "the number of partitions")
+    yield Entry(f"{PREFIX}DIRECT.GET.{stream.name}", "how long the oldest event waits")
     for partition in range(stream.partitions):
         part = f"{stream.name}.{consumer}-{partition}"
         yield Entry(f"{PREFIX}CONSUMER.INFO.{part}", f"partition {partition}")
@@ -90,6 +91,7 @@ def _operating(contract: Contract, stream: Stream) -> Iterator[Entry]:
         yield Entry(f"{PREFIX}STREAM.UPDATE.{name}", "streams apply")
         yield Entry(f"{PREFIX}STREAM.DELETE.{name}", "streams apply --force")
     yield Entry(f"{PREFIX}CONSUMER.LIST.{stream.name}", "streams status")
+    yield Entry(f"{PREFIX}DIRECT.GET.{stream.name}", "streams status")
     for verb in ("INFO", "CREATE", "DELETE"):
         yield Entry(f"{PREFIX}CONSUMER.{verb}.{stream.name}.*", "streams replay")
     yield Entry(f"{PREFIX}DIRECT.GET.{letters}", "dead-letters list, show")

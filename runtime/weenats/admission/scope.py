@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextvars import Context, ContextVar
 from typing import Final, Protocol
 
-__all__ = ["SCOPE", "Scope", "Work"]
+from weenats.protocol.messages import HealthCheckEntry
+
+__all__ = ["SCOPE", "Check", "Scope", "Work"]
+Check = Callable[[], HealthCheckEntry]
+"""Returns the present health of something that runs in the background."""
 
 
 class Work(Protocol):
@@ -35,15 +40,20 @@ class Scope:
     def __init__(self) -> None:
         self.variables = Context()
         self.variables.run(SCOPE.set, self)
-        self._works: dict[Work, None] = {}
+        self._works: dict[Work, Check | None] = {}
 
-    def add(self, work: Work) -> None:
+    def add(self, work: Work, check: Check | None = None) -> None:
         """Let work end with the service.
 
         Args:
             work: the work.
+            check: returns its health; None if it has none.
         """
-        self._works[work] = None
+        self._works[work] = check
+
+    def health_checks(self) -> list[HealthCheckEntry]:
+        """Return the health of all work."""
+        return [check() for check in self._works.values() if check is not None]
 
     def discard(self, work: Work) -> None:
         """Forget work that has ended.

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from weenats.aggregates.cache import Cache, Connections
 from weenats.aggregates.history import History
-from weenats.aggregates.relay import Relay
+from weenats.aggregates.relay import RELAY, Relay, relay_consumers
 from weenats.aggregates.repository import Repository
 from weenats.aggregates.snapshots import Snapshots, snapshot_bucket
 from weenats.aggregates.store import CommitStore, commit_stream
 from weenats.errors import FailedPreconditionError
 from weenats.protocol import subjects
+from weenats.streams.consumer_health import ConsumerHealth, Source
 from weenats.streams.settings import SERVICE
+from weenats.telemetry.manager import SILENT
 from weenats.transport.jetstream import JetStream, StreamConfig, StreamMissingError
 from weenats.transport.jetstream.key_value import bucket_config
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from weenats.aggregates.folds import StoredAggregate
     from weenats.aggregates.settings import AggregateSettings
     from weenats.contract import ServiceContract
+    from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Transport
 
 __all__ = ["Aggregates", "streams_of"]
@@ -38,10 +41,12 @@ class Aggregates:
         contract: the service.
         transport: the connection.
         settings: how they are kept.
+        telemetry: records the events that are sent on.
 
     Attributes:
         repositories: what executes their commands and queries, by the names of the aggregates.
         streams: the streams that keep them.
+        health: the health of the relay.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Aggregates:
         contract: ServiceContract,
         transport: Transport,
         settings: AggregateSettings,
+        telemetry: TelemetryManager = SILENT,
     ) -> None:
         self._jetstream = JetStream(transport)
         stored = tuple(stored)
@@ -60,7 +66,9 @@ class Aggregates:
         self.repositories: dict[str, Repository] = {}
         self._connections = Connections(transport)
         store = CommitStore(transport, contract.name)
-        self._relay = Relay(transport, contract.name, events, store.recent)
+        self._relay = Relay(transport, contract.name, events, store.recent, telemetry)
+        source = Source(commit_stream(contract.name), relay_consumers(events))
+        self.health = ConsumerHealth(transport, RELAY, [source], self._relay, telemetry)
         for each in stored:
             name = each.aggregate.name
             snapshots = Snapshots(transport, contract, name, settings.snapshot_every)
@@ -83,6 +91,7 @@ class Aggregates:
         for config in self._configs:
             await self._prepare(config, may_create=may_create)
         await self._relay.start()
+        self.health.start()
 
     async def close(self, timeout: float) -> None:
         """Send no more events on, and finish the snapshots that are being stored.
@@ -91,6 +100,7 @@ class Aggregates:
             timeout: how long it may take, in seconds.
         """
         self._connections.close()
+        self.health.close()
         await asyncio.gather(
             self._relay.close(), *(each.close(timeout) for each in self._snapshots)
         )

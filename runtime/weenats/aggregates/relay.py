@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from contextvars import Context
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import to_json
@@ -20,6 +21,9 @@ from weenats.errors import AlreadyExistsError, FailedPreconditionError, ServiceE
 from weenats.protocol import subjects
 from weenats.protocol.partitions import partition_of
 from weenats.streams import store
+from weenats.streams.consumers import CONSUMER
+from weenats.telemetry.manager import SILENT
+from weenats.telemetry.messaging import EventTelemetry
 from weenats.telemetry.propagation import received_header_lines
 from weenats.transport.jetstream import ConsumerConfig, JetStream, for_one_reader, is_exclusive
 
@@ -29,10 +33,14 @@ if TYPE_CHECKING:
     from weenats.aggregates.commits import Commit
     from weenats.aggregates.recent import RecentCommits
     from weenats.contract import Event
+    from weenats.protocol.headers import Headers
+    from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Transport
     from weenats.transport.jetstream import ExclusivePull, PulledMessage
 
-__all__ = ["Relay"]
+__all__ = ["RELAY", "Relay", "relay_consumers"]
+RELAY: Final = "relay"
+"""The name of the durable consumer that sends events on."""
 _LOG: Final = LimitedLogger("weenats.aggregates")
 _ACK_WAIT: Final = 10.0
 _AGAIN: Final = 1.0
@@ -40,6 +48,9 @@ _AGAIN: Final = 1.0
 _WINDOW: Final = 200
 """How many commits of an aggregate are on their way at a time."""
 _BATCH: Final = 256
+_STUCK: Final = 30.0
+"""After how many seconds of failures the relay counts as stuck."""
+_NOT_RECORDED: Final = nullcontext(b"")
 
 
 class Relay:
@@ -54,6 +65,7 @@ class Relay:
         service: the name of the service.
         events: the events of its aggregates that are kept in streams.
         recent: the last commits of this instance.
+        telemetry: records PRODUCER spans, in the trace of the command, and metrics.
     """
 
     def __init__(
@@ -62,7 +74,10 @@ class Relay:
         service: str,
         events: Iterable[Event[Any]],
         recent: RecentCommits,
+        telemetry: TelemetryManager = SILENT,
     ) -> None:
+        self._telemetry = telemetry
+        self._failing: dict[str, tuple[float, ServiceError]] = {}
         self._recent = recent
         self._transport = transport
         self._events = {event.path: event for event in events}
@@ -72,6 +87,20 @@ class Relay:
         self._stream = commit_stream(service)
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def is_paused(self) -> bool:
+        """False: it has no circuit breaker."""
+        return False
+
+    @property
+    def problem(self) -> str:
+        """Why it is stuck: events have not been sent on for a while; "" if it is not."""
+        now = monotonic()
+        for since, error in self._failing.values():
+            if now - since >= _STUCK:
+                return f"it cannot send events on: {error}"
+        return ""
+
     async def start(self) -> None:
         """Create what is missing on the server, and begin.
 
@@ -79,7 +108,7 @@ class Relay:
             FailedPreconditionError: the server is too old, or a consumer has other settings.
             ServiceError: JetStream is not available.
         """
-        aggregates = sorted(set(map(_aggregate, self._events.values())))
+        aggregates = _aggregates(self._events.values())
         await asyncio.gather(*map(self._create, aggregates))
         loop = asyncio.get_running_loop()
         self._tasks = [
@@ -101,6 +130,7 @@ class Relay:
                 ack_wait=_ACK_WAIT,
                 max_ack_pending=_WINDOW,
                 description=f"sends the events of {aggregate} on",
+                metadata={CONSUMER: RELAY},
             )
         )
         try:
@@ -123,6 +153,7 @@ class Relay:
                     while await self._pass_on(aggregate, messages, await messages.take()):
                         pass
             except ServiceError as error:
+                self._note_failure(aggregate, error)
                 _LOG.warning("the events of %s are not sent on: %s", aggregate, error)
             await asyncio.sleep(_AGAIN)
             try:
@@ -173,21 +204,45 @@ class Relay:
         except BrokenHistoryError as error:
             _LOG.error("%s: its events are not sent on", error)
             return holds()
-        headers = received_header_lines(message.headers)
         for index, event in enumerate(events):
-            payload = _notification(commit, aggregate, index)
             while True:
                 if not holds():
                     return False
                 try:
-                    await self._send(event, commit, index, payload, headers)
+                    await self._send(event, aggregate, commit, index, message.headers)
                     break
                 except ServiceError as error:
+                    self._note_failure(aggregate, error)
                     _LOG.warning("an event of %s cannot be sent on now: %s", self._service, error)
                 await asyncio.sleep(_AGAIN)
+        self._failing.pop(aggregate, None)
         return True
 
+    def _note_failure(self, aggregate: str, error: ServiceError) -> None:
+        since, _ = self._failing.get(aggregate, (monotonic(), error))
+        self._failing[aggregate] = since, error
+
     async def _send(
+        self,
+        event: Event[Any],
+        aggregate: str,
+        commit: Commit,
+        index: int,
+        headers: Headers,
+    ) -> None:
+        metadata = _metadata(commit, index)
+        payload = _notification(commit, aggregate, index, metadata)
+        with (
+            _NOT_RECORDED
+            if self._telemetry is SILENT
+            else EventTelemetry.of_publisher(self._telemetry, event).publishing(
+                metadata, len(payload), headers
+            )
+        ) as trace:
+            lines = trace or received_header_lines(headers)
+            await self._publish(event, commit, index, payload, lines)
+
+    async def _publish(
         self, event: Event[Any], commit: Commit, index: int, payload: bytes, headers: bytes
     ) -> None:
         stream = event.stream
@@ -225,26 +280,41 @@ def _aggregate(event: Event[Any]) -> str:
     return event.path.partition(".")[0]
 
 
+def _aggregates(events: Iterable[Event[Any]]) -> list[str]:
+    return sorted(set(map(_aggregate, events)))
+
+
+def relay_consumers(events: Iterable[Event[Any]]) -> tuple[str, ...]:
+    """Return the names of the consumers on the server that send events on.
+
+    Args:
+        events: the events that are kept in streams.
+    """
+    return tuple(map(_consumer, _aggregates(events)))
+
+
 def _consumer(aggregate: str) -> str:
-    return f"relay-{aggregate}"
+    return f"{RELAY}-{aggregate}"
 
 
-def _notification(commit: Commit, aggregate: str, index: int) -> bytes:
+def _metadata(commit: Commit, index: int) -> MessageContext:
+    event_id = commit.event_ids[index]
+    return MessageContext(event_id, commit.correlation_id, commit.timestamp, commit.message_id)
+
+
+def _notification(commit: Commit, aggregate: str, index: int, metadata: MessageContext) -> bytes:
     """Return an event of a commit as subscribers get it."""
     name, data = commit.events[index]
-    event_id = commit.event_ids[index]
-    timestamp = commit.timestamp
-    metadata = MessageContext(event_id, commit.correlation_id, timestamp, commit.message_id)
     return (
         b'{"id":"%b","type":"%b","aggregate":{"type":"%b","key":%b},"revision":%d,"timestamp":"%b"'
         b',"data":%b,"metadata":%b}'
         % (
-            event_id.encode(),
+            metadata.message_id.encode(),
             name.encode(),
             aggregate.encode(),
             to_json(commit.key),
             commit.first_revision + index + 1,
-            timestamp.encode(),
+            commit.timestamp.encode(),
             data,
             message_metadata(metadata),
         )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from weenats.circuit_breaker.policy import CircuitBreakerPolicy, CircuitStateChange
     from weenats.contract import AnyOperation
 
-__all__ = ["CircuitBreakers"]
+__all__ = ["CircuitBreakers", "report_change"]
 _LOG: Final = LimitedLogger("weenats.circuit_breaker")
 
 
@@ -82,20 +82,33 @@ class CircuitBreakers(ServiceFeature):
     def _report(self, change: CircuitStateChange) -> None:
         old, new = change.old.value, change.new.value
         note_state(change.new, semconv.CIRCUIT_BREAKER_CHANGED, old=old, new=new)
-        is_open = change.new is CircuitState.OPEN
-        _LOG.log(
-            logging.WARNING if is_open else logging.INFO,
-            "the circuit breaker of %s, %s, is %s: it was %s, failures: %d%s",
-            change.service,
-            change.operation,
-            change.new,
-            change.old,
-            change.failures,
-            f"; next trial in {change.next_trial:g} s" if is_open else "",
-        )
-        self._on_change()
-        if self._policy.listener is not None:
-            try:
-                self._policy.listener(change)
-            except Exception:  # noqa: BLE001 - a listener must not affect the breaker
-                _LOG.exception("the listener of the circuit breakers failed")
+        report_change(change, self._policy, self._on_change)
+
+
+def report_change(
+    change: CircuitStateChange, policy: CircuitBreakerPolicy, on_change: Callable[[], None]
+) -> None:
+    """Log a change of a breaker, and notify those who wait for it.
+
+    Args:
+        change: the change.
+        policy: the policy of the breaker, with its listener.
+        on_change: called before the listener.
+    """
+    is_open = change.new is CircuitState.OPEN
+    _LOG.log(
+        logging.WARNING if is_open else logging.INFO,
+        "the circuit breaker of %s, %s, is %s: it was %s, failures: %d%s",
+        change.service,
+        change.operation,
+        change.new,
+        change.old,
+        change.failures,
+        f"; next trial in {change.next_trial:g} s" if is_open else "",
+    )
+    on_change()
+    if policy.listener is not None:
+        try:
+            policy.listener(change)
+        except Exception:  # noqa: BLE001 - a listener must not affect the breaker
+            _LOG.exception("the listener of the circuit breakers failed")

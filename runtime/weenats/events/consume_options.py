@@ -1,11 +1,16 @@
 """Options of durable consumers."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self, TypedDict
 
+from weenats import interceptors as chains
 from weenats.admission.controller import check_concurrency
+from weenats.circuit_breaker.policy import CircuitBreakerPolicy
+from weenats.events.handling import ReceivedEvent
+from weenats.interceptors import Interceptor
 from weenats.protocol.timeouts import Duration, seconds
 
 __all__ = ["ConsumeOptions", "ConsumeSettings"]
@@ -26,6 +31,11 @@ class ConsumeOptions(TypedDict, total=False):
             that ends processes is delivered twice as often.
         backoff: the pauses before an event is delivered again, after each failure in turn; by
             default 1, 5, 15 and 30 seconds. The last one holds for all further ones.
+        interceptors: run around each handler, the first one is the outermost; none by default.
+        rate_limit: how many events this instance begins a second at most; further ones wait. By
+            default there is no limit.
+        circuit_breaker: when this instance stops receiving events because its handlers fail, one
+            breaker for all of them; none by default.
     """
 
     start: str | int | datetime
@@ -34,6 +44,9 @@ class ConsumeOptions(TypedDict, total=False):
     ack_wait: Duration
     max_deliver: int
     backoff: Sequence[Duration]
+    interceptors: Sequence[Interceptor[ReceivedEvent[Any, Any]]]
+    rate_limit: float
+    circuit_breaker: CircuitBreakerPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +59,9 @@ class ConsumeSettings:
     ack_wait: float
     max_deliver: int
     backoff: tuple[float, ...]
+    interceptors: tuple[Interceptor[ReceivedEvent[Any, Any]], ...]
+    rate_limit: float | None
+    circuit_breaker: CircuitBreakerPolicy | None
 
     @classmethod
     def of(cls, options: ConsumeOptions) -> Self:
@@ -56,6 +72,7 @@ class ConsumeSettings:
 
         Raises:
             ValueError: an option is out of range.
+            TypeError: an interceptor or a policy is none.
         """
         start = options.get("start", "beginning")
         is_known = isinstance(start, datetime) or start in {"beginning", "new"}
@@ -71,6 +88,9 @@ class ConsumeSettings:
         backoff = options.get("backoff", _BACKOFF)
         if not backoff:
             raise ValueError("backoff has at least one pause")
+        interceptors = tuple(options.get("interceptors", ()))
+        for each in interceptors:
+            chains.check(each)
         return cls(
             start,
             max_concurrency,
@@ -78,6 +98,9 @@ class ConsumeSettings:
             seconds(options.get("ack_wait", 30.0), "ack_wait"),
             max_deliver,
             tuple(seconds(each, "backoff") for each in backoff),
+            interceptors,
+            _rate(options),
+            _policy(options),
         )
 
     def pause(self, attempt: int) -> float:
@@ -87,3 +110,17 @@ class ConsumeSettings:
             attempt: which delivery has failed, from 1.
         """
         return self.backoff[min(attempt, len(self.backoff)) - 1]
+
+
+def _rate(options: ConsumeOptions) -> float | None:
+    rate: Any = options.get("rate_limit", 1.0)
+    if type(rate) not in (int, float) or not 0 < rate < math.inf:
+        raise ValueError(f"rate_limit is a number of events a second above 0, not {rate!r}")
+    return options.get("rate_limit")
+
+
+def _policy(options: ConsumeOptions) -> CircuitBreakerPolicy | None:
+    policy: Any = options.get("circuit_breaker")
+    if policy is None or isinstance(policy, CircuitBreakerPolicy):
+        return policy
+    raise TypeError(f"circuit_breaker is a CircuitBreakerPolicy, not {policy!r}")

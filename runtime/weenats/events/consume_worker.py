@@ -13,19 +13,24 @@ from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job
 from weenats.contract import Aggregate, Event
 from weenats.errors import InvalidArgumentError, ServiceError, UnavailableError
-from weenats.events.handling import EventRunner
+from weenats.events.handling import EventReturnedError, EventRunner
 from weenats.schema import Schema
 from weenats.streams.letters import DeadLetters, original_subject
+from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from weenats.events.consume_breaker import EventGuard
     from weenats.events.consume_options import ConsumeSettings
     from weenats.events.consumer import EventConsumer
-    from weenats.events.handling import ReceivedEvent
+    from weenats.events.handling import EventHandler, ReceivedEvent
+    from weenats.interceptors import Interceptor
     from weenats.streams.consumers import StreamConsumer
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.jetstream import PulledMessage
 
-__all__ = ["EventReturnedError", "EventRunners", "EventWorker", "MessageJob"]
+__all__ = ["EventRunners", "EventWorker", "MessageJob"]
 _LOG: Final = LimitedLogger("weenats.events")
 _DEATHS: Final = 2
 """How many times `max_deliver` an event is delivered without an outcome.
@@ -37,23 +42,23 @@ _MAX_UNKNOWN: Final = 1000
 _ANY: Final = Schema[Any](Any)
 
 
-class EventReturnedError(Exception):
-    """A handler has not processed its event, which is delivered again at once."""
-
-
 class MessageJob(Job):
     """A job whose message is acknowledged.
 
     Args:
         worker: processes the message.
         message: the message.
+
+    Attributes:
+        ended: set when the message was processed or returned.
     """
 
-    __slots__ = ("message",)
+    __slots__ = ("ended", "message")
 
     def __init__(self, worker: EventWorker, message: PulledMessage) -> None:
         super().__init__(worker, message.delivery)
         self.message = message
+        self.ended = asyncio.Event()
 
 
 class EventRunners:
@@ -63,15 +68,25 @@ class EventRunners:
         consumer: the handlers.
         telemetry: records CONSUMER spans and metrics.
         name: the name of the consumer.
+        interceptors: run around each handler, the first one is the outermost.
+        guard: the circuit breaker, None for none.
     """
 
-    def __init__(self, consumer: EventConsumer, telemetry: TelemetryManager, name: str) -> None:
+    def __init__(
+        self,
+        consumer: EventConsumer,
+        telemetry: TelemetryManager,
+        name: str,
+        interceptors: Sequence[Interceptor[ReceivedEvent[Any, Any]]] = (),
+        guard: EventGuard | None = None,
+    ) -> None:
+        self.guard = guard
         self._consumer = consumer
-        self._telemetry = telemetry
+        self.telemetry = telemetry
         self._name = name
+        self._interceptors = interceptors if guard is None else (*interceptors, guard)
         self._known = {
-            each.event.path: EventRunner[Any, Any](each.event, each.handler, telemetry, name)
-            for each in consumer.routes()
+            each.event.path: self._runner(each.event, each.handler) for each in consumer.routes()
         }
         self._unknown: dict[str, EventRunner[Any, Any]] = {}
 
@@ -95,10 +110,13 @@ class EventRunners:
             description="An event of another version of the contract.",
         )
         handler: Any = partial(self._consumer.other, path)
-        runner = EventRunner[Any, Any](event, handler, self._telemetry, self._name)
+        runner = self._runner(event, handler)
         if len(self._unknown) < _MAX_UNKNOWN:
             self._unknown[path] = runner
         return runner
+
+    def _runner(self, event: Event[Any], handler: EventHandler[Any, Any]) -> EventRunner[Any, Any]:
+        return EventRunner(event, handler, self.telemetry, self._name, self._interceptors)
 
 
 class EventWorker:
@@ -123,6 +141,10 @@ class EventWorker:
         self._runners = runners
         self._working = working
         self._letters = DeadLetters(part.transport, part.stream)
+        self._count_letter = runners.telemetry.counter(
+            semconv.DEAD_LETTERS, "{message}", "Events that became dead letters."
+        )
+        self._of_letters = semconv.of_consumer(part.stream.name, part.name)
 
     async def run(self, job: Job) -> None:
         """Process the event of a job.
@@ -131,13 +153,17 @@ class EventWorker:
             job: a `MessageJob`.
         """
         assert isinstance(job, MessageJob)  # noqa: S101 - for type checkers
-        message = job.message
+        message, guard = job.message, self._runners.guard
         try:
             with suppress(ServiceError):  # the connection is closed: it is delivered again
-                await self._process(message)
+                if guard is not None and guard.seconds_to_trial() > 0:
+                    message.nak()
+                else:
+                    await self._process(message)
             job.answered = True
         finally:
             self._working.pop(message, None)
+            job.ended.set()
 
     async def _process(self, message: PulledMessage) -> None:
         settings = self._settings
@@ -152,7 +178,7 @@ class EventWorker:
             await self._bury(message, "INVALID_ARGUMENT", type(error).__name__)
             return
         event.sequence, event.attempt = message.sequence, message.attempt
-        self._working[message] = monotonic() + settings.handler_timeout
+        event.deadline = self._working[message] = monotonic() + settings.handler_timeout
         try:
             failure = await self._handle(runner, event, message)
         except EventReturnedError:
@@ -228,6 +254,7 @@ class EventWorker:
                 error,
             )
             message.term()
+            self._count_letter(1, {**self._of_letters, semconv.ERROR_TYPE: reason})
 
     def refuse(self, job: Job, error: ServiceError) -> None:
         """Let the server deliver an event again: at once to another instance if this one stops.
@@ -238,6 +265,7 @@ class EventWorker:
         """
         assert isinstance(job, MessageJob)  # noqa: S101 - for type checkers
         self._working.pop(job.message, None)
+        job.ended.set()
         if not job.message.is_settled:
             pause = 0.0 if isinstance(error, UnavailableError) else self._settings.backoff[0]
             with suppress(ServiceError):

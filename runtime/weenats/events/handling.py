@@ -1,19 +1,20 @@
 """Received events, and running a handler for them: the same for all ways to receive events."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Generic
 
 from typing_extensions import TypeVar
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats.codec.events import event_codec
-from weenats.context import CURRENT, MessageContext, received_context
+from weenats.context import CURRENT, MessageContext, Response, received_context
 from weenats.contract import Event
 from weenats.errors import InvalidArgumentError, ServiceError
+from weenats.interceptors import Interceptor, chain
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.messaging import EventTelemetry
 
-__all__ = ["EventHandler", "EventRunner", "ReceivedEvent"]
+__all__ = ["EventHandler", "EventReturnedError", "EventRunner", "ReceivedEvent"]
 _LOG: Final = LimitedLogger("weenats.events")
 DataT = TypeVar("DataT")
 KeyT = TypeVar("KeyT", default=str)
@@ -61,6 +62,10 @@ class ReceivedEvent(MessageContext, Generic[DataT, KeyT]):
         return f"<ReceivedEvent {type(self.data).__name__} {self.id}>"
 
 
+class EventReturnedError(Exception):
+    """A durable event was not processed: it is delivered again at once."""
+
+
 EventHandler = Callable[[ReceivedEvent[DataT, KeyT]], Awaitable[None]]
 """An async function that handles an event; its exceptions are logged."""
 
@@ -73,6 +78,7 @@ class EventRunner(Generic[DataT, KeyT]):
         handler: an async function that is called with each event.
         telemetry: records CONSUMER spans and metrics.
         group: the queue group or the durable consumer, "" for none.
+        interceptors: run around the handler, the first one is the outermost.
     """
 
     def __init__(
@@ -81,9 +87,10 @@ class EventRunner(Generic[DataT, KeyT]):
         handler: EventHandler[DataT, KeyT],
         telemetry: TelemetryManager,
         group: str,
+        interceptors: Sequence[Interceptor[ReceivedEvent[Any, Any]]] = (),
     ) -> None:
         self._event = event
-        self._handler = handler
+        self._handler = _intercepted(handler, interceptors) if interceptors else handler
         self._codec = event_codec(event)
         self._telemetry: EventTelemetry | None = None
         if telemetry is not SILENT:
@@ -139,3 +146,18 @@ class EventRunner(Generic[DataT, KeyT]):
         """
         if self._telemetry is not None:
             self._telemetry.refuse(headers, error)
+
+
+def _intercepted(
+    handler: EventHandler[Any, Any], interceptors: Sequence[Interceptor[ReceivedEvent[Any, Any]]]
+) -> EventHandler[Any, Any]:
+    async def innermost(event: ReceivedEvent[Any, Any]) -> Response:
+        await handler(event)
+        return Response(None)
+
+    call = chain(interceptors, innermost)
+
+    async def intercepted(event: ReceivedEvent[Any, Any]) -> None:
+        await call(event)
+
+    return intercepted

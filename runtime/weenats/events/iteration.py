@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self
 
 from typing_extensions import TypeVar, Unpack, override
 
-from weenats.events.consume_worker import EventReturnedError
 from weenats.events.consumer import EventConsumer, EventRoute
 from weenats.events.consumption import consume
+from weenats.events.handling import EventReturnedError
 from weenats.telemetry.manager import SILENT, TelemetryManager
 
 if TYPE_CHECKING:

@@ -69,7 +69,7 @@ class Assembly:
         self._settings = settings
         self._is_serving = is_serving
         self.telemetry = _telemetry(settings.telemetry, handlers.contract, instance_id)
-        self.aggregates = _aggregates(handlers, settings, transport)
+        self.aggregates = _aggregates(handlers, settings, transport, self.telemetry)
         repositories = {} if self.aggregates is None else self.aggregates.repositories
         self.binding = Binding(transport, self.telemetry, repositories)
         self.scope = Scope()
@@ -257,7 +257,9 @@ class Assembly:
         return {"instanceSubject": subjects.on_instance(operation.subject, instance_id)}
 
     def _checks(self) -> list[HealthCheckEntry]:
-        entries = [*self.health.entries]
+        entries = [*self.health.entries, *self.scope.health_checks()]
+        if self.aggregates is not None:
+            entries.append(self.aggregates.health.check())
         for feature in self._chain:
             entries += feature.health_checks()
         jwks = self._settings.jwks
@@ -269,14 +271,17 @@ class Assembly:
 
 
 def _aggregates(
-    handlers: ServiceHandlers, settings: ServiceSettings, transport: Transport
+    handlers: ServiceHandlers,
+    settings: ServiceSettings,
+    transport: Transport,
+    telemetry: TelemetryManager,
 ) -> "Aggregates | None":
     stored = handlers.stored_aggregates()
     if not stored:
         return None
     from weenats.aggregates.aggregates import Aggregates  # noqa: PLC0415 - few services have them
 
-    return Aggregates(stored, handlers.contract, transport, settings.aggregates)
+    return Aggregates(stored, handlers.contract, transport, settings.aggregates, telemetry)
 
 
 def _http(

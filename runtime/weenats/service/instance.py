@@ -23,8 +23,8 @@ from weenats.service.instance_calls import answer_instance_calls
 from weenats.service.lifespan import Lifespan
 from weenats.service.signals import StopSignals
 from weenats.service.threads import use_handler_threads
-from weenats.telemetry.gauges import observe
-from weenats.telemetry.semconv import DRAINING
+from weenats.telemetry.gauges import OF_SERVICES, observe
+from weenats.telemetry.semconv import DRAINING, INSTANCE, SERVICE
 from weenats.transport.nats import NatsTransport
 
 if TYPE_CHECKING:
@@ -204,7 +204,8 @@ class NatsService:
             asyncio.get_running_loop().call_soon(self._release_signals)
         self._watch = asyncio.create_task(self._stop_without_connection(), context=Context())
         if self._settings.telemetry is not None:
-            observe(self, assembly.telemetry)
+            attributes = {SERVICE: self.contract.name, INSTANCE: self.instance_id}
+            observe(self, assembly.telemetry, OF_SERVICES, {**attributes})
         loop = event_loop_name(asyncio.get_running_loop())
         name, version = self.contract.name, self.contract.version
         _LOG.info("%s %s serves as %s on %s", name, version, self.instance_id, loop)

@@ -42,14 +42,15 @@ class QueueMembership:
     group: str
     conditions: Sequence[Condition] = ()
     _subscriptions: list[Subscription] = field(default_factory=list["Subscription"], init=False)
+    _is_member: bool = field(default=False, init=False)
     _serves: bool = field(default=False, init=False)
     _moving: asyncio.Task[None] | None = field(default=None, init=False)
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
     @property
     def is_member(self) -> bool:
-        """Whether new requests reach this instance."""
-        return bool(self._subscriptions)
+        """Whether new requests reach this instance, if it has operations."""
+        return self._is_member
 
     def join(self) -> None:
         """Join; after the next fence of the transport the server has the subscriptions.
@@ -110,8 +111,10 @@ class QueueMembership:
             self.transport.subscribe(subject, on_delivery, self.group)
             for subject, on_delivery in self.operations
         ]
+        self._is_member = True
 
     async def _leave(self) -> None:
+        self._is_member = False
         subscriptions, self._subscriptions = self._subscriptions, []
         if subscriptions:
             await self.transport.unsubscribe(subscriptions)

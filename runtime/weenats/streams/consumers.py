@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from weenats.errors import AlreadyExistsError, FailedPreconditionError
+from weenats.errors import (
+    AlreadyExistsError,
+    FailedPreconditionError,
+    NotFoundError,
+    ServiceError,
+)
 from weenats.protocol import subjects
 from weenats.streams.publish import missing
-from weenats.streams.settings import PARTITIONS
+from weenats.streams.settings import PARTITIONS, SERVICE
 from weenats.transport.jetstream import (
     ConsumerConfig,
     ConsumerInfo,
@@ -20,13 +26,21 @@ from weenats.transport.jetstream import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from weenats.contract import Stream
     from weenats.transport.base import Transport
     from weenats.transport.jetstream.config import Start
 
-__all__ = ["ConsumerState", "StreamConsumer", "consumer_states"]
+__all__ = [
+    "CONSUMER",
+    "ConsumerState",
+    "StreamConsumer",
+    "all_consumer_states",
+    "consumer_state",
+    "consumer_states",
+]
+ItemT = TypeVar("ItemT")
 _AT_ONCE: Final = 8
 """Requests to the server at a time."""
 CONSUMER: Final = "weenats.consumer"
@@ -54,6 +68,10 @@ class StreamConsumer:
             partition: the partition.
         """
         return f"{self.name}-{partition}"
+
+    def partition_names(self) -> list[str]:
+        """Return the names of all its consumers on the server."""
+        return [*map(self.partition_name, range(self.stream.partitions))]
 
     async def prepare(self, start: Start, ack_wait: float) -> None:
         """Create what is missing on the server; what is there goes on where it is.
@@ -90,6 +108,16 @@ class StreamConsumer:
         jetstream = JetStream(self.transport)
         info = await jetstream.consumer_info(self.stream.name, self.partition_name(0))
         return info.config.ack_wait
+
+    async def state(self) -> ConsumerState:
+        """Return how far it is.
+
+        Raises:
+            ConsumerMissingError: the consumer does not exist.
+            ServiceError: see JetStream.consumer_info.
+        """
+        stream = self.stream
+        return await consumer_state(self.transport, stream.name, self.name, self.partition_names())
 
     async def delete(self) -> None:
         """Delete it from the server: its progress is lost.
@@ -136,13 +164,7 @@ class StreamConsumer:
             await jetstream.update_consumer(stream.name, changed)
 
     async def _for_each(self, call: Callable[[int], Awaitable[None]]) -> None:
-        limit = asyncio.Semaphore(_AT_ONCE)
-
-        async def run(partition: int) -> None:
-            async with limit:
-                await call(partition)
-
-        await asyncio.gather(*map(run, range(self.stream.partitions)))
+        await _for_each(range(self.stream.partitions), call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +177,9 @@ class ConsumerState:
         pending: how many events it has not received yet.
         unacknowledged: how many events are being processed, or wait until they are repeated.
         redelivered: how many of these were delivered more than once.
+        lag: how many seconds ago the oldest event was stored that is not processed, 0 if all are;
+            None if that is unknown, as stored events may not be read.
+        paused: whether an operator has paused it on the server.
     """
 
     stream: str
@@ -162,6 +187,33 @@ class ConsumerState:
     pending: int
     unacknowledged: int
     redelivered: int
+    lag: float | None
+    paused: bool
+
+
+async def consumer_state(
+    transport: Transport, stream: str, name: str, consumers: Sequence[str]
+) -> ConsumerState:
+    """Return how far a durable consumer is.
+
+    Args:
+        transport: the connection.
+        stream: the name of the stream.
+        name: the name of the consumer.
+        consumers: the names of its consumers on the server.
+
+    Raises:
+        ConsumerMissingError: the consumer does not exist.
+        ServiceError: see JetStream.consumer_info.
+    """
+    jetstream = JetStream(transport)
+    found: list[ConsumerInfo] = []
+
+    async def look(consumer: str) -> None:
+        found.append(await jetstream.consumer_info(stream, consumer))
+
+    await _for_each(consumers, look)
+    return await _state(jetstream, name, found)
 
 
 async def consumer_states(transport: Transport, stream: Stream) -> list[ConsumerState]:
@@ -176,21 +228,83 @@ async def consumer_states(transport: Transport, stream: Stream) -> list[Consumer
         ServiceError: see JetStream.consumers.
     """
     try:
-        infos = await JetStream(transport).consumers(stream.name)
+        return await _states(JetStream(transport), stream.name)
     except StreamMissingError:
         raise missing(stream) from None
+
+
+async def all_consumer_states(
+    transport: Transport, service: str | None = None
+) -> dict[str, list[ConsumerState]]:
+    """Return how far the durable consumers of the streams of services are.
+
+    Args:
+        transport: the connection.
+        service: whose streams; None for those of all services.
+
+    Returns:
+        The consumers by the names of the services whose events they process.
+
+    Raises:
+        ServiceError: see JetStream.streams and JetStream.consumers.
+    """
+    jetstream = JetStream(transport)
+    found: dict[str, list[ConsumerState]] = {}
+    for each in await jetstream.streams():
+        owner = each.config.metadata.get(SERVICE)
+        if owner is not None and service in {None, owner}:
+            found.setdefault(owner, []).extend(await _states(jetstream, each.config.name))
+    return {owner: states for owner, states in sorted(found.items()) if states}
+
+
+async def _for_each(items: Iterable[ItemT], call: Callable[[ItemT], Awaitable[None]]) -> None:
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def run(item: ItemT) -> None:
+        async with limit:
+            await call(item)
+
+    await asyncio.gather(*map(run, items))
+
+
+async def _state(jetstream: JetStream, name: str, infos: Sequence[ConsumerInfo]) -> ConsumerState:
+    return ConsumerState(
+        infos[0].stream,
+        name,
+        pending=sum(each.pending for each in infos),
+        unacknowledged=sum(each.unacknowledged for each in infos),
+        redelivered=sum(each.redelivered for each in infos),
+        lag=await _lag(jetstream, infos),
+        paused=any(each.paused for each in infos),
+    )
+
+
+async def _states(jetstream: JetStream, stream: str) -> list[ConsumerState]:
     of_name: dict[str, list[ConsumerInfo]] = {}
-    for info in infos:
+    for info in await jetstream.consumers(stream):
         name = info.config.metadata.get(CONSUMER)
         if name is not None:
             of_name.setdefault(name, []).append(info)
-    return [
-        ConsumerState(
-            stream.name,
-            name,
-            pending=sum(each.pending for each in found),
-            unacknowledged=sum(each.unacknowledged for each in found),
-            redelivered=sum(each.redelivered for each in found),
+    return [await _state(jetstream, name, found) for name, found in sorted(of_name.items())]
+
+
+async def _lag(jetstream: JetStream, infos: Sequence[ConsumerInfo]) -> float | None:
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def oldest(info: ConsumerInfo, subject: str) -> datetime | None:
+        async with limit:
+            try:
+                start = info.acknowledged + 1
+                return (await jetstream.next(info.stream, subject, start=start)).time
+            except NotFoundError:
+                return None
+
+    behind = [each for each in infos if each.pending or each.unacknowledged]
+    try:
+        times = await asyncio.gather(
+            *(oldest(each, subject) for each in behind for subject in each.config.filters or (">",))
         )
-        for name, found in sorted(of_name.items())
-    ]
+    except ServiceError:  # it may not read stored events
+        return None
+    now = datetime.now(UTC)
+    return max(((now - each).total_seconds() for each in times if each is not None), default=0.0)

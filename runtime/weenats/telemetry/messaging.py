@@ -96,16 +96,19 @@ class EventTelemetry:
             events[event] = cls(proxy(manager), event, "publish")
         return events[event]
 
-    def publishing(self, context: MessageContext, size: int) -> Recording:
+    def publishing(
+        self, context: MessageContext, size: int, cause: Mapping[str, str] | None = None
+    ) -> Recording:
         """Return the recording of a published message.
 
         Args:
             context: the message.
             size: its size in bytes.
+            cause: headers with the trace that it belongs to; None for the current trace.
         """
         if not self._manager.traces:
             return Recording(self._end, None)
-        parent = current_parent()
+        parent = current_parent() if cause is None else extract_trace_context(cause)
         span = self._start(parent, context, size)
         return Recording(self._end, span, header_lines(span.get_span_context(), parent))
 

@@ -7,6 +7,8 @@ pre-release that renames constants between versions.
 
 from typing import Final
 
+from opentelemetry.util.types import AttributeValue
+
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
 
 # Semantic conventions for RPC.
@@ -69,6 +71,23 @@ DRAINING: Final = "weenats.server.draining"
 BREAKERS_OPEN: Final = "weenats.server.circuit_breakers.open"
 LIMIT_REFUSALS: Final = "weenats.server.rate_limit.refusals"
 JWKS_AGE: Final = "weenats.auth.jwks.age"
+PENDING: Final = "weenats.consumer.pending"
+UNACKNOWLEDGED: Final = "weenats.consumer.unacknowledged"
+REDELIVERED: Final = "weenats.consumer.redelivered"
+LAG: Final = "weenats.consumer.lag"
+PAUSED: Final = "weenats.consumer.paused"
+DEAD_LETTERS: Final = "weenats.consumer.dead_letters"
+STREAM: Final = "weenats.stream.name"
 SERVICE: Final = "weenats.service.name"
 INSTANCE: Final = "weenats.service.instance.id"
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+
+
+def of_consumer(stream: str, consumer: str) -> dict[str, AttributeValue]:
+    """Return the attributes of the metrics of a durable consumer.
+
+    Args:
+        stream: the name of its stream.
+        consumer: its name.
+    """
+    return {SYSTEM: NATS, STREAM: stream, CONSUMER_GROUP: consumer}

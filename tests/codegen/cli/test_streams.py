@@ -121,11 +121,13 @@ def test_status_shows_what_is_pending(run: Run, nats_url: str) -> None:
             "pending": 0,
             "unacknowledged": 0,
             "redelivered": 0,
+            "lag": 0.0,
+            "paused": False,
         }
     ]
     code, out, _ = run("streams", "status", CONTRACT)
     assert out.splitlines()[1].split() == ["parcels-events", "2", "2"]
-    assert out.splitlines()[2].split() == ["billing", "0", "0", "0"]
+    assert out.splitlines()[2].split() == ["billing", "0", "0", "0", "0", "s"]
     kept = "parcels-events: acknowledged by 1 server, on disk at a time that is not known"
     assert kept in " ".join(out.split())
 
@@ -212,3 +214,36 @@ def test_what_is_not_json_is_shown_as_text(run: Run, nats_url: str) -> None:
     asyncio.run(bury())
     arguments = ["dead-letters", "show", CONTRACT, "1", "--stream", "parcels-events", "--json"]
     assert json.loads(run(*arguments)[1])["payload"] == "\\xffnot JSON"
+
+
+def test_top_shows_consumers(run: Run, nats_url: str) -> None:
+    """Also those that nobody runs now; nothing when the server has no streams of the service."""
+    run("streams", "apply", CONTRACT)
+    asyncio.run(fail(nats_url, 2))
+    arguments = ("top", "parcels", "--once", "--interval", "0.1")
+    code, out, _ = run(*arguments, "--json")
+    assert (code, json.loads(out)["consumers"]) == (
+        0,
+        [
+            {
+                "service": "parcels",
+                "stream": stream,
+                "name": "billing",
+                "pending": 0,
+                "unacknowledged": 0,
+                "redelivered": 0,
+                "lag": 0.0,
+                "paused": False,
+            }
+            for stream in ("couriers", "parcels-events")
+        ],
+    )
+    lines = run(*arguments)[1].splitlines()
+    assert [line.split() for line in lines] == [
+        ["no", "service", "is", "running"],
+        [],
+        ["consumer", "stream", "pending", "in", "work", "repeated", "late"],
+        ["parcels", "billing", "couriers", "0", "0", "0", "0", "s"],
+        ["parcels", "billing", "parcels-events", "0", "0", "0", "0", "s"],
+    ]
+    assert "consumers" not in json.loads(run("top", "orders", *arguments[2:], "--json")[1])

@@ -69,7 +69,7 @@ def render_table(*measured: Measurement, width: int = 100) -> str:
     """Render the table as text for a terminal of the given width."""
     terminal = Console(width=width)
     with terminal.capture() as capture:
-        terminal.print(rendered(measured))
+        terminal.print(rendered(measured, {}))
     return capture.get()
 
 

@@ -9,17 +9,20 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from opentelemetry.trace import SpanKind
 
+from testkit.telemetry import EVERYTHING, recording
 from testkit.waiting import LIMIT, eventually
 from testkit.wallets import builder, client, wallets
-from weenats import NatsTransport
+from weenats import NatsTransport, TelemetrySettings
 from weenats.aggregates import relay
 from weenats.aggregates.relay import Relay
 from weenats.protocol.headers import encode
 from weenats.protocol.partitions import partition_of
 from weenats.protocol.subjects import stored_event
+from weenats.streams.consumers import all_consumer_states
 from weenats.testing import NatsServer
-from weenats.transport.jetstream import JetStream
+from weenats.transport.jetstream import JetStream, StreamFullError
 
 Amount = wallets.Amount
 
@@ -184,3 +187,95 @@ async def test_trace_of_the_command_goes_on(caller: Any, key: str) -> None:
     caller.transport.request = traced
     await caller.deposit(key, Amount(cents=5))
     await eventually(lambda: headers == [trace])
+
+
+async def test_each_event_has_a_producer_span(nats_url: str, key: str) -> None:
+    """Its parent is the span of the command; that of the subscriber is its child."""
+    heard: list[str] = []
+
+    async def note(event: Any) -> None:
+        heard.append(event.key)
+
+    with recording() as observed:
+        settings = TelemetrySettings(sampling=EVERYTHING)
+        service = builder(nats_url).with_telemetry(sampling=EVERYTHING).build()
+        async with service, client(nats_url) as bare:
+            caller = bare.with_telemetry(settings)
+            async with (
+                await caller.subscribe_withdrawn(note),
+                await caller.subscribe_closed(note),
+            ):
+                await caller.deposit(key, Amount(cents=5))
+                await caller.empty(key, wallets.Empty())
+                await eventually(lambda: heard.count(key) == 2)
+        spans = {each.context.span_id: each for each in observed.spans}
+        chains: list[list[str]] = []
+        for span in observed.of(SpanKind.CONSUMER):
+            names = [span.name]
+            while span.parent is not None:
+                span = spans[span.parent.span_id]  # noqa: PLW2901 - up to the root
+                names.append(span.name)
+            chains.append(names)
+        sent = {
+            point.attributes["messaging.destination.name"]: point.value
+            for point in observed.points("messaging.client.sent.messages")
+        }
+    events = [f"wallets.events.wallet.{each}" for each in ("closed", "withdrawn")]
+    assert sorted(chains) == [
+        [f"process {each}", f"publish {each}", "wallets/empty", "wallets/empty"] for each in events
+    ]
+    assert {each: sent[each] for each in events} == dict.fromkeys(events, 1)
+
+
+async def test_a_stuck_relay_is_seen(
+    own_nats_server: NatsServer, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Health and gauges show that events are not sent on, until they are."""
+    monkeypatch.setattr(relay, "_AGAIN", 0.01)
+    monkeypatch.setattr("weenats.streams.consumer_health._INTERVAL", 0.02)
+    url, is_full, send = own_nats_server.url, True, Relay._send
+
+    async def fail(*arguments: Any) -> None:
+        if is_full:
+            raise StreamFullError("wallets-events is full")
+        await send(*arguments)
+
+    monkeypatch.setattr(Relay, "_send", fail)
+    with recording() as observed:
+
+        def pending() -> float:
+            return sum(
+                point.value
+                for name in ("pending", "unacknowledged")
+                for point in observed.points(f"weenats.consumer.{name}")
+            )
+
+        async def check() -> Any:
+            health = await caller.check_health()
+            [entry] = health.data.checks
+            assert entry.name == "consumer relay"
+            assert health.data.ready == (entry.status == "ok")
+            return entry
+
+        service = builder(url).with_telemetry().build()
+        async with service, client(url) as caller:
+            assert (await check()).status == "ok"
+            await caller.deposit(key, Amount(cents=5))
+            await eventually(lambda: pending() == 1)
+            assert (await check()).status == "ok"  # not yet
+            monkeypatch.setattr(relay, "_STUCK", 0.0)
+            async with asyncio.timeout(LIMIT):
+                while (entry := await check()).status == "ok":
+                    pass
+            assert entry.message == (
+                "it cannot send events on: UNAVAILABLE: wallets-events is full"
+            )
+            is_full = False
+            async with asyncio.timeout(LIMIT):
+                while (await check()).status != "ok":
+                    pass
+            await eventually(lambda: pending() == 0)
+            transport = NatsTransport(url)
+            found = await all_consumer_states(transport, "wallets")
+            await transport.close()
+    assert [(each.stream, each.name) for each in found["wallets"]] == [("wallets-commits", "relay")]

@@ -336,3 +336,16 @@ async def test_moves_do_not_inherit_the_request_context() -> None:
     await until(lambda: group.membership.is_member)
     assert group.transport.contexts == {None}
     await group.membership.close()
+
+
+async def test_without_operations_it_is_a_member() -> None:
+    """A service that only publishes or consumes events is ready, and does not join again."""
+    group = Group()
+    group.membership.operations = []
+    await group.joined()
+    assert group.membership.is_member
+    group.membership.review()
+    assert group.membership._moving is None
+    group.want(math.inf)
+    await until(lambda: not group.membership.is_member)
+    await group.membership.close()

@@ -117,6 +117,21 @@ class JetStream:
         body: dict[str, JsonValue] = {"subjects_filter": subjects} if subjects else {}
         return StreamInfo.from_json(await self._call(f"STREAM.INFO.{name}", body, name))
 
+    async def streams(self) -> list[StreamInfo]:
+        """Return all streams of the account.
+
+        Raises:
+            ServiceError: see `api.call`.
+        """
+        found: list[StreamInfo] = []
+        total = 1
+        while len(found) < total:
+            response = await self._call("STREAM.LIST", {"offset": len(found)}, "the streams")
+            page: list[dict[str, Any]] = response.get("streams") or []
+            found += map(StreamInfo.from_json, page)
+            total = response["total"] if page else 0
+        return found
+
     async def purge(self, stream: str, subject: str = "") -> int:
         """Delete the messages of a stream.
 
@@ -295,6 +310,21 @@ class JetStream:
             ServiceError: see Transport.request.
         """
         return await self._direct_get(stream, {"seq": sequence})
+
+    async def next(self, stream: str, subject: str, *, start: int) -> StoredMessage:
+        """Return the first message of a subject from a sequence on.
+
+        Args:
+            stream: the name of the stream, which allows direct access.
+            subject: the subject, which may have wildcards.
+            start: the sequence.
+
+        Raises:
+            NotFoundError: there is none.
+            StreamMissingError: there is no such stream, or it does not allow direct access.
+            ServiceError: see Transport.request.
+        """
+        return await self._direct_get(stream, {"seq": start, "next_by_subj": subject})
 
     async def last(self, stream: str, subject: str, *, leader: bool = False) -> StoredMessage:
         """Return the last message of a subject.

@@ -333,6 +333,7 @@ class ConsumerInfo:
         redelivered: how many of them were delivered more than once.
         pending: how many messages were never delivered.
         waiting: how many requests for messages wait.
+        paused: whether an operator lets it deliver nothing for a while.
     """
 
     stream: str
@@ -343,6 +344,7 @@ class ConsumerInfo:
     redelivered: int
     pending: int
     waiting: int
+    paused: bool = False
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ConsumerInfo:
@@ -360,6 +362,7 @@ class ConsumerInfo:
             redelivered=document["num_redelivered"],
             pending=document["num_pending"],
             waiting=document["num_waiting"],
+            paused=document.get("paused", False),
         )
 
 
