@@ -21,6 +21,7 @@ from weenats_codegen.cli.options import (
     own_service,
     split,
 )
+from weenats_codegen.cli.rebuild_app import rebuild
 
 app = typer.Typer(
     name="weenats",
@@ -429,6 +430,7 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
     call.call(arguments, split(servers), as_json=json)
 
 
+app.command(epilog=example("weenats rebuild loyalty.projections:BY_STATUS"))(rebuild)
 app.command(epilog=example("weenats history wallets w-1"))(history)
 app.command(epilog=example("weenats state wallets w-1 --revision 3"))(state)
 
