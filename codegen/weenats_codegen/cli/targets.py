@@ -70,7 +70,8 @@ def projection_of(target: str) -> "Projection[Any]":
     if inspect.isfunction(found) and not inspect.iscoroutinefunction(found):
         found = _called(found, target, "name a function that takes none")
     if isinstance(found, Projection):
-        return found
+        projection: Projection[Any] = found
+        return projection
     raise CliError(
         f"{target} must be a Projection, or a function that returns one, not {_kind(found)}"
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from weenats.projections.projection import Projection
     from weenats.transport.base import Transport
 
-__all__ = ["GenerationStatus", "projection_status"]
+__all__ = ["GenerationStatus", "generation_status", "projection_status"]
 
 
 @dataclass(frozen=True, slots=True)
