@@ -64,17 +64,20 @@ def projection_of(target: str) -> "Projection[Any]":
     Raises:
         CliError: The target does not exist, or is not a projection.
     """
-    from weenats.projections import Projection
-
     found = _import(target)
     if inspect.isfunction(found) and not inspect.iscoroutinefunction(found):
         found = _called(found, target, "name a function that takes none")
-    if isinstance(found, Projection):
-        projection: Projection[Any] = found
-        return projection
+    if _is_projection(found):
+        return found
     raise CliError(
         f"{target} must be a Projection, or a function that returns one, not {_kind(found)}"
     )
+
+
+def _is_projection(value: object) -> "TypeIs[Projection[Any]]":
+    from weenats.projections import Projection
+
+    return isinstance(value, Projection)
 
 
 def _kind(value: object) -> str:
