@@ -13,6 +13,7 @@ from weenats.aggregates.errors import BrokenHistoryError
 from weenats.aggregates.folds import EncodedEvent
 from weenats.codec.metadata import message_metadata
 from weenats.codec.numbers import dump_digits, load_digits
+from weenats.codec.upcasting import DATA_VERSION, version_member
 from weenats.codec.validators import typed_dict, validator
 from weenats.context import MessageContext
 from weenats.protocol import messages
@@ -107,9 +108,9 @@ def encode_commit(  # noqa: PLR0913 - the parts of a commit
             f',"command":"{operation.name}","revision":{revision},"previous":{previous}'
             f',"version":"{operation.contract.version}","events":['.encode(),
             b",".join(
-                b'{"id":"%b","type":"%b","data":%b}'
-                % (STAMPER.new_id().encode(), name.encode(), data)
-                for name, data in events
+                b'{"id":"%b","type":"%b",%b"data":%b}'
+                % (STAMPER.new_id().encode(), name.encode(), version_member(version), data)
+                for name, data, version in events
             ),
             b"]",
             b"" if result is None else b',"result":%b' % result,
@@ -147,7 +148,10 @@ def read_commit(message: StoredMessage) -> Commit:
         command=document["command"],
         revision=document["revision"],
         version=document["version"],
-        events=tuple(EncodedEvent(each["type"], dump_digits(each["data"])) for each in events),
+        events=tuple(
+            EncodedEvent(each["type"], dump_digits(each["data"]), each.get(DATA_VERSION, 1))
+            for each in events
+        ),
         event_ids=tuple(each["id"] for each in events),
         result=dump_digits(document["result"]) if "result" in document else None,
         fingerprint=document["fingerprint"],

@@ -14,6 +14,7 @@ from weenats.aggregates.commits import read_commit
 from weenats.aggregates.errors import BrokenHistoryError
 from weenats.aggregates.store import PARTITIONS, commit_stream
 from weenats.codec.metadata import message_metadata
+from weenats.codec.upcasting import version_member
 from weenats.context import MessageContext
 from weenats.errors import AlreadyExistsError, ServiceError
 from weenats.protocol import headers as header_names
@@ -110,7 +111,7 @@ class Relay:
         aggregate = message.subject.split(".")[-2]
         try:
             commit = read_commit(message)
-            events = [self._event(aggregate, name) for name, _ in commit.events]
+            events = [self._event(aggregate, name) for name, *_ in commit.events]
         except BrokenHistoryError as error:
             _LOG.error("%s: its events are not sent on", error)
             message.term()
@@ -169,7 +170,7 @@ def _consumer(partition: int) -> str:
 
 def _notification(commit: Commit, aggregate: str, index: int) -> bytes:
     """Return an event of a commit as subscribers get it."""
-    name, data = commit.events[index]
+    name, data, version = commit.events[index]
     event_id = commit.event_ids[index]
     metadata = MessageContext(
         message_id=event_id,
@@ -178,10 +179,11 @@ def _notification(commit: Commit, aggregate: str, index: int) -> bytes:
         timestamp=commit.timestamp,
     )
     return (
-        b'{"id":"%b","type":"%b","aggregate":%b,"revision":%d,"timestamp":"%b","data":%b,"metadata":%b}'
+        b'{"id":"%b","type":"%b",%b"aggregate":%b,"revision":%d,"timestamp":"%b","data":%b,"metadata":%b}'
         % (
             event_id.encode(),
             name.encode(),
+            version_member(version),
             to_json({"type": aggregate, "key": commit.key}),
             commit.first_revision + index + 1,
             commit.timestamp.encode(),
