@@ -251,25 +251,18 @@ events:
   opened:
     description: It was opened.
     durable: true
-    data:
-      type: object
-      required: [place]
-      additionalProperties: false
-      properties: {place: {type: string}}
+    data: {type: integer, minimum: 1}
     previous:
-      - data: {type: object, additionalProperties: false}""",
+      - data: {type: integer}""",
     right="""\
 events:
   opened:
     description: It was opened.
     durable: true
-    data:
-      type: object
-      required: [place]
-      additionalProperties: false
-      properties: {place: {type: string, default: unknown}}
+    data: {type: integer, minimum: 1}
     previous:
-      - data: {type: object, additionalProperties: false}""",
+      - data: {type: integer}
+        upcaster: true""",
     check=lambda subject: check_previous(subject.root, subject.bundle),
 )
 LARGE_OPERATION: Final = Rule(
