@@ -39,7 +39,7 @@ def _changed(schema: Schema, version: EventVersion) -> JsonValue:
         for name, member in cast("Schema", changed.get("properties", {})).items()
         if name not in version.removed
     }
-    required = [
+    required: list[JsonValue] = [
         version.renamed.get(name, name)
         for name in cast("list[str]", changed.get("required", []))
         if name not in version.removed

@@ -208,7 +208,7 @@ def event_version(version: EventVersion) -> str:
         return f"EventVersion(upcaster=upcasters.{version.function})"
     removed = tuple_source(map(literals.string, version.removed))
     parts = {
-        "renamed": literals.value(version.renamed) if version.renamed else "",
+        "renamed": literals.value({**version.renamed}) if version.renamed else "",
         "removed": removed if version.removed else "",
         "added": literals.value(version.added) if version.added else "",
     }

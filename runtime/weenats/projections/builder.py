@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple
 
 from typing_extensions import TypeVar
@@ -63,6 +64,8 @@ class ProjectionBuilder(Generic[ViewT]):
         self._projection = projection
         self._transport = transport
         self._telemetry = telemetry
+        self._outdated: dict[int, float] = {}
+        """When this instance saw that a generation was replaced, on the monotonic clock."""
         self.catalog: Final = Catalog(transport, projection.name)
 
     async def create(self) -> None:
@@ -108,7 +111,8 @@ class ProjectionBuilder(Generic[ViewT]):
         """Remove generations that were replaced and that no instance keeps up to date.
 
         Args:
-            grace: for how many seconds they may still be read.
+            grace: for how many seconds they may still be read since this instance saw that they
+                were replaced.
 
         Returns:
             Their numbers.
@@ -118,13 +122,20 @@ class ProjectionBuilder(Generic[ViewT]):
             Exception: what a view raises.
         """
         removed: list[int] = []
-        for record in outdated(await self.catalog.records(), grace):
-            if await self.catalog.bucket.get(lease_key(record.number)) is None:
+        for record, since in await self._look():
+            if monotonic() - since < grace:
+                continue
+            if await self.catalog.bucket.get(lease_key(record.number), leader=True) is None:
                 async with opened(self._projection, self._transport, record.number) as view:
                     await view.drop()
                 await self.catalog.remove(record.number)
                 removed.append(record.number)
         return removed
+
+    async def _look(self) -> list[tuple[Record, float]]:
+        """Return the generations that were replaced, and when this instance saw it first."""
+        found = outdated(await self.catalog.records())
+        return [(each, self._outdated.setdefault(each.number, monotonic())) for each in found]
 
     async def _build(
         self, record: Record, observe: Callable[[Progress], None], grace: float
@@ -139,6 +150,7 @@ class ProjectionBuilder(Generic[ViewT]):
             follower = Follower(self._projection, self._transport, view, self._telemetry)
             await follower.run(follow=False, observe=report)
             await self.catalog.complete(record.number)
+            await self._look()
             with suppress(TimeoutError):
                 async with asyncio.timeout(grace):
                     await follower.run(follow=True)

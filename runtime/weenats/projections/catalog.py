@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from weenats.errors import AlreadyExistsError, NotFoundError
@@ -28,12 +27,12 @@ class Record:
     Attributes:
         number: its number.
         version: the version of the projection that builds it.
-        ready: when it was complete, in seconds since 1970; None while it is being built.
+        ready: whether it is complete.
     """
 
     number: int
     version: int
-    ready: float | None = None
+    ready: bool = False
 
 
 class _Entry(NamedTuple):
@@ -68,14 +67,17 @@ class Catalog:
         with suppress(AlreadyExistsError):  # with other settings, such as more replicas
             await self._jetstream.create_stream(config)
 
-    async def records(self) -> tuple[Record, ...]:
+    async def records(self, *, leader: bool = True) -> tuple[Record, ...]:
         """Return the generations, by number.
+
+        Args:
+            leader: ask the leader of the bucket; other replicas may be late.
 
         Raises:
             StreamMissingError: the bucket does not exist.
             ServiceError: see JetStream.last.
         """
-        return (await self._read()).records
+        return (await self._read(leader=leader)).records
 
     async def begin(self, version: int) -> Record:
         """Return the generation to build: one that was not completed, else a new one.
@@ -88,13 +90,13 @@ class Catalog:
         """
 
         def change(entry: _Entry) -> _Entry:
-            if any(each.ready is None and each.version == version for each in entry.records):
+            if any(not each.ready and each.version == version for each in entry.records):
                 return entry
             new = Record(entry.last + 1, version)
             return entry._replace(records=(*entry.records, new), last=new.number)
 
         records = await self._change(change)
-        return next(each for each in records if each.ready is None and each.version == version)
+        return next(each for each in records if not each.ready and each.version == version)
 
     async def complete(self, number: int) -> None:
         """Make a generation the one that is read.
@@ -111,7 +113,7 @@ class Catalog:
             if all(each.number != number for each in entry.records):
                 raise NotFoundError(f"generation {number} of {self._name} was removed")
             records = (
-                replace(each, ready=time()) if each.number == number else each
+                replace(each, ready=True) if each.number == number else each
                 for each in entry.records
             )
             return entry._replace(records=tuple(records))
@@ -146,7 +148,7 @@ class Catalog:
                 continue  # another instance was quicker
             return after.records
 
-    async def _read(self, *, leader: bool = False) -> _Entry:
+    async def _read(self, *, leader: bool) -> _Entry:
         entry = await self.bucket.get(_ENTRY, leader=leader)
         if entry is None:
             return _Entry((), 0, 0)
@@ -170,26 +172,21 @@ def current(records: tuple[Record, ...], version: int) -> Record | None:
         records: the generations.
         version: the version of the projection.
     """
-    ready = [each for each in records if each.ready is not None and each.version == version]
+    ready = [each for each in records if each.ready and each.version == version]
     return max(ready, key=lambda each: each.number, default=None)
 
 
-def outdated(records: tuple[Record, ...], grace: float) -> list[Record]:
+def outdated(records: tuple[Record, ...]) -> list[Record]:
     """Return the generations that a later one of the same or a higher version has replaced.
 
     Args:
         records: the generations.
-        grace: for how many seconds instances may still read a generation that was replaced.
     """
-    latest = time() - grace
     return [
         each
         for each in records
         if any(
-            other.number > each.number
-            and other.version >= each.version
-            and other.ready is not None
-            and other.ready < latest
+            other.number > each.number and other.version >= each.version and other.ready
             for other in records
         )
     ]

@@ -157,7 +157,7 @@ class RunningProjection(Generic[ViewT]):
 
     async def _current(self) -> tuple[Record, tuple[Record, ...]]:
         try:
-            records = await self._builder.catalog.records()
+            records = await self._builder.catalog.records(leader=False)
         except StreamMissingError:
             records = ()
         record = current(records, self._projection.version)

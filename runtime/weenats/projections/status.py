@@ -82,6 +82,6 @@ async def generation_status(
 
 
 def _state(record: Record, records: tuple[Record, ...]) -> Literal["live", "building", "replaced"]:
-    if record.ready is None:
+    if not record.ready:
         return "building"
     return "live" if record == current(records, record.version) else "replaced"

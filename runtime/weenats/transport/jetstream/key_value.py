@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["DELETED", "KeyValue", "KeyValueEntry", "bucket_config", "is_deleted"]
 _KEY: Final = re.compile(r"[-/_=a-zA-Z0-9]+(?:\.[-/_=a-zA-Z0-9]+)*")
 _OPERATION: Final = "KV-Operation"
-DELETED: Final = b"KV-Operation: DEL\r\n"
-"""The header lines of the message that marks a key as deleted."""
+DELETED: Final = b"KV-Operation: DEL\r\nNats-TTL: 60s\r\n"
+"""The header lines of the message that marks a key as deleted, for a minute."""
 _MARKER: Final = "Nats-Marker-Reason"
 _MARKER_TTL: Final = 60.0
 
@@ -178,7 +178,6 @@ class KeyValue:
             b"",
             DELETED,
             expected_last_subject_sequence=revision,
-            ttl=_MARKER_TTL,
         )
 
     async def keys(self) -> list[str]:
