@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyValueView", "ViewKey"]
 ValueT = TypeVar("ValueT")
+TypeT = TypeVar("TypeT")
 ViewKey = str | tuple[str, ...]
 """A key of a view: a text, or several."""
 _TIMEOUT: Final = 5.0
@@ -61,14 +62,14 @@ class KeyValueView(View, Generic[ValueT]):
         self._changed: dict[str, ValueT | None] | None = None
         self._revision = 0
 
-    @classmethod
-    def of(cls, value: type[ValueT]) -> Callable[[Generation], KeyValueView[ValueT]]:
+    @staticmethod
+    def of(value: type[TypeT]) -> Callable[[Generation], KeyValueView[TypeT]]:
         """Return what makes views with values of a type, for `Projection`.
 
         Args:
             value: the type.
         """
-        return lambda generation: cls(generation, value)
+        return lambda generation: KeyValueView(generation, value)
 
     async def get(self, key: ViewKey) -> ValueT | None:
         """Return a value, None if there is none.
