@@ -39,6 +39,8 @@ def _changed(schema: Schema, version: EventVersion) -> JsonValue:
         for name, member in cast("Schema", changed.get("properties", {})).items()
         if name not in version.removed
     }
+    for name in version.removed:
+        members.setdefault(name, False)
     required: list[JsonValue] = [
         version.renamed.get(name, name)
         for name in cast("list[str]", changed.get("required", []))
@@ -46,6 +48,6 @@ def _changed(schema: Schema, version: EventVersion) -> JsonValue:
     ]
     for name, default in version.added.items():
         fixed: Schema = {"const": default}
-        members[name] = {"anyOf": [members[name], fixed]} if name in members else fixed
+        members[name] = {"anyOf": [members[name], fixed]} if members.get(name) else fixed
         required.append(name)
     return {**changed, "properties": cast("JsonValue", members), "required": required}

@@ -27,7 +27,8 @@ class EventVersion:
         data: The definition of the data.
         next: The definition of the data of the next version.
         renamed: The members that have another name in the next version, by their old names.
-        removed: The members that the next version does not have.
+        removed: The members that the next version does not have, and those that this one does not
+            declare and the next one does: whatever they are, the next one means something else.
         added: The members that the next version requires, with their defaults.
         function: The upcaster that the user writes; "" if the next version is made of the above.
     """
@@ -70,7 +71,9 @@ def _version(  # noqa: PLR0913, PLR0917 - the parts of a version
         data=data,
         next=following,
         renamed=renamed,
-        removed=tuple(cast("list[str]", members.get("removed", []))),
+        removed=()
+        if is_written
+        else (*cast("list[str]", members.get("removed", [])), *_undeclared(old, new, renamed)),
         added={} if is_written else _added(bundle, old, new, renamed),
         function=f"{method}_from_{number}" if is_written else "",
     )
@@ -95,6 +98,14 @@ def _resolved(bundle: Bundle, schema: JsonValue) -> Schema:
             return schema
         schema = bundle.definitions.get(ref.removeprefix(PREFIX))
     return {}
+
+
+def _undeclared(old: Schema, new: Schema, renamed: dict[str, str]) -> list[str]:
+    """Return the members that only the next version declares, if the old one may have any."""
+    before, after = (cast("Schema", each.get("properties", {})) for each in (old, new))
+    if old.get("additionalProperties", True) is False or not before:
+        return []
+    return [name for name in after if name not in before and name not in renamed]
 
 
 def _added(

@@ -46,7 +46,7 @@ def _belongs_to_stored(contract: Node, event: Entry) -> bool:
 
 def _check(node: Node, version: EventVersion, bundle: Bundle) -> Iterator[Diagnostic]:
     if version.function:
-        if version.renamed or version.removed:
+        if version.renamed or node.get("removed").items:
             yield node.diagnostic(
                 "has an upcaster, which makes the next version alone",
                 "remove `renamed` and `removed`",
@@ -79,8 +79,9 @@ def _check_names(node: Node, version: EventVersion, bundle: Bundle) -> Iterator[
     old, new = (
         resolved(bundle, name).get("properties", {}) for name in (version.data, version.next)
     )
-    for name in (*version.renamed, *version.removed):
-        if not isinstance(old, dict) or name not in old:
+    removed = [item.value for item in node.get("removed").items]
+    for name in (*version.renamed, *removed):
+        if isinstance(name, str) and (not isinstance(old, dict) or name not in old):
             yield node.diagnostic(
                 f"has no member {quoted(name)} to rename or remove", "name a member of its data"
             )

@@ -24,6 +24,11 @@ def object_of(required: str = "", **properties: Schema) -> Schema:
     }
 
 
+def open_object(required: str = "", **properties: Schema) -> Schema:
+    """Return the schema of an object that may have further members."""
+    return {**object_of(required, **properties), "additionalProperties": True}
+
+
 def contract(folder: Path, data: Schema, *previous: Schema, **event: Any) -> Path:
     """Write a contract with an event and its older versions."""
     opened: Schema = {"description": "Opened.", "data": data, "durable": True, **event}
@@ -69,6 +74,11 @@ NEW = object_of("a", a=NUMBER)
         (object_of(), {"data": NEW, "removed": ["a"]}),
         ({"type": "string"}, {"data": NEW, "upcaster": True}),
         (NUMBER, {"data": {"type": "integer", "minimum": 0}}),
+        (open_object("a", a=NUMBER, b=TEXT), {"data": open_object("a", a=NUMBER)}),
+        (
+            open_object("b", b=NUMBER, c={**TEXT, "default": "x"}),
+            {"data": open_object("a", a=NUMBER), "renamed": {"a": "b"}},
+        ),
     ],
 )
 def test_versions_that_can_be_read(data: Schema, version: Schema, tmp_path: Path) -> None:
@@ -133,7 +143,26 @@ def test_check_knows_older_versions(tmp_path: Path) -> None:
     assert compared(tmp_path / "a", [NEW], [wider]) == [
         'the new version refuses a stored event without the member "b"'
     ]
+    further = [open_object("a", a=NUMBER)], [open_object("a", a=NUMBER, b=TEXT)]
+    assert compared(tmp_path / "further", *further) == []
+    assert compared(tmp_path / "closed", *([open_object("a", a=NUMBER)], [NEW])) != []
     assert compared(tmp_path / "b", [NEW], [NEW, wider]) == []
     assert compared(tmp_path / "c", [NEW, wider], [NEW, NEW, wider]) != []
     assert compared(tmp_path / "d", [NEW, wider], [wider]) != []
     assert "has lost older versions" in compared(tmp_path / "e", [NEW, NEW], [NEW])[0]
+
+
+def test_undeclared_members_of_old_data_are_dropped(tmp_path: Path) -> None:
+    """What a version did not declare means nothing when the next one declares it."""
+    new = open_object("a b", a=NUMBER, b={**TEXT, "default": "x"}, c=NUMBER)
+    folder = contract(tmp_path, new, {"data": open_object("a", a=NUMBER)})
+    [version] = read(folder).events[0].previous
+    assert (version.removed, version.added) == (("b", "c"), {"b": "x"})
+    assert problems(folder) == []
+
+
+def test_warnings_are_not_about_older_versions(tmp_path: Path) -> None:
+    """Nobody can change what was stored."""
+    folder = contract(tmp_path, {"type": ["integer", "string"], "maxLength": 9}, {"data": NEW})
+    places = {each.diagnostic.location.pointer for each in report(folder).findings}
+    assert not any("/previous/0/data" in each for each in places), places
