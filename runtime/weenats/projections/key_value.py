@@ -61,6 +61,8 @@ class KeyValueView(View, Generic[ValueT]):
         self._written: OrderedDict[str, ValueT | None] = OrderedDict()
         self._changed: dict[str, ValueT | None] | None = None
         self._revision = 0
+        self._has_written_all = False
+        """Whether `_written` has all values that there are, so that none has to be read."""
 
     @staticmethod
     def of(value: type[TypeT]) -> Callable[[Generation], KeyValueView[TypeT]]:
@@ -87,6 +89,8 @@ class KeyValueView(View, Generic[ValueT]):
         for known in (self._changed, self._written):
             if subject in known:
                 return self._copy(known[subject])
+        if self._has_written_all:
+            return None
         return await self._load(subject, leader=True)
 
     async def items(self, prefix: ViewKey = ()) -> AsyncGenerator[tuple[tuple[str, ...], ValueT]]:
@@ -145,8 +149,10 @@ class KeyValueView(View, Generic[ValueT]):
             message = await self._jetstream.last(self._stream, self._position, leader=True)
         except NotFoundError:
             self._revision = 0
+            self._has_written_all = True
             return 0
         self._revision = message.sequence
+        self._has_written_all = False
         return int(message.payload)
 
     @override
@@ -183,6 +189,7 @@ class KeyValueView(View, Generic[ValueT]):
             self._written.move_to_end(subject)
         while len(self._written) > _MAX_CACHED:
             self._written.popitem(last=False)
+            self._has_written_all = False
 
     async def _load(self, subject: str, *, leader: bool) -> ValueT | None:
         try:

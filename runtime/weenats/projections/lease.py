@@ -82,7 +82,7 @@ class Lease:
             await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
                 return working.result()
-            raise AbortedError(f"{self._key}: another instance has it")
+            raise AbortedError(f"{self._key} was not renewed in time, or another instance has it")
         finally:
             working.cancel()
             renewing.cancel()
