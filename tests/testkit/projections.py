@@ -84,6 +84,7 @@ class SqlView(View):
 
     def __init__(self, path: Path, number: int) -> None:
         self.path = path
+        self.number = number
         self.table = f"sums_{number}"
 
     async def open(self) -> None:

@@ -87,8 +87,9 @@ class Lease:
             working.cancel()
             renewing.cancel()
             await asyncio.gather(working, renewing, return_exceptions=True)
-            with suppress(ServiceError):
-                await self._bucket.delete(self._key, self._revision)
+            if monotonic() < self._expires:  # whatever the revision: a renewal may be under way
+                with suppress(ServiceError):
+                    await self._bucket.delete(self._key)
 
     async def _renew(self) -> None:
         """Renew the lease until it is lost."""
@@ -100,7 +101,8 @@ class Lease:
                     self._key, self._owner, self._revision, ttl=LEASE
                 )
             except WrongSequenceError:
-                return
+                self._expires = 0.0
             except ServiceError:  # the connection may be back in time
                 continue
-            self._expires = expires
+            else:
+                self._expires = expires

@@ -9,15 +9,14 @@ import pytest
 from testkit.parcels import Delivered, ParcelsClient, parcel_streams
 from testkit.projections import remove_projection
 from weenats import NatsTransport
-from weenats.projections import builder, lease, running
+from weenats.projections import builder, running
 
 Deliver = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leases, checks and pauses are short."""
-    monkeypatch.setattr(lease, "LEASE", 1.0)
+    """Checks and pauses are short."""
     monkeypatch.setattr(running, "CHECK", 0.02)
     monkeypatch.setattr(running, "GRACE", 0.1)
     monkeypatch.setattr(running, "_PAUSES", (0.01, 0.02))

@@ -124,14 +124,18 @@ async def check_and_rebuild(transport: NatsTransport, url: str, name: str) -> No
     await remove_projection(url, name)
 
 
-async def test_one_instance_builds(transport: NatsTransport, deliver: Any) -> None:
+async def test_one_instance_builds(
+    transport: NatsTransport, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Others wait for the generation that it builds, and take it over if it does not go on."""
     await deliver(*range(1, 21))
     builders = [ProjectionBuilder(COUNTS, transport) for _ in range(3)]
     await builders[0].create()
     catalog = builders[0].catalog
     lease = Lease(catalog.bucket, (await catalog.begin(1)).number)
-    assert await lease.take()
+    with monkeypatch.context() as patch:
+        patch.setattr("weenats.projections.lease.LEASE", 1.0)
+        assert await lease.take()
     seen: list[Progress] = []
     waiting = [asyncio.create_task(each.build(seen.append)) for each in builders]
     await eventually(lambda: len(seen) >= 3)

@@ -11,11 +11,13 @@ import pytest
 from testkit.parcels import CONTRACT, PARCELS_EVENTS_STREAM
 from testkit.projections import COUNTS, NAME, TOTAL, Counting, Failing, SqlView
 from testkit.waiting import until
-from weenats import NatsTransport, UnavailableError
+from weenats import AbortedError, NatsTransport, UnavailableError
 from weenats.projections import Projection
-from weenats.projections.builder import opened
+from weenats.projections.builder import ProjectionBuilder, opened
+from weenats.projections.catalog import Catalog
 from weenats.projections.follower import Follower
-from weenats.transport.jetstream import JetStream, WrongSequenceError
+from weenats.projections.lease import Lease
+from weenats.transport.jetstream import JetStream, KeyValue, WrongSequenceError
 
 
 async def test_a_view_has_all_events(transport: NatsTransport, deliver: Any) -> None:
@@ -162,3 +164,80 @@ def test_a_projection_has_events_of_one_stream() -> None:
     with pytest.raises(ValueError, match="durable events of one stream"):
         both.routes_of(both.view_of(NatsTransport("nats://127.0.0.1:1"), 1))
     assert len(CONTRACT.streams) == 2
+
+
+async def test_views_that_were_replaced_are_closed(
+    transport: NatsTransport,
+    deliver: Any,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A view stays open for queries while the next one is live; a view that stays is logged."""
+    opened_views: list[int] = []
+
+    class Watched(SqlView):
+        async def open(self) -> None:
+            await super().open()
+            opened_views.append(self.number)
+
+        async def close(self) -> None:
+            await super().close()
+            opened_views.remove(self.number)
+
+        async def drop(self) -> None:
+            raise OSError("locked")
+
+    sums = Projection(
+        NAME,
+        lambda generation: Watched(tmp_path / "sums", generation.number),
+        Counting,
+        stream=PARCELS_EVENTS_STREAM,
+    )
+    await deliver(1)
+    async with sums.run(transport) as running:
+        await running.caught_up()
+        for number in (1, 2, 3):
+            view = await running.view()
+            assert view.number == number
+            await ProjectionBuilder(sums, transport).build()
+            async with asyncio.timeout(30):
+                while await running.view() is view:  # noqa: ASYNC110 - a server is asked
+                    await asyncio.sleep(0.02)
+        await until(lambda: "old views of parcel-counts stay" in caplog.text)
+    assert opened_views == []
+
+
+async def test_the_connection_may_end_first(transport: NatsTransport) -> None:
+    """A projection ends with its connection, without an error."""
+    other = NatsTransport(transport.servers)
+    async with COUNTS.run(other) as counts:
+        await counts.caught_up()
+        await other.close()
+
+
+async def test_a_lease_outlives_a_failure(
+    transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renewal that fails once is made up for; one that always fails loses the lease."""
+    await Catalog(transport, NAME).create(1)
+    bucket = Catalog(transport, NAME).bucket
+    update, failures = KeyValue.update, [UnavailableError("away")]
+    renewed = asyncio.Event()
+
+    async def failing(*arguments: Any, **options: Any) -> int:
+        if failures:
+            raise failures.pop()
+        renewed.set()
+        return await update(*arguments, **options)
+
+    lease = Lease(bucket, 1)
+    assert await lease.take()
+    monkeypatch.setattr("weenats.projections.lease._RENEWALS", 500)
+    monkeypatch.setattr(KeyValue, "update", failing)
+    assert await lease.run(renewed.wait())
+    assert not failures
+    monkeypatch.setattr("weenats.projections.lease.LEASE", 1.0)
+    assert await lease.take()
+    failures += [UnavailableError("away")] * 9999
+    with pytest.raises(AbortedError, match=r"lease\.1 was not renewed in time"):
+        await lease.run(asyncio.sleep(30))
