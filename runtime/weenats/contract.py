@@ -1,11 +1,11 @@
 """Descriptors of services, operations and events, which generated code creates."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, JsonValue
 from typing_extensions import override
 
 from weenats._internal.descriptor import descriptor
@@ -23,6 +23,7 @@ __all__ = [
     "Entity",
     "Event",
     "EventData",
+    "EventVersion",
     "Query",
     "RateLimit",
     "ServiceContract",
@@ -242,6 +243,38 @@ class _Descriptor:
         object.__setattr__(self, "label", f"{aggregate}.get" if is_standard else self.name)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EventVersion:
+    """An older version of the data of an event, and how the next version is made of it.
+
+    Attributes:
+        renamed: the members that have another name in the next version, by their old names.
+        removed: the members that the next version does not have.
+        added: the members that the next version requires, with their defaults.
+        upcaster: returns the data of the next version, instead of all this.
+    """
+
+    renamed: Mapping[str, str] = field(default_factory=dict[str, str])
+    removed: tuple[str, ...] = ()
+    added: Mapping[str, JsonValue] = field(default_factory=dict[str, Any])
+    upcaster: Callable[[dict[str, JsonValue]], dict[str, JsonValue]] | None = None
+
+    def next_of(self, data: JsonValue) -> JsonValue:
+        """Return data of the next version, without the upcaster.
+
+        Args:
+            data: the data.
+        """
+        if not isinstance(data, dict):
+            return data
+        kept = {
+            self.renamed.get(name, name): value
+            for name, value in data.items()
+            if name not in self.removed
+        }
+        return {**self.added, **kept}
+
+
 @descriptor
 class Event(_Descriptor, Generic[DataT]):
     """An event that a service publishes.
@@ -253,6 +286,7 @@ class Event(_Descriptor, Generic[DataT]):
         aggregate: what the event is about. None: the service itself; the event has no key.
         data: type of the data: a model class, or a Schema.
         stream: the stream that keeps it, so that it is durable; None for at most once.
+        previous: the older versions of its data, oldest first.
         description: description in the contract.
         deprecated: whether to stop using it, since a later version will not have it.
         subject: subject to which the event is published.
@@ -262,6 +296,7 @@ class Event(_Descriptor, Generic[DataT]):
     kind: ClassVar[Kind] = Kind.EVENT
     data: type[DataT] | Schema[DataT]
     stream: Stream | None = None
+    previous: tuple[EventVersion, ...] = ()
 
     def with_data(self, data: DataT) -> "EventData":
         """Return the event with its data, for `emit` where the data alone may be other events'.

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 import weenats
 import weenats.logging
+import weenats.projections
 import weenats.testing
 from testkit.documents import DOCUMENTS, Document, Table, document
 from testkit.paths import REPOSITORY

@@ -17,9 +17,11 @@ from testkit.parcels import (
     Recorder,
     Shipped,
 )
+from testkit.projections import COUNTS, NAME
 from testkit.waiting import until
 from weenats import NatsServiceBuilder, NatsTransport
 from weenats.events import consume
+from weenats.projections.builder import ProjectionBuilder
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.consumers import StreamConsumer, consumer_states
 from weenats.streams.letters import DeadLetters
@@ -29,12 +31,14 @@ from weenats_codegen.loading import read
 from weenats_codegen.permissions.durable import of_consumer, of_operator
 from weenats_codegen.permissions.entries import Permissions
 from weenats_codegen.permissions.model import of_service
+from weenats_codegen.permissions.projections import of_projection
 
 CONTRACT = read(CONTRACT_FOLDER)
 ROLES = {
     "service": of_service(CONTRACT, streams="apply", inbox_prefix="_INBOX"),
     "consumer": of_consumer(CONTRACT, "billing"),
     "operator": of_operator(CONTRACT),
+    "projection": of_projection(CONTRACT, NAME),
 }
 
 
@@ -117,6 +121,9 @@ async def test_permissions_are_sufficient_and_used(monkeypatch: pytest.MonkeyPat
             await publish_everything(handlers)
             for stream in CONTRACT.streams:
                 assert (await StreamConsumer(consumer, stream, "billing").state()).lag
+            projection = connection("projection")
+            await project(projection)
+            await projection.close()
             await operate(operator)
         await consumer.close()
         await operator.close()
@@ -131,10 +138,26 @@ async def test_permissions_are_sufficient_and_used(monkeypatch: pytest.MonkeyPat
             *(f"{update}{each}" for each in names),  # the streams were created
         },
         "consumer": {f"{info}{each}" for each in dead_letters},  # after a failure
+        "projection": {  # it reads the other stream
+            f"$JS.API.CONSUMER.{verb}.couriers.*"
+            for verb in ("INFO", "CREATE", "MSG.NEXT", "DELETE")
+        },
         "operator": {"$SYS.REQ.SERVER.PING.JSZ"},  # streams status
     }
     for role, permissions in ROLES.items():
         assert set(used.unused(role, permissions)) == rare[role], role
+
+
+async def project(transport: NatsTransport) -> None:
+    """Keep a projection up to date, rebuild and read it."""
+    builder = ProjectionBuilder(COUNTS, transport)
+    for _ in range(2):
+        await builder.create()
+        await builder.build()
+    await builder.remove_outdated(-1.0)
+    async with COUNTS.run(transport) as counts:
+        await counts.caught_up()
+        assert [each async for each in (await counts.view()).items("p-1")] == []
 
 
 async def operate(transport: NatsTransport) -> None:

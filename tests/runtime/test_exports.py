@@ -74,6 +74,9 @@ EXPORTS = {
         FIELDS JsonFormatter LineFormatter MessageFilter TextFormatter configure current_fields
     """,
     "weenats.model": "Model OMIT_NONE STRICT_LITERAL",
+    "weenats.projections": """
+        Checkpoint Generation GenerationStatus KeyValueView Projection RunningProjection View
+    """,
     "weenats.schema": "JsonSchemas Judge Schema",
     "weenats.service": """
         Endpoint EventSourcedHandlers NatsService NatsServiceBuilder ServiceHandlers StoredAggregate

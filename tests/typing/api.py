@@ -77,7 +77,8 @@ from weenats.discovery import (
     list_instances,
     list_stats,
 )
-from weenats.events import publish, subscribe
+from weenats.events import EventConsumer, EventRoute, publish, subscribe
+from weenats.projections import KeyValueView, Projection
 from weenats.schema import JsonSchemas, Schema
 from weenats.settings import EnvironmentSettings
 from weenats.testing import ClusterServer, MemoryBroker, MemoryTransport, NatsCluster, NatsServer
@@ -280,6 +281,29 @@ def keys_of_events(
     """The key has the type in the contract; `str` is the default."""
     assert_type(typed.key, UUID)
     assert_type(service.key, None)
+
+
+class Totals(EventConsumer):
+    """Handlers of a projection."""
+
+    def __init__(self, view: KeyValueView[int]) -> None:
+        self.view = view
+
+    @override
+    def routes(self) -> tuple[EventRoute, ...]:
+        return ()
+
+
+async def projections(transport: Transport) -> None:
+    """A projection has the type of its view, and a view that of its values."""
+    totals = Projection("totals", KeyValueView.of(int), Totals)
+    assert_type(totals, Projection[KeyValueView[int]])
+    async with totals.run(transport) as running:
+        view = await running.view()
+        assert_type(await view.get("r-1"), int | None)
+        async for key, value in view.items():
+            assert_type(key, tuple[str, ...])
+            assert_type(value, int)
 
 
 def aggregates() -> None:

@@ -21,6 +21,7 @@ from weenats_codegen.cli.options import (
     own_service,
     split,
 )
+from weenats_codegen.cli.rebuild_app import rebuild
 
 app = typer.Typer(
     name="weenats",
@@ -429,6 +430,7 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
     call.call(arguments, split(servers), as_json=json)
 
 
+app.command(epilog=example("weenats rebuild loyalty.projections:BY_STATUS"))(rebuild)
 app.command(epilog=example("weenats history wallets w-1"))(history)
 app.command(epilog=example("weenats state wallets w-1 --revision 3"))(state)
 
@@ -457,7 +459,7 @@ def permissions(  # noqa: PLR0913 - the options of a user
     contract: OneContract,
     *,
     role: Annotated[
-        Literal["service", "client", "consumer", "operator"],
+        Literal["service", "client", "consumer", "operator", "projection"],
         typer.Option(help="The role of the user."),
     ],
     operations: Annotated[
@@ -508,6 +510,9 @@ def permissions(  # noqa: PLR0913 - the options of a user
         str | None,
         typer.Option(metavar="NAME", help="The name of a durable consumer."),
     ] = None,
+    projection: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The name of a projection.")
+    ] = None,
     shared_limits: Annotated[
         bool,
         typer.Option("--shared-limits", help='Of a service with with_rate_limit(scope="service").'),
@@ -525,7 +530,15 @@ def permissions(  # noqa: PLR0913 - the options of a user
         if given is not None and not names:  # without any name, everything would be permitted
             raise typer.BadParameter("--operations and --events require a name")
     arguments = permissions.Arguments(
-        role, used, queue_group, inbox_prefix, max_timeout, streams, consumer, shared_limits
+        role=role,
+        used=used,
+        queue_group=queue_group,
+        inbox_prefix=inbox_prefix,
+        max_timeout=max_timeout,
+        streams=streams,
+        consumer=consumer,
+        projection=projection,
+        shared_limits=shared_limits,
     )
     permissions.permissions(contract, arguments, as_json=json)
 

@@ -15,6 +15,7 @@ from weenats_codegen.permissions.durable import of_consumer, of_operator
 from weenats_codegen.permissions.entries import Permissions
 from weenats_codegen.permissions.model import Used, of_client, of_service
 from weenats_codegen.permissions.output import to_claims, to_config
+from weenats_codegen.permissions.projections import of_projection
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,14 @@ class Arguments:
     """The options of the command.
 
     Attributes:
-        role: `service`, `client`, `consumer` or `operator`.
+        role: `service`, `client`, `consumer`, `operator` or `projection`.
         used: The part of the contract that a client uses; empty for everything.
         queue_group: The queue group of a service, or of the events of a client.
         inbox_prefix: The prefix of the inbox of a client.
         max_timeout: The longest timeout of the callers of a service, in seconds.
         streams: What `with_streams` of a service was called with; None if it was not.
         consumer: The name of a durable consumer.
+        projection: The name of a projection.
         shared_limits: Whether the instances of a service share their rate limits.
     """
 
@@ -39,6 +41,7 @@ class Arguments:
     max_timeout: float | None
     streams: Literal["apply", "check"] | None
     consumer: str | None
+    projection: str | None
     shared_limits: bool = False
 
 
@@ -93,6 +96,12 @@ def _of_consumer(contract: Contract, arguments: Arguments) -> Permissions:
     return of_consumer(contract, arguments.consumer, inbox_prefix=_prefix(arguments))
 
 
+def _of_projection(contract: Contract, arguments: Arguments) -> Permissions:
+    if arguments.projection is None:
+        raise typer.BadParameter("--role projection requires --projection NAME")
+    return of_projection(contract, arguments.projection, inbox_prefix=_prefix(arguments))
+
+
 def _of_operator(contract: Contract, arguments: Arguments) -> Permissions:
     return of_operator(contract, inbox_prefix=_prefix(arguments))
 
@@ -102,6 +111,7 @@ _ROLES: Final[dict[str, Callable[[Contract, Arguments], Permissions]]] = {
     "client": _of_client,
     "consumer": _of_consumer,
     "operator": _of_operator,
+    "projection": _of_projection,
 }
 
 
@@ -110,14 +120,18 @@ def _check_role(arguments: Arguments) -> None:
     role = arguments.role
     if arguments.consumer is not None and role != "consumer":
         raise typer.BadParameter("--consumer requires --role consumer")
+    if arguments.projection is not None and role != "projection":
+        raise typer.BadParameter("--projection requires --role projection")
     if arguments.streams is not None and role != "service":
         raise typer.BadParameter("--streams requires --role service")
     if arguments.shared_limits and role != "service":
         raise typer.BadParameter("--shared-limits requires --role service")
     used = arguments.used
     others = used.operations or used.events or used.discovery or arguments.queue_group is not None
-    if role in {"consumer", "operator"} and (others or arguments.max_timeout is not None):
-        raise typer.BadParameter(f"--role {role} has no options but --consumer and --inbox-prefix")
+    if role in {"consumer", "operator", "projection"} and (
+        others or arguments.max_timeout is not None
+    ):
+        raise typer.BadParameter(f"--role {role} has no options but its name and --inbox-prefix")
 
 
 def _prefix(arguments: Arguments) -> str:

@@ -1,4 +1,4 @@
-"""What `run` and `explain` are given: MODULE:NAME, handlers or a builder."""
+"""What `run`, `explain` and `rebuild` are given: MODULE:NAME of handlers or the like."""
 
 import importlib
 import importlib.util
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import typer
 from typing_extensions import TypeIs
@@ -16,6 +16,9 @@ from weenats.service import NatsService, NatsServiceBuilder, ServiceHandlers
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.locations import user_location
 from weenats_codegen.cli.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from weenats.projections import Projection
 
 T = TypeVar("T")
 _FOLDERS: Final = (Path(), Path("generated"))
@@ -50,6 +53,31 @@ def builder_of(target: str) -> NatsServiceBuilder:
         f"{target} must be handlers, a NatsServiceBuilder, or a function annotated to return one,"
         f" not {kind}"
     )
+
+
+def projection_of(target: str) -> "Projection[Any]":
+    """Return a projection.
+
+    Args:
+        target: MODULE:NAME of a projection, or of a function that returns one.
+
+    Raises:
+        CliError: The target does not exist, or is not a projection.
+    """
+    found = _import(target)
+    if inspect.isfunction(found) and not inspect.iscoroutinefunction(found):
+        found = _called(found, target, "name a function that takes none")
+    if _is_projection(found):
+        return found
+    raise CliError(
+        f"{target} must be a Projection, or a function that returns one, not {_kind(found)}"
+    )
+
+
+def _is_projection(value: object) -> "TypeIs[Projection[Any]]":
+    from weenats.projections import Projection
+
+    return isinstance(value, Projection)
 
 
 def _kind(value: object) -> str:
@@ -141,13 +169,15 @@ def _returns_builder(value: object) -> TypeIs[Callable[[], NatsServiceBuilder]]:
     return is_plain and value.__annotations__.get("return") in _BUILDER
 
 
-def _called(function: Callable[[], T], target: str) -> T:
+def _called(
+    function: Callable[[], T],
+    target: str,
+    instead: str = "use an instance or a NatsServiceBuilder instead",
+) -> T:
     try:
         inspect.signature(function).bind()
     except TypeError:
-        raise CliError(
-            f"{target} requires arguments: use an instance or a NatsServiceBuilder instead"
-        ) from None
+        raise CliError(f"{target} requires arguments: {instead}") from None
     try:
         return function()
     except TypeError as error:

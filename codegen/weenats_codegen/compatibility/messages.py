@@ -12,6 +12,7 @@ from weenats_codegen.compatibility.findings import Document, Finding
 from weenats_codegen.compatibility.reasons import Differences, Reason, Steps, part_at, place_of
 from weenats_codegen.compatibility.rules import RULES
 from weenats_codegen.ir.bundle import PREFIX
+from weenats_codegen.ir.previous import resolved
 from weenats_codegen.parser.diagnostics import Location, quoted
 
 if TYPE_CHECKING:
@@ -105,7 +106,12 @@ class MessageSchemas:
             new: The name of the new one.
             event: The name of the event.
         """
-        yield from self._refused(STORED, NEW, (old, new), event)
+        declared = resolved(self._bundles[OLD], old).get("properties", {})
+        for finding in self._refused(STORED, NEW, (old, new), event):
+            # What the old version has not declared, it has not stored.
+            at = finding.document.refused_at if finding.document else ""
+            if not at or not isinstance(declared, dict) or at.split("/")[1] in declared:
+                yield finding
 
     def compare_keys(self, old: str, new: str, aggregate: str) -> Iterator[Finding]:
         """Yield what differs between the keys of an aggregate.

@@ -1,4 +1,4 @@
-"""Aggregates that are kept in streams: what is stored stays readable."""
+"""Stored events, of aggregates and of streams: what is stored stays readable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weenats_codegen.compatibility.messages import MessageSchemas
-    from weenats_codegen.ir.contract import Contract
+    from weenats_codegen.ir.contract import Contract, Event
 
 
 def compare_stored(old: Contract, new: Contract, schemas: MessageSchemas) -> Iterator[Finding]:
@@ -34,14 +34,32 @@ def compare_stored(old: Contract, new: Contract, schemas: MessageSchemas) -> Ite
                 Location(each.file).child("aggregates", before.name) for each in (new, old)
             )
             yield Finding(RULES["store-changed"], message, place, old_place, (before.name,))
-    events = {event.name: event for event in new.events if event.is_stored}
+    events = {event.name: event for event in new.events if _is_kept(event)}
     for event in old.events:
-        if not event.is_stored:
+        if event.name in events and _is_kept(event):
+            yield from _compare_data(event, events[event.name], new, schemas)
+        elif not event.is_stored:
             continue
-        if event.name in events:
-            data = events[event.name].data
-            yield from schemas.compare_stored(event.data, data, event.name)
         elif event.aggregate is not None and event.aggregate.name in after:
             message = f"the event {event.name} is gone, and stored ones cannot be read any more"
             place = event_place(old, event)
             yield Finding(RULES["stored-event-removed"], message, place, place, (event.name,))
+
+
+def _is_kept(event: Event) -> bool:
+    return event.is_stored or event.stream is not None
+
+
+def _compare_data(
+    old: Event, new: Event, contract: Contract, schemas: MessageSchemas
+) -> Iterator[Finding]:
+    """Yield what the new version refuses of the data of all versions that the old one has."""
+    before, after = (
+        [*(version.data for version in event.previous), event.data] for event in (old, new)
+    )
+    if len(after) < len(before):
+        message = f"{old.name} has lost older versions of its data, which are stored"
+        place = event_place(contract, new)
+        yield Finding(RULES["stored-event-narrowed"], message, place, place, (old.name,))
+    for data, accepting in zip(before, after, strict=False):
+        yield from schemas.compare_stored(data, accepting, old.name)

@@ -17,6 +17,7 @@ from weenats_codegen.ir.contract import (
 )
 from weenats_codegen.ir.document import document
 from weenats_codegen.ir.library import shared_shapes
+from weenats_codegen.ir.previous import event_versions
 from weenats_codegen.ir.shapes import shape
 from weenats_codegen.ir.shapes.grammar import ref_name
 from weenats_codegen.ir.streams import stream_of_events, streams
@@ -132,6 +133,7 @@ class _Builder:
             fold=naming.method_name(entry.name),
             consume=naming.consumer_method(entry.name),
             stream=self._streams.get(entry.name),
+            previous=event_versions(entry.node, naming.method_name(entry.name), self._bundle),
             deprecated=cast("Members", entry.node.mapping).get("deprecated", False),
         )
 

@@ -25,7 +25,14 @@ from weenats_codegen.parser.dialects import Ref, Tree, translated
 from weenats_codegen.parser.refs import split
 from weenats_codegen.parser.resources import Place
 from weenats_codegen.parser.text import visible
-from weenats_codegen.parser.walk import OPERATION_SCHEMAS, Node, entries, owners
+from weenats_codegen.parser.walk import (
+    OPERATION_SCHEMAS,
+    Entry,
+    Node,
+    entries,
+    owners,
+    previous_versions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -196,6 +203,14 @@ def contract_members(root: Node) -> Iterator[Member]:
                     Direction.REQUEST if key in {"payload", "parameters"} else Direction.REPLY,
                     own.format(name=entry.name) if own else node.mapping.get("description"),
                 )
+            if section == "events":
+                yield from _previous_data(entry)
+
+
+def _previous_data(event: Entry) -> Iterator[Member]:
+    for number, version in enumerate(previous_versions(event.node), 1):
+        text = f"Version {number} of the data of {event.name}."
+        yield Member(version.get("data"), f"{event.name}-v{number}", Direction.REPLY, text)
 
 
 def _needs_variants(place: Place) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from weenats_codegen.ir.bundle import Bundle
     from weenats_codegen.ir.library import Library
+    from weenats_codegen.ir.previous import EventVersion
     from weenats_codegen.ir.shapes import Shapes
     from weenats_codegen.ir.streams import Stream
     from weenats_codegen.parser.diagnostics import Diagnostic
@@ -75,6 +76,7 @@ class Event:
         stream: The stream that keeps it; None if it is not durable.
         deprecated: Whether consumers should stop using it.
         fold: The method that applies it to the state, if its aggregate is kept in a stream.
+        previous: The older versions of its data, oldest first.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Event:
     stream: Stream | None
     deprecated: bool
     fold: str
+    previous: tuple[EventVersion, ...] = ()
 
     @property
     def key(self) -> str:

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Final, cast
 
 from weenats_codegen.ir.bundle import PREFIX, reachable, references
 from weenats_codegen.parser.pages import PAGE_PARAMETERS, is_paged
-from weenats_codegen.parser.walk import AGGREGATE_SCHEMAS, OPERATION_SCHEMAS, owners
+from weenats_codegen.parser.walk import (
+    AGGREGATE_SCHEMAS,
+    OPERATION_SCHEMAS,
+    owners,
+    previous_versions,
+)
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -68,7 +73,11 @@ class _Writer:
     def _referring(self, node: Node, keys: tuple[str, ...]) -> Schema:
         """Return an object whose members with some keys are schemas."""
         schemas = {key: self._reference(node.get(key)) for key in keys if key in node.mapping}
-        return {**node.mapping, **schemas}
+        versions: list[JsonValue] = [
+            {**each.mapping, "data": self._reference(each.get("data"))}
+            for each in previous_versions(node)
+        ]
+        return {**node.mapping, **schemas, **({"previous": versions} if versions else {})}
 
     def _page(self, query: Node) -> Schema:
         """Return a list query as it is written: without what `page: true` adds to its schemas."""

@@ -6,6 +6,7 @@ from weenats_codegen.ir.streams import check_streams
 from weenats_codegen.lint import operations
 from weenats_codegen.lint.aggregates import check_keys
 from weenats_codegen.lint.names import check_names
+from weenats_codegen.lint.previous import check_previous
 from weenats_codegen.lint.references import check_references
 from weenats_codegen.lint.rule import Rule
 from weenats_codegen.lint.schemas import check_schema
@@ -237,6 +238,33 @@ events:
     stream: {name: box-openings, maxAge: 7d}""",
     check=lambda subject: check_streams(subject.root),
 )
+UNREADABLE_VERSION: Final = Rule(
+    id="unreadable-version",
+    level="error",
+    summary="the next version of an event cannot be made of an older one",
+    why="""\
+Stored events keep the version with which they were written. Each older version of an event is
+turned into the next one: with members renamed, removed, and added with their defaults, or by a
+function that the user writes.""",
+    wrong="""\
+events:
+  opened:
+    description: It was opened.
+    durable: true
+    data: {type: integer, minimum: 1}
+    previous:
+      - data: {type: integer}""",
+    right="""\
+events:
+  opened:
+    description: It was opened.
+    durable: true
+    data: {type: integer, minimum: 1}
+    previous:
+      - data: {type: integer}
+        upcaster: true""",
+    check=lambda subject: check_previous(subject.root, subject.bundle),
+)
 LARGE_OPERATION: Final = Rule(
     id="large-operation",
     level="error",
@@ -281,5 +309,6 @@ ERRORS: Final[tuple[Rule, ...]] = (
     LARGE_OPERATION,
     STORED_AGGREGATE,
     STREAM_CONFLICT,
+    UNREADABLE_VERSION,
     INVISIBLE_CHARACTER,
 )

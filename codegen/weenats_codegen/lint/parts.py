@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,6 +23,8 @@ _ROLES: Final = {
     "data": "event", "details": "details", "key": "key",
 }  # fmt: skip
 """What a schema is there for, by the member of service.yaml that has it."""
+_OF_OLD_VERSION: Final = re.compile(r"/previous/[0-9]+/data$")
+"""The place of the data of an older version of an event."""
 
 
 class Position(Enum):
@@ -79,6 +82,7 @@ def parts_of(bundle: Bundle) -> Iterator[Part]:
     pending = [
         (name, _ROLES[location.pointer.rpartition("/")[2]], Position.VALUE)
         for location, name in bundle.names.items()
+        if not _OF_OLD_VERSION.search(location.pointer)  # which nobody can change any more
     ]
     seen = set(pending)
     while pending:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from weenats_codegen.ir.contract import Contract
-from weenats_codegen.render.package import HANDLERS, STUBS
+from weenats_codegen.render.package import HANDLERS, STUBS, UPCASTERS
 
 _MARK: Final = "# A stub: "
 _FIRST_LINE: Final = f"{_MARK}`weenats generate` replaces it until you change it. Checksum: "
@@ -47,7 +47,7 @@ class HandlerMismatch:
 
 def is_stub(name: str) -> bool:
     """Return whether a generated file is a stub, by its path."""
-    return name.rpartition("/")[2] in STUBS
+    return name.rpartition("/")[2] in {*STUBS, UPCASTERS}
 
 
 def seal(text: str) -> str:

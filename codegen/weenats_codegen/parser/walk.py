@@ -151,3 +151,14 @@ def contract_schemas(contract: Node) -> Iterator[Node]:
         for owner in (*aggregates, contract):
             for entry in owner.get(section).members.values():
                 yield from (entry.get(key) for key in keys if key in entry.mapping)
+                if section == "events":
+                    yield from (each.get("data") for each in previous_versions(entry))
+
+
+def previous_versions(event: Node) -> list[Node]:
+    """Return the older versions of an event that have data, oldest first.
+
+    Args:
+        event: What the contract says of the event.
+    """
+    return [each for each in event.get("previous").items if "data" in each.mapping]

@@ -9,6 +9,8 @@ import textwrap
 from collections.abc import Mapping
 from typing import Final
 
+from pydantic import JsonValue
+
 LINE_LENGTH: Final = 100
 _CHUNK: Final = 60
 _SHORT: Final = 76
@@ -41,6 +43,18 @@ def string(value: str) -> str:
         return literal
     pieces = [_literal(value[start : start + _CHUNK]) for start in range(0, len(value), _CHUNK)]
     return f"({' '.join(pieces)})"
+
+
+def value(found: JsonValue) -> str:
+    """Return JSON as Python."""
+    if isinstance(found, str):
+        return string(found)
+    if isinstance(found, dict):
+        members = (f"{string(name)}: {value(each)}" for name, each in found.items())
+        return f"{{{', '.join(members)}}}"
+    if isinstance(found, list):
+        return f"[{', '.join(map(value, found))}]"
+    return repr(found)
 
 
 def _literal(value: str) -> str:

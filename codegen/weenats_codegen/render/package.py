@@ -9,6 +9,7 @@ from typing import Final
 from jinja2 import Environment
 
 from weenats_codegen.ir.contract import Auth, Contract, Durability, Event, Operation, RateLimit
+from weenats_codegen.ir.previous import EventVersion
 from weenats_codegen.render import literals
 from weenats_codegen.render.contract_document import render_contract_document
 from weenats_codegen.render.environment import environment, shown_path, tuple_source
@@ -33,6 +34,8 @@ CONSUMER: Final = "consumer.py"
 """The consumer of durable events, of contracts that have some."""
 STUBS: Final = (HANDLERS, "app.py", CONTRACT_TEST)
 """The files that the user edits: handlers, the program that serves them, and their test."""
+UPCASTERS: Final = "upcasters.py"
+"""The stub of the upcasters that the user writes; the package imports it."""
 
 _CLIENT_MODULES: Final = (
     "errors.py",
@@ -70,6 +73,7 @@ def render(
     streams = [stream.constant for stream in contract.streams]
     constants = ["CONTRACT", *streams, *aggregates, *operations, *events]
     errors = [error.class_name for error in contract.errors]
+    has_upcasters = any(each.function for event in contract.events for each in event.previous)
     checks: dict[str, str] = {}
     if not has_copies:
         checks = render_checks(contract.package, contract.bundle, contract.libraries, header)
@@ -80,6 +84,7 @@ def render(
         "errors": errors,
         "checks": checks,
         "deprecated": has_deprecated_members,
+        "has_upcasters": has_upcasters,
         **_decision(contract),
         "examples": [] if client_only else list(_examples(contract)),
         "pyright": DEPRECATED if has_deprecated else "",
@@ -96,6 +101,7 @@ def render(
     title = f'"""The models of {contract.service}, generated from the schemas of its contract."""'
     modules: list[str] = [*_CLIENT_MODULES]
     modules += [CONSUMER] * bool(contract.streams)
+    modules += [UPCASTERS] * has_upcasters
     modules += [] if client_only else _SERVICE_MODULES
     files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in modules}
     files["models.py"] = f"{header}\n{title}\n\n{models}"
@@ -196,6 +202,20 @@ def rate_limit(limit: RateLimit) -> str:
     return f"RateLimit(max_requests_per_second={limit.max_requests_per_second!r}{burst})"
 
 
+def event_version(version: EventVersion) -> str:
+    """Return the source of an older version of an event in its descriptor."""
+    if version.function:
+        return f"EventVersion(upcaster=upcasters.{version.function})"
+    removed = tuple_source(map(literals.string, version.removed))
+    parts = {
+        "renamed": literals.value({**version.renamed}) if version.renamed else "",
+        "removed": removed if version.removed else "",
+        "added": literals.value(version.added) if version.added else "",
+    }
+    given = ", ".join(f"{name}={source}" for name, source in parts.items() if source)
+    return f"EventVersion({given})"
+
+
 def durability_demand(demand: Durability) -> str:
     """Return the source of the demand on durability in the descriptor of a contract."""
     sync = "" if demand.sync is None else f", sync={demand.sync}"
@@ -211,6 +231,7 @@ def _environment() -> Environment:
         "auth_requirement": auth_requirement,
         "rate_limit": rate_limit,
         "durability": durability_demand,
+        "event_version": event_version,
         "operation_docstring": operation_docstring,
         "described": described,
         "deprecation": deprecation_text,

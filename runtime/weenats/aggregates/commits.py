@@ -12,6 +12,7 @@ from weenats.aggregates.errors import BrokenHistoryError
 from weenats.aggregates.folds import EncodedEvent
 from weenats.codec.metadata import message_metadata
 from weenats.codec.numbers import dump_digits, load_digits
+from weenats.codec.upcasting import DATA_VERSION, version_member
 from weenats.codec.validators import typed_dict, validator
 from weenats.context import MessageContext
 from weenats.protocol import messages
@@ -128,8 +129,9 @@ def encode_commit(commit: Commit, aggregate: str, sent: str) -> bytes:
         commit.message_id, commit.correlation_id, sent or timestamp, commit.causation_id
     )
     events = [
-        b'{"id":"%b","type":"%b","data":%b}' % (identifier.encode(), name.encode(), data)
-        for identifier, (name, data) in zip(commit.event_ids, commit.events, strict=True)
+        b'{"id":"%b","type":"%b",%b"data":%b}'
+        % (identifier.encode(), name.encode(), version_member(version), data)
+        for identifier, (name, data, version) in zip(commit.event_ids, commit.events, strict=True)
     ]
     return _TEMPLATE % (
         aggregate.encode(),
@@ -174,7 +176,10 @@ def read_commit(message: StoredMessage) -> Commit:
         command=document["command"],
         revision=document["revision"],
         version=document["version"],
-        events=tuple(EncodedEvent(each["type"], dump_digits(each["data"])) for each in events),
+        events=tuple(
+            EncodedEvent(each["type"], dump_digits(each["data"]), each.get(DATA_VERSION, 1))
+            for each in events
+        ),
         event_ids=tuple(each["id"] for each in events),
         result=dump_digits(document["result"]) if "result" in document else None,
         fingerprint=document["fingerprint"],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from weenats.aggregates.errors import AggregateBreachError, BrokenHistoryError
 from weenats.codec.parts import Decoder, Encoder
+from weenats.codec.upcasting import UpcastError, upcast
 from weenats.codec.violations import SchemaError, reason
 from weenats.contract import Aggregate, Command, Event, EventData
 from weenats.schema.part import declared_type
@@ -25,10 +27,12 @@ class EncodedEvent(NamedTuple):
     Attributes:
         name: the name of the event.
         data: its data, JSON text.
+        version: the version of its data.
     """
 
     name: str
     data: bytes
+    version: int = 1
 
 
 class StoredAggregate:
@@ -67,7 +71,7 @@ class StateCodec:
         self._encode_state = Encoder(aggregate.state).encode
         self._encode = {event: Encoder(event.data).encode for event in stored.folds}
         self._fold = {
-            event.name: (Decoder(declared_type(event.data), event.data).decode, fold)
+            event.name: (Decoder(declared_type(event.data), event.data).decode, fold, event)
             for event, fold in stored.folds.items()
         }
 
@@ -95,8 +99,10 @@ class StateCodec:
             BrokenHistoryError: the state or an event cannot be read.
         """
         value, name = self.read(state), ""
-        for name, data in events:
-            decode, fold = self._known(name)
+        for name, data, version in events:
+            decode, fold, event = self._known(name)
+            if version <= len(event.previous):
+                data = self._read(partial(upcast, event, version=version), data, name)  # noqa: PLW2901 - the same event
             value = fold(value, self._read(decode, data, name))
         try:
             after = self._encode_state(value)
@@ -122,7 +128,7 @@ class StateCodec:
             return None
         return self._read(self._decode_state, state, f"the state of {self._name}")
 
-    def _known(self, name: str) -> tuple[Callable[[bytes], Any], Fold]:
+    def _known(self, name: str) -> tuple[Callable[[bytes], Any], Fold, Event[Any]]:
         if name not in self._fold:
             raise BrokenHistoryError(
                 f"{self._name} has a stored event {name}, which is not in the contract"
@@ -133,6 +139,8 @@ class StateCodec:
     def _read(decode: Callable[[bytes], ValueT], data: bytes, what: str) -> ValueT:
         try:
             return decode(data)
+        except UpcastError as error:
+            why = str(error)
         except (SchemaError, ValidationError, ValueError) as error:
             why = reason(error)
         raise BrokenHistoryError(f"{what} does not match the contract: {why}")
@@ -140,7 +148,8 @@ class StateCodec:
     def _encoded(self, command: Command[Any, Any], event: object) -> EncodedEvent:
         descriptor, data = self._described(command, event)
         try:
-            return EncodedEvent(descriptor.name, self._encode[descriptor](data))
+            encoded = self._encode[descriptor](data)
+            return EncodedEvent(descriptor.name, encoded, len(descriptor.previous) + 1)
         except TypeError as error:
             why = str(error)
         except ValueError as error:

@@ -16,6 +16,7 @@ from weenats.aggregates.commits import read_commit
 from weenats.aggregates.errors import BrokenHistoryError
 from weenats.aggregates.store import commit_stream
 from weenats.codec.metadata import message_metadata
+from weenats.codec.upcasting import version_member
 from weenats.context import MessageContext
 from weenats.errors import AlreadyExistsError, FailedPreconditionError, ServiceError
 from weenats.protocol import subjects
@@ -200,7 +201,7 @@ class Relay:
         aggregate = message.subject.split(".")[-2]
         try:
             commit = self._recent.take(message.payload) or read_commit(message)
-            events = [self._event(aggregate, name) for name, _ in commit.events]
+            events = [self._event(aggregate, name) for name, *_ in commit.events]
         except BrokenHistoryError as error:
             _LOG.error("%s: its events are not sent on", error)
             return holds()
@@ -304,13 +305,14 @@ def _metadata(commit: Commit, index: int) -> MessageContext:
 
 def _notification(commit: Commit, aggregate: str, index: int, metadata: MessageContext) -> bytes:
     """Return an event of a commit as subscribers get it."""
-    name, data = commit.events[index]
+    name, data, version = commit.events[index]
     return (
-        b'{"id":"%b","type":"%b","aggregate":{"type":"%b","key":%b},"revision":%d,"timestamp":"%b"'
-        b',"data":%b,"metadata":%b}'
+        b'{"id":"%b","type":"%b",%b"aggregate":{"type":"%b","key":%b},"revision":%d'
+        b',"timestamp":"%b","data":%b,"metadata":%b}'
         % (
             metadata.message_id.encode(),
             name.encode(),
+            version_member(version),
             aggregate.encode(),
             to_json(commit.key),
             commit.first_revision + index + 1,

@@ -4,7 +4,7 @@ As in `operations`, errors are raised outside of `except`.
 """
 
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from weenats.codec.keys import KEY, aggregate_type, key_codec
 from weenats.codec.metadata import message_metadata
 from weenats.codec.parts import Decoder, Encoder
+from weenats.codec.upcasting import UpcastError, upcast_notification, version_member
 from weenats.codec.validators import typed_dict, validator
 from weenats.codec.violations import (
     SchemaError,
@@ -28,6 +29,8 @@ from weenats.protocol.partitions import partition_of
 from weenats.schema.part import declared_type
 
 __all__ = ["EventCodec", "event_codec"]
+_TYPE_AT: Final = len('{"id":"01JD8Q3XA4C2E6G8J0K2M4P6R8",')
+"""Where events that this library publishes have their type and the version of their data."""
 
 
 class EventCodec:
@@ -39,7 +42,8 @@ class EventCodec:
 
     def __init__(self, event: Event[Any]) -> None:
         self._event = event
-        self._type = b'"type":"%b",' % event.name.encode()
+        version = version_member(len(event.previous) + 1)
+        self._type = b'"type":"%b",%b' % (event.name.encode(), version)
         aggregate = event.aggregate
         whose = aggregate_type(aggregate)
         notification = typed_dict(
@@ -127,6 +131,8 @@ class EventCodec:
         """
         text = f"the event {self._event.name} breaks the contract"
         try:
+            if self._event.previous and not data.startswith(self._type, _TYPE_AT):
+                data = upcast_notification(self._event, data)
             notification: dict[str, Any] = self._notification.decode(data)
             if not self._keys.is_plain:
                 whose = notification["aggregate"]
@@ -135,6 +141,8 @@ class EventCodec:
             # This is logged, so not even the keys of maps may be shown.
             found = without_keys(violations_of(error, data), self._notification.names)
             failure = invalid(text, found)
+        except UpcastError as error:
+            failure = InvalidArgumentError(f"{text}: {error}")
         except ValueError as error:
             listed = [each.as_dict() for each in violations_of(error)]
             failure = InvalidArgumentError(text, details={"violations": listed})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Literal
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from typing_extensions import TypeVar
 
@@ -22,14 +22,15 @@ from weenats.transport.jetstream import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Sequence
     from datetime import datetime
 
     from weenats.contract import Event, Stream
     from weenats.transport.base import Transport
-    from weenats.transport.jetstream import PulledMessage
+    from weenats.transport.jetstream import ConsumerInfo, PulledMessage
+    from weenats.transport.jetstream.config import Start
 
-__all__ = ["read_events"]
+__all__ = ["StoredEvent", "count_stored", "read_events", "read_stored", "stream_of"]
 DataT = TypeVar("DataT")
 _AHEAD: Final = 256
 _PAUSE: Final = 0.1
@@ -68,40 +69,110 @@ async def read_events(
         InvalidArgumentError: an event does not match the contract.
         ServiceError: see JetStream.create_consumer.
     """
-    stream = _stream_of(events)
+    reading = read_stored(transport, *events, start=start, follow=follow)
+    async with aclosing(reading):
+        async for each in reading:
+            yield each.event
+
+
+class StoredEvent(NamedTuple):
+    """An event that was read from its stream.
+
+    Attributes:
+        path: the aggregate and the name of the event.
+        event: the event; its sequence is that in the stream.
+        sequence: the same.
+        pending: how many events of the stream follow it now.
+    """
+
+    path: str
+    event: ReceivedEvent[Any, Any]
+    sequence: int
+    pending: int
+
+
+async def read_stored(
+    transport: Transport, *events: Event[Any], start: Start = "beginning", follow: bool = True
+) -> AsyncGenerator[StoredEvent]:
+    """Yield durable events as `read_events`, with what a projection needs to know about them.
+
+    Args:
+        transport: the connection.
+        events: the events, which one stream keeps.
+        start: "beginning", "new", the sequence of an event, or a time.
+        follow: whether to wait for new events; else it ends with the last one that is there.
+
+    Raises:
+        ValueError: there is no event, or they are not durable events of one stream.
+        StreamMissingError: the stream does not exist.
+        InvalidArgumentError: an event does not match the contract.
+        ServiceError: see JetStream.create_consumer.
+    """
+    stream = stream_of(events)
     jetstream, place = JetStream(transport), start
     codecs = {each.path: event_codec(each) for each in events}
     while True:
-        name = f"reader-{STAMPER.new_id()}"
-        config = ConsumerConfig(
-            name,
-            tuple(stored_event(stream.service, "*", each.path) for each in events),
-            start=place,
-            acknowledgement="none",
-            durable=False,
-            memory=True,
-            replicas=1,
-            inactive_threshold=_UNUSED,
-        )
         try:
-            info = await jetstream.create_consumer(stream.name, config)
-            if not follow and not info.pending:
-                return
-            async for message in _without_gaps(jetstream, stream, name):
-                notification = codecs[message.subject.split(".", 3)[3]].decode(message.payload)
-                event = ReceivedEvent[DataT, Any](notification, message.headers)
-                event.sequence = message.sequence
-                place = message.sequence + 1
-                yield event
-                if not follow and not message.pending:
+            async with _reader(jetstream, stream, events, place) as info:
+                if not follow and not info.pending:
                     return
+                async for message in _without_gaps(jetstream, stream, info.config.name):
+                    path = message.subject.split(".", 3)[3]
+                    notification = codecs[path].decode(message.payload)
+                    event = ReceivedEvent[Any, Any](notification, message.headers)
+                    event.sequence = message.sequence
+                    place = message.sequence + 1
+                    yield StoredEvent(path, event, message.sequence, message.pending)
+                    if not follow and not message.pending:
+                        return
         except StreamMissingError:
             raise missing(stream) from None
         except ConsumerMissingError:
             await asyncio.sleep(_PAUSE)  # the server has restarted, or nobody read for long
-        finally:
-            with suppress(ServiceError):
-                await jetstream.delete_consumer(stream.name, name)
+
+
+async def count_stored(transport: Transport, *events: Event[Any], start: int) -> int:
+    """Return how many durable events are stored from a sequence on.
+
+    Args:
+        transport: the connection.
+        events: the events, which one stream keeps.
+        start: the sequence.
+
+    Raises:
+        ValueError: there is no event, or they are not durable events of one stream.
+        StreamMissingError: the stream does not exist.
+        ServiceError: see JetStream.create_consumer.
+    """
+    stream = stream_of(events)
+    try:
+        async with _reader(JetStream(transport), stream, events, start) as info:
+            return info.pending
+    except StreamMissingError:
+        raise missing(stream) from None
+
+
+@asynccontextmanager
+async def _reader(
+    jetstream: JetStream, stream: Stream, events: Sequence[Event[Any]], start: Start
+) -> AsyncGenerator[ConsumerInfo]:
+    """Create a consumer of events that remembers nothing, and remove it in the end."""
+    name = f"reader-{STAMPER.new_id()}"
+    config = ConsumerConfig(
+        name,
+        tuple(stored_event(stream.service, "*", each.path) for each in events),
+        start=start,
+        acknowledgement="none",
+        durable=False,
+        memory=True,
+        replicas=1,
+        inactive_threshold=_UNUSED,
+    )
+    try:
+        yield await jetstream.create_consumer(stream.name, config)
+    finally:
+        with suppress(ServiceError):
+            await jetstream.delete_consumer(stream.name, name)
 
 
 async def _without_gaps(
@@ -117,7 +188,15 @@ async def _without_gaps(
             yield message
 
 
-def _stream_of(events: Sequence[Event[Any]]) -> Stream:
+def stream_of(events: Iterable[Event[Any]]) -> Stream:
+    """Return the stream that keeps some events.
+
+    Args:
+        events: the events.
+
+    Raises:
+        ValueError: there is no event, or they are not durable events of one stream.
+    """
     streams = {each.stream for each in events}
     if len(streams) != 1 or (stream := streams.pop()) is None:
         raise ValueError("read_events takes durable events of one stream")

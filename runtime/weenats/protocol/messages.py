@@ -229,6 +229,8 @@ class CommitEvent(DeferredModel):
     """The id of the event."""
     type: Component
     """The name of the event in the contract."""
+    data_version: Annotated[int | None, Field(alias="dataVersion", ge=1), OMIT_NONE] = None
+    """The version of the data, if the contract has older versions of it; 1 if absent."""
     data: Any
     """The data of the event, as the contract defines it."""
 
@@ -458,6 +460,8 @@ class EventNotification(DeferredModel):
     """
     timestamp: Timestamp
     """The time of the change."""
+    data_version: Annotated[int | None, Field(alias="dataVersion", ge=1), OMIT_NONE] = None
+    """The version of the data, if the contract has older versions of it; 1 if absent."""
     data: Any
     """The data of the event, as the contract defines it."""
     metadata: Annotated[MessageMetadata | None, OMIT_NONE] = None

@@ -26,6 +26,7 @@ __all__ = [
     "discovery",
     "encode_subject",
     "health",
+    "key_of_token",
     "key_token",
     "monitoring",
     "on_each_instance",
@@ -46,6 +47,7 @@ _VERSION: Final = re.compile(
 _TOKEN: Final = re.compile(r"[^\s.*>\x00-\x1f\x7f\ud800-\udfff]+")
 _KEPT: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+_ESCAPED: Final = re.compile(r"(?:=[0-9A-F]{2})+")
 _MAX_QUEUE_GROUP_LENGTH: Final = 100
 
 
@@ -295,6 +297,15 @@ def key_token(key: str) -> str:
     if _PLAIN_KEY.fullmatch(key):
         return key
     return "".join(chr(byte) if chr(byte) in _KEPT else f"={byte:02X}" for byte in key.encode())
+
+
+def key_of_token(token: str) -> str:
+    """Return the key of a token.
+
+    Args:
+        token: what `key_token` returned.
+    """
+    return _ESCAPED.sub(lambda found: bytes.fromhex(found[0].replace("=", "")).decode(), token)
 
 
 def monitoring(service: str) -> str:

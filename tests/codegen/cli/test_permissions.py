@@ -33,6 +33,7 @@ CASES = {
 DURABLE_CASES = {
     "durable-service": [*("--role", "service", "--streams", "apply")],
     "durable-consumer": [*("--role", "consumer", "--consumer", "billing")],
+    "durable-projection": [*("--role", "projection", "--projection", "parcel-counts")],
     "durable-operator": [*("--role", "operator", "--inbox-prefix", "_INBOX_ops")],
 }
 
@@ -49,6 +50,8 @@ def test_durable_events_match_golden_files(case: str, capsys: pytest.CaptureFixt
     [
         (["--role", "consumer"], "--role consumer requires --consumer NAME"),
         (["--role", "client", "--consumer", "b"], "--consumer requires --role consumer"),
+        (["--role", "projection"], "--role projection requires --projection NAME"),
+        (["--role", "client", "--projection", "b"], "--projection requires --role projection"),
         (["--role", "client", "--streams", "check"], "--streams requires --role service"),
         (["--role", "operator", "--discovery"], "--role operator has no options but"),
     ],

@@ -4,6 +4,7 @@
 `Transport`; so it reconnects, checks and fails like every other message, and needs no nats-py.
 """
 
+from weenats.transport.jetstream.batch import MAX_BATCH, BatchMessage, publish_batch
 from weenats.transport.jetstream.client import JetStream
 from weenats.transport.jetstream.config import (
     ConsumerConfig,
@@ -28,6 +29,8 @@ from weenats.transport.jetstream.messages import PublishAck, PulledMessage, Stor
 from weenats.transport.jetstream.pull import Pull
 
 __all__ = [
+    "MAX_BATCH",
+    "BatchMessage",
     "ConsumerConfig",
     "ConsumerInfo",
     "ConsumerMissingError",
@@ -52,4 +55,5 @@ __all__ = [
     "bucket_config",
     "for_one_reader",
     "is_exclusive",
+    "publish_batch",
 ]

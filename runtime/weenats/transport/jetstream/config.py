@@ -71,6 +71,7 @@ class StreamConfig:
         marker_ttl: how long a marker stays in place of the last message of a subject that got too
             old, in seconds; None for no markers.
         allow_counters: whether the stream adds up numbers (ADR-49).
+        allow_atomic: whether messages may be stored together or not at all (ADR-50).
         deny_delete: whether single messages cannot be deleted.
         metadata: texts for programs.
         other: all other members as the server has them; an update keeps them.
@@ -94,6 +95,7 @@ class StreamConfig:
     allow_ttl: bool = False
     marker_ttl: float | None = None
     allow_counters: bool = False
+    allow_atomic: bool = False
     deny_delete: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     other: Mapping[str, JsonValue] = field(default_factory=dict[str, Any], repr=False)
@@ -118,6 +120,7 @@ class StreamConfig:
             "allow_msg_ttl": self.allow_ttl,
             "subject_delete_marker_ttl": _nanoseconds(self.marker_ttl),
             "allow_msg_counter": self.allow_counters,
+            "allow_atomic": self.allow_atomic,
             "deny_delete": self.deny_delete,
             "metadata": dict(self.metadata),
         }
@@ -165,6 +168,7 @@ class StreamConfig:
             allow_ttl=rest.pop("allow_msg_ttl", False),
             marker_ttl=_seconds(rest.pop("subject_delete_marker_ttl", 0)),
             allow_counters=rest.pop("allow_msg_counter", False),
+            allow_atomic=rest.pop("allow_atomic", False),
             deny_delete=rest.pop("deny_delete", False),
             metadata=_metadata(rest.pop("metadata", None)),
             other=rest,

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from weenats.transport.jetstream.client import JetStream
     from weenats.transport.jetstream.messages import StoredMessage
 
-__all__ = ["KeyValue", "KeyValueEntry", "bucket_config"]
+__all__ = ["DELETED", "KeyValue", "KeyValueEntry", "bucket_config", "is_deleted"]
 _KEY: Final = re.compile(r"[-/_=a-zA-Z0-9]+(?:\.[-/_=a-zA-Z0-9]+)*")
 _OPERATION: Final = "KV-Operation"
-_DELETE: Final = b"KV-Operation: DEL\r\n"
+DELETED: Final = b"KV-Operation: DEL\r\nNats-TTL: 60s\r\n"
+"""The header lines of the message that marks a key as deleted, for a minute."""
 _MARKER: Final = "Nats-Marker-Reason"
 _MARKER_TTL: Final = 60.0
 
@@ -76,23 +77,24 @@ class KeyValue:
         self._stream = f"KV_{bucket}"
         self._prefix = f"$KV.{bucket}."
 
-    async def get(self, key: str) -> KeyValueEntry | None:
+    async def get(self, key: str, *, leader: bool = False) -> KeyValueEntry | None:
         """Return the value of a key; None if there is none, it was deleted, or it has expired.
 
         With replicas it may be an old value for a moment. `update` notices it.
 
         Args:
             key: the key.
+            leader: ask the leader of the bucket, which has the latest value.
 
         Raises:
             StreamMissingError: the bucket does not exist.
             ServiceError: see JetStream.last.
         """
         try:
-            message = await self._jetstream.last(self._stream, self._subject(key))
+            message = await self._jetstream.last(self._stream, self._subject(key), leader=leader)
         except NotFoundError:
             return None
-        if _is_deleted(message):
+        if is_deleted(message):
             return None
         return KeyValueEntry(key, message.payload, message.sequence)
 
@@ -174,9 +176,8 @@ class KeyValue:
         await self._jetstream.publish(
             self._subject(key),
             b"",
-            _DELETE,
+            DELETED,
             expected_last_subject_sequence=revision,
-            ttl=_MARKER_TTL,
         )
 
     async def keys(self) -> list[str]:
@@ -189,7 +190,7 @@ class KeyValue:
         return [
             message.subject.removeprefix(self._prefix)
             async for message in self._jetstream.read(self._stream)
-            if not _is_deleted(message)
+            if not is_deleted(message)
         ]
 
     async def _deleted_revision(self, key: str) -> int:
@@ -197,7 +198,7 @@ class KeyValue:
             message = await self._jetstream.last(self._stream, self._subject(key), leader=True)
         except NotFoundError:
             return 0
-        if not _is_deleted(message):
+        if not is_deleted(message):
             raise self._exists(key)
         return message.sequence
 
@@ -213,5 +214,10 @@ class KeyValue:
         return self._prefix + key
 
 
-def _is_deleted(message: StoredMessage) -> bool:
+def is_deleted(message: StoredMessage) -> bool:
+    """Return whether a message marks a key as deleted, or expired.
+
+    Args:
+        message: the message.
+    """
     return _OPERATION in message.headers or _MARKER in message.headers

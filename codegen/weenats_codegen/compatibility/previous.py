@@ -1,0 +1,53 @@
+"""Older versions of the data of an event: whether the next version can be made of each."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Final, cast
+
+from weenats_codegen.compatibility.reasons import Differences
+from weenats_codegen.ir.previous import resolved
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from weenats_codegen.compatibility.reasons import Difference
+    from weenats_codegen.ir.bundle import Bundle, Schema
+    from weenats_codegen.ir.previous import EventVersion
+
+_UPCAST: Final = "-upcast"
+
+
+def unread(bundle: Bundle, version: EventVersion) -> Difference:
+    """Return which data of an older version, once it was changed, the next version refuses.
+
+    Args:
+        bundle: The schemas of the contract.
+        version: The older version, which has no upcaster of its own.
+    """
+    old = {**bundle.definitions, _UPCAST: _changed(resolved(bundle, version.data), version)}
+    return Differences(old, bundle.definitions).refused(version.next, 1, _UPCAST, 1)
+
+
+def _changed(schema: Schema, version: EventVersion) -> JsonValue:
+    """Return the schema of what is made of data, without the upcaster of a user."""
+    if not (version.renamed or version.removed or version.added):
+        return schema
+    changed = deepcopy(schema)
+    members = {
+        version.renamed.get(name, name): member
+        for name, member in cast("Schema", changed.get("properties", {})).items()
+        if name not in version.removed
+    }
+    for name in version.removed:
+        members.setdefault(name, False)
+    required: list[JsonValue] = [
+        version.renamed.get(name, name)
+        for name in cast("list[str]", changed.get("required", []))
+        if name not in version.removed
+    ]
+    for name, default in version.added.items():
+        fixed: Schema = {"const": default}
+        members[name] = {"anyOf": [members[name], fixed]} if members.get(name) else fixed
+        required.append(name)
+    return {**changed, "properties": cast("JsonValue", members), "required": required}

@@ -1,0 +1,55 @@
+"""The permissions of those who keep a projection of durable events, read it or rebuild it."""
+
+from collections.abc import Iterator
+
+from weenats.projections.generation import bucket_of
+from weenats.protocol import subjects
+from weenats.transport.jetstream.api import PREFIX
+from weenats_codegen.ir.contract import Contract
+from weenats_codegen.permissions.entries import Entry, Permissions, inbox
+
+
+def of_projection(
+    contract: Contract, projection: str, *, inbox_prefix: str = "_INBOX"
+) -> Permissions:
+    """Return the permissions of a projection whose view is in a bucket.
+
+    Args:
+        contract: The contract whose events it reads.
+        projection: The name of the projection.
+        inbox_prefix: The prefix in its ConnectionOptions.
+
+    Returns:
+        What the user of the projection may do.
+
+    Raises:
+        SubjectError: The name or the prefix is invalid.
+    """
+    subjects.check_queue_group(projection)
+    if not contract.streams:
+        return Permissions((), ())
+    return Permissions(
+        (*_reading(contract), *_keeping(bucket_of(projection))), (inbox(inbox_prefix),)
+    )
+
+
+def _reading(contract: Contract) -> Iterator[Entry]:
+    for stream in contract.streams:
+        for operation, purpose in (
+            ("CREATE", "what reads the events"),
+            ("INFO", "whether it is there"),
+            ("MSG.NEXT", "events"),
+            ("DELETE", "what has read events"),
+        ):
+            yield Entry(f"{PREFIX}CONSUMER.{operation}.{stream.name}.*", purpose)
+
+
+def _keeping(bucket: str) -> Iterator[Entry]:
+    yield Entry(f"$KV.{bucket}.>", "the view: write")
+    for operation, purpose in (
+        ("DIRECT.GET", "the view: read"),
+        ("STREAM.MSG.GET", "the view: read the latest values"),
+        ("STREAM.CREATE", "the view: create the bucket"),
+        ("STREAM.PURGE", "the view: remove an old one"),
+    ):
+        yield Entry(f"{PREFIX}{operation}.KV_{bucket}", purpose)

@@ -1,0 +1,73 @@
+"""Reading the data of events that were stored by an older version of the contract."""
+
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from weenats.codec.numbers import dump_digits, load, load_digits
+from weenats.contract import Event
+
+__all__ = ["DATA_VERSION", "UpcastError", "upcast", "upcast_notification", "version_member"]
+DATA_VERSION: Final = "dataVersion"
+"""The member of events with the version of their data; without it, that is version 1."""
+
+
+class UpcastError(ValueError):
+    """An upcaster of the user failed."""
+
+
+def version_member(version: int) -> bytes:
+    """Return the member for the version of the data of an event, b"" for version 1.
+
+    Args:
+        version: the version.
+    """
+    return b"" if version == 1 else b'"%b":%d,' % (DATA_VERSION.encode(), version)
+
+
+def upcast(event: Event[Any], data: bytes, version: int) -> bytes:
+    """Return data as the present version of the contract has it.
+
+    Data of a version that is not known is returned as it is.
+
+    Args:
+        event: the event.
+        data: the data, JSON text.
+        version: its version.
+
+    Raises:
+        UpcastError: an upcaster failed.
+        ValueError: it is not valid JSON.
+    """
+    for number, step in enumerate(event.previous[version - 1 :], version):
+        if step.upcaster is None:
+            data = dump_digits(step.next_of(load_digits(data)))
+            continue
+        try:
+            data = to_json(step.upcaster(load(data)))
+        except Exception as error:
+            kind = type(error).__name__
+            text = f"the upcaster of {event.name} from version {number} raised {kind}"
+            raise UpcastError(text) from error
+    return data
+
+
+def upcast_notification(event: Event[Any], payload: bytes) -> bytes:
+    """Return an event, as it is published, with data of the present version of the contract.
+
+    Args:
+        event: the event.
+        payload: the event, JSON text.
+
+    Raises:
+        UpcastError: an upcaster failed.
+        ValueError: it is not valid JSON.
+    """
+    document = load_digits(payload)
+    if not isinstance(document, dict):
+        return payload
+    version = document.pop(DATA_VERSION, 1)
+    if type(version) is not int or not 1 <= version <= len(event.previous):
+        return payload
+    data = upcast(event, dump_digits(document.pop("data", None)), version)
+    return b'%b,"data":%b}' % (dump_digits(document)[:-1], data)

@@ -1,0 +1,175 @@
+"""Building a generation of a projection beside the one that is read, and removing old ones."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple
+
+from typing_extensions import TypeVar
+
+from weenats.events.reader import stream_of
+from weenats.projections.catalog import Catalog, Record, outdated
+from weenats.projections.follower import Follower
+from weenats.projections.lease import Lease, lease_key
+from weenats.projections.view import View
+from weenats.telemetry.manager import SILENT, TelemetryManager
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from weenats.projections.projection import Projection
+    from weenats.transport.base import Transport
+
+__all__ = ["CHECK", "GRACE", "Progress", "ProjectionBuilder", "opened"]
+ViewT = TypeVar("ViewT", bound=View)
+GRACE: Final = 5.0
+"""Seconds for which a generation that was replaced may still be read."""
+CHECK: Final = 1.0
+"""Seconds between two looks at the generations of a projection."""
+
+
+class Progress(NamedTuple):
+    """How far a generation is that is being built.
+
+    Attributes:
+        generation: its number.
+        position: the sequence of the last event that it has; None while another instance builds it.
+        pending: how many events are left.
+    """
+
+    generation: int
+    position: int | None
+    pending: int
+
+
+class ProjectionBuilder(Generic[ViewT]):
+    """Builds generations of a projection, one instance at a time.
+
+    What was built before an instance died is not lost: the next one goes on from there.
+
+    Args:
+        projection: the projection.
+        transport: the connection.
+        telemetry: records CONSUMER spans and metrics.
+    """
+
+    def __init__(
+        self,
+        projection: Projection[ViewT],
+        transport: Transport,
+        telemetry: TelemetryManager = SILENT,
+    ) -> None:
+        self._projection = projection
+        self._transport = transport
+        self._telemetry = telemetry
+        self._outdated: dict[int, float] = {}
+        """When this instance saw that a generation was replaced, on the monotonic clock."""
+        self.catalog: Final = Catalog(transport, projection.name)
+
+    async def create(self) -> None:
+        """Create the bucket of the projection if there is none.
+
+        Raises:
+            ServiceError: see JetStream.create_stream.
+        """
+        view = self._projection.view_of(self._transport, 1)
+        routes = self._projection.routes_of(view)
+        await self.catalog.create(stream_of(each.event for each in routes).replicas)
+
+    async def build(
+        self, observe: Callable[[Progress], None] = lambda _: None, grace: float = 0.0
+    ) -> int:
+        """Build a generation from the first stored event on, and make it the one that is read.
+
+        A generation that another instance builds is awaited.
+
+        Args:
+            observe: is called with the progress.
+            grace: for how many seconds it is kept up to date afterwards, until other instances do.
+
+        Returns:
+            The number of the generation.
+
+        Raises:
+            AbortedError: another instance has taken over, because this one was without connection.
+            StreamMissingError: the stream of the events does not exist.
+            Exception: what a handler or the view raises.
+        """
+        record = await self.catalog.begin(self._projection.version)
+        lease = Lease(self.catalog.bucket, record.number)
+        while not await lease.take():
+            observe(Progress(record.number, None, 0))
+            await asyncio.sleep(CHECK)
+            if record not in await self.catalog.records():
+                return record.number  # the other one has completed it
+        await lease.run(self._build(record, observe, grace))
+        return record.number
+
+    async def remove_outdated(self, grace: float) -> list[int]:
+        """Remove generations that were replaced and that no instance keeps up to date.
+
+        Args:
+            grace: for how many seconds they may still be read since this instance saw that they
+                were replaced.
+
+        Returns:
+            Their numbers.
+
+        Raises:
+            ServiceError: see KeyValue.update.
+            Exception: what a view raises.
+        """
+        removed: list[int] = []
+        for record, since in await self._look():
+            if monotonic() - since < grace:
+                continue
+            if await self.catalog.bucket.get(lease_key(record.number), leader=True) is None:
+                async with opened(self._projection, self._transport, record.number) as view:
+                    await view.drop()
+                await self.catalog.remove(record.number)
+                removed.append(record.number)
+        return removed
+
+    async def _look(self) -> list[tuple[Record, float]]:
+        """Return the generations that were replaced, and when this instance saw it first."""
+        found = outdated(await self.catalog.records())
+        return [(each, self._outdated.setdefault(each.number, monotonic())) for each in found]
+
+    async def _build(
+        self, record: Record, observe: Callable[[Progress], None], grace: float
+    ) -> None:
+        if record not in await self.catalog.records():
+            return  # it was completed before the lease was taken
+
+        def report(position: int, pending: int) -> None:
+            observe(Progress(record.number, position, pending))
+
+        async with opened(self._projection, self._transport, record.number) as view:
+            follower = Follower(self._projection, self._transport, view, self._telemetry)
+            await follower.run(follow=False, observe=report)
+            await self.catalog.complete(record.number)
+            await self._look()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await follower.run(follow=True)
+
+
+@asynccontextmanager
+async def opened(
+    projection: Projection[ViewT], transport: Transport, number: int
+) -> AsyncGenerator[ViewT]:
+    """Return a block in which the view of a generation is open.
+
+    Args:
+        projection: the projection.
+        transport: the connection.
+        number: the number of the generation.
+    """
+    view = projection.view_of(transport, number)
+    await view.open()
+    try:
+        yield view
+    finally:
+        await view.close()

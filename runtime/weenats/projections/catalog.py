@@ -1,0 +1,192 @@
+"""The generations of a projection: one entry of its bucket, which is changed as a whole."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from weenats.errors import AlreadyExistsError, NotFoundError
+from weenats.projections.generation import bucket_of
+from weenats.transport.jetstream import JetStream, WrongSequenceError, bucket_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from weenats.transport.base import Transport
+
+__all__ = ["Catalog", "Record", "current", "outdated"]
+_ENTRY: Final = "catalog"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the catalog has of a generation.
+
+    Attributes:
+        number: its number.
+        version: the version of the projection that builds it.
+        ready: whether it is complete.
+    """
+
+    number: int
+    version: int
+    ready: bool = False
+
+
+class _Entry(NamedTuple):
+    records: tuple[Record, ...]
+    last: int
+    revision: int
+
+
+class Catalog:
+    """Which generations of a projection there are. Every change is one write, or does not happen.
+
+    Args:
+        transport: the connection.
+        projection: the name of the projection.
+    """
+
+    def __init__(self, transport: Transport, projection: str) -> None:
+        self._name = bucket_of(projection)
+        self._jetstream = JetStream(transport)
+        self.bucket: Final = self._jetstream.key_value(self._name)
+
+    async def create(self, replicas: int) -> None:
+        """Create the bucket of the projection if there is none.
+
+        Args:
+            replicas: how many servers keep it.
+
+        Raises:
+            ServiceError: see JetStream.create_stream.
+        """
+        config = replace(bucket_config(self._name, replicas=replicas), allow_atomic=True)
+        with suppress(AlreadyExistsError):  # with other settings, such as more replicas
+            await self._jetstream.create_stream(config)
+
+    async def records(self, *, leader: bool = True) -> tuple[Record, ...]:
+        """Return the generations, by number.
+
+        Args:
+            leader: ask the leader of the bucket; other replicas may be late.
+
+        Raises:
+            StreamMissingError: the bucket does not exist.
+            ServiceError: see JetStream.last.
+        """
+        return (await self._read(leader=leader)).records
+
+    async def begin(self, version: int) -> Record:
+        """Return the generation to build: one that was not completed, else a new one.
+
+        Args:
+            version: the version of the projection.
+
+        Raises:
+            ServiceError: see KeyValue.update.
+        """
+
+        def change(entry: _Entry) -> _Entry:
+            if any(not each.ready and each.version == version for each in entry.records):
+                return entry
+            new = Record(entry.last + 1, version)
+            return entry._replace(records=(*entry.records, new), last=new.number)
+
+        records = await self._change(change)
+        return next(each for each in records if not each.ready and each.version == version)
+
+    async def complete(self, number: int) -> None:
+        """Make a generation the one that is read.
+
+        Args:
+            number: its number.
+
+        Raises:
+            NotFoundError: it was removed.
+            ServiceError: see KeyValue.update.
+        """
+
+        def change(entry: _Entry) -> _Entry:
+            if all(each.number != number for each in entry.records):
+                raise NotFoundError(f"generation {number} of {self._name} was removed")
+            records = (
+                replace(each, ready=True) if each.number == number else each
+                for each in entry.records
+            )
+            return entry._replace(records=tuple(records))
+
+        await self._change(change)
+
+    async def remove(self, number: int) -> None:
+        """Forget a generation, whose view was removed.
+
+        Args:
+            number: its number.
+
+        Raises:
+            ServiceError: see KeyValue.update.
+        """
+
+        def change(entry: _Entry) -> _Entry:
+            records = (each for each in entry.records if each.number != number)
+            return entry._replace(records=tuple(records))
+
+        await self._change(change)
+
+    async def _change(self, change: Callable[[_Entry], _Entry]) -> tuple[Record, ...]:
+        while True:
+            before = await self._read(leader=True)
+            after = change(before)
+            if after == before:
+                return after.records
+            try:
+                await self.bucket.update(_ENTRY, _encoded(after), before.revision)
+            except WrongSequenceError:
+                continue  # another instance was quicker
+            return after.records
+
+    async def _read(self, *, leader: bool) -> _Entry:
+        entry = await self.bucket.get(_ENTRY, leader=leader)
+        if entry is None:
+            return _Entry((), 0, 0)
+        document = json.loads(entry.value)
+        records = tuple(Record(**each) for each in document["generations"])
+        return _Entry(records, document["last"], entry.revision)
+
+
+def _encoded(entry: _Entry) -> bytes:
+    generations = [
+        {"number": each.number, "version": each.version, "ready": each.ready}
+        for each in entry.records
+    ]
+    return json.dumps({"last": entry.last, "generations": generations}).encode()
+
+
+def current(records: tuple[Record, ...], version: int) -> Record | None:
+    """Return the generation that instances of a version read, None if there is none.
+
+    Args:
+        records: the generations.
+        version: the version of the projection.
+    """
+    ready = [each for each in records if each.ready and each.version == version]
+    return max(ready, key=lambda each: each.number, default=None)
+
+
+def outdated(records: tuple[Record, ...]) -> list[Record]:
+    """Return the generations that a later one of the same or a higher version has replaced.
+
+    Args:
+        records: the generations.
+    """
+    return [
+        each
+        for each in records
+        if any(
+            other.number > each.number and other.version >= each.version and other.ready
+            for other in records
+        )
+    ]

@@ -1,0 +1,123 @@
+"""Applying the events of a stream to a view, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final, Generic
+
+from typing_extensions import TypeVar
+
+from weenats.events.handling import EventRunner
+from weenats.events.reader import StoredEvent, read_stored
+from weenats.projections.view import Checkpoint, View
+from weenats.telemetry.manager import SILENT, TelemetryManager
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from weenats.projections.projection import Projection
+    from weenats.transport.base import Transport
+
+__all__ = ["Follower"]
+ViewT = TypeVar("ViewT", bound=View)
+_AT_ONCE: Final = 256
+"""How many events are applied in one transaction at most."""
+_HANDLER_TIMEOUT: Final = 30.0
+"""Seconds that the handler of an event has."""
+
+
+class Follower(Generic[ViewT]):
+    """Applies events to the view of a generation; there is one for each at a time.
+
+    Args:
+        projection: the projection.
+        transport: the connection.
+        view: the view, which is open.
+        telemetry: records CONSUMER spans and metrics.
+    """
+
+    def __init__(
+        self,
+        projection: Projection[ViewT],
+        transport: Transport,
+        view: ViewT,
+        telemetry: TelemetryManager = SILENT,
+    ) -> None:
+        self._transport = transport
+        self._view = view
+        routes = projection.routes_of(view)
+        self._events = tuple(each.event for each in routes)
+        self._runners = {
+            each.event.path: EventRunner[Any, Any](
+                each.event, each.handler, telemetry, projection.name
+            )
+            for each in routes
+        }
+        self._limit = _AT_ONCE
+
+    async def run(
+        self, *, follow: bool, observe: Callable[[int, int], None] = lambda _, __: None
+    ) -> None:
+        """Apply the events that the view does not have yet, several of them in a transaction.
+
+        When one of them fails, the view gets those before it.
+
+        Args:
+            follow: whether to wait for new events; else it ends with the last one that is there.
+            observe: is called with the new position and the number of events that follow it.
+
+        Raises:
+            StreamMissingError: the stream does not exist.
+            InvalidArgumentError: an event does not match the contract.
+            Exception: what a handler or the view raises; a note says at which event.
+        """
+        position = await self._view.position()
+        batch: list[StoredEvent] = []
+        reading = read_stored(self._transport, *self._events, start=position + 1, follow=follow)
+        async with aclosing(reading):
+            async for each in reading:
+                batch.append(each)
+                if each.pending and len(batch) < self._limit:
+                    continue
+                while batch:
+                    try:
+                        applied = await self._apply(batch[: self._limit], position)
+                    except Exception:
+                        if self._limit == 1 or await self._view.position() != position:
+                            raise
+                        self._limit = 1  # all events up to the one that fails
+                        continue
+                    position = batch[applied - 1].sequence
+                    del batch[:applied]
+                    self._limit = min(self._limit * 2, _AT_ONCE)
+                    observe(position, each.pending + len(batch))
+
+    async def _apply(self, batch: list[StoredEvent], position: int) -> int:
+        """Apply events in one transaction, and return how many it took."""
+        checkpoint, applied = Checkpoint(position, position), 0
+        async with self._view.transaction(checkpoint):
+            for each in batch:
+                await self._handle(each)
+                checkpoint.position = each.sequence
+                applied += 1
+                if self._view.is_full:
+                    break
+        return applied
+
+    async def _handle(self, stored: StoredEvent) -> None:
+        try:
+            async with asyncio.timeout(_HANDLER_TIMEOUT):
+                await self._runners[stored.path].handle(stored.event)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise RuntimeError(f"{_where(stored)} was cancelled by itself") from error
+        except Exception as error:
+            error.add_note(_where(stored))
+            raise
+
+
+def _where(stored: StoredEvent) -> str:
+    return f"the handler of event {stored.sequence}, {stored.path}"

@@ -1,0 +1,35 @@
+"""A generation of a projection: one view, from its first event on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from weenats.transport.base import Transport
+
+__all__ = ["Generation", "bucket_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What the view of a generation is made from.
+
+    Attributes:
+        projection: the name of the projection.
+        number: the number of the generation, from 1.
+        transport: the connection.
+    """
+
+    projection: str
+    number: int
+    transport: Transport
+
+
+def bucket_of(projection: str) -> str:
+    """Return the name of the key-value bucket of a projection.
+
+    Args:
+        projection: the name of the projection.
+    """
+    return f"{projection}-projection"

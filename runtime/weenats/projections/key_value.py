@@ -1,0 +1,218 @@
+"""Views in a key-value bucket of JetStream."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from contextlib import asynccontextmanager
+from copy import deepcopy
+from typing import TYPE_CHECKING, Final, Generic
+
+from pydantic import TypeAdapter
+from typing_extensions import TypeVar, override
+
+from weenats.errors import NotFoundError
+from weenats.projections.generation import bucket_of
+from weenats.projections.view import View
+from weenats.protocol.subjects import key_of_token, key_token
+from weenats.transport.jetstream import MAX_BATCH, BatchMessage, JetStream, publish_batch
+from weenats.transport.jetstream.key_value import DELETED, is_deleted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from weenats.projections.generation import Generation
+    from weenats.projections.view import Checkpoint
+
+__all__ = ["KeyValueView", "ViewKey"]
+ValueT = TypeVar("ValueT")
+TypeT = TypeVar("TypeT")
+ViewKey = str | tuple[str, ...]
+"""A key of a view: a text, or several."""
+_TIMEOUT: Final = 5.0
+_FULL: Final = 100
+"""With how many changes a transaction ends."""
+_MAX_CHANGES: Final = MAX_BATCH - 1
+"""How many changes may be stored with a position."""
+_MAX_CACHED: Final = 10_000
+"""How many values the instance that changes a view remembers."""
+
+
+class KeyValueView(View, Generic[ValueT]):
+    """A view whose values have keys, in a bucket of JetStream.
+
+    What the handlers of some events change is stored together with the position, or not at all
+    (atomic batches, nats-server 2.12). Handlers read what they have written. A handler may change
+    up to 900 keys.
+
+    Args:
+        generation: the generation.
+        value: the type of the values: anything that pydantic can write as JSON.
+    """
+
+    def __init__(self, generation: Generation, value: type[ValueT]) -> None:
+        bucket, number = bucket_of(generation.projection), generation.number
+        self._transport = generation.transport
+        self._jetstream = JetStream(generation.transport)
+        self._stream = f"KV_{bucket}"
+        self._prefix = f"$KV.{bucket}.{number}."
+        self._values = f"{self._prefix}value."
+        self._position = f"{self._prefix}position"
+        self._type = TypeAdapter(value)
+        self._written: OrderedDict[str, ValueT | None] = OrderedDict()
+        self._changed: dict[str, ValueT | None] | None = None
+        self._revision = 0
+        self._has_written_all = False
+        """Whether `_written` has all values that there are, so that none has to be read."""
+
+    @staticmethod
+    def of(value: type[TypeT]) -> Callable[[Generation], KeyValueView[TypeT]]:
+        """Return what makes views with values of a type, for `Projection`.
+
+        Args:
+            value: the type.
+        """
+        return lambda generation: KeyValueView(generation, value)
+
+    async def get(self, key: ViewKey) -> ValueT | None:
+        """Return a value, None if there is none.
+
+        Args:
+            key: the key.
+
+        Raises:
+            ValueError: the key has no text, or an empty one.
+            ServiceError: see JetStream.last.
+        """
+        subject = self._subject(key)
+        if self._changed is None:
+            return await self._load(subject, leader=False)
+        for known in (self._changed, self._written):
+            if subject in known:
+                return self._copy(known[subject])
+        if self._has_written_all:
+            return None
+        return await self._load(subject, leader=True)
+
+    async def items(self, prefix: ViewKey = ()) -> AsyncGenerator[tuple[tuple[str, ...], ValueT]]:
+        """Yield the keys and values of all keys, or of those that begin with some texts.
+
+        What changes meanwhile may be missing, or come twice. Handlers of events do not see what
+        they have changed themselves.
+
+        Args:
+            prefix: the first texts of the keys, all of them but the last one at most.
+
+        Raises:
+            ServiceError: see JetStream.read.
+        """
+        subject = f"{self._values}{'.'.join([*_tokens(prefix), '>'])}"
+        async for message in self._jetstream.read(self._stream, subject):
+            if not is_deleted(message):
+                tokens = message.subject.removeprefix(self._values).split(".")
+                value = self._type.validate_json(message.payload)
+                yield tuple(map(key_of_token, tokens)), value
+
+    async def put(self, key: ViewKey, value: ValueT) -> None:
+        """Set a value; only handlers of events may.
+
+        Args:
+            key: the key.
+            value: the value.
+
+        Raises:
+            ValueError: the key has no text, or an empty one.
+            RuntimeError: no event is being handled.
+        """
+        self._change(key, value)
+
+    async def delete(self, key: ViewKey) -> None:
+        """Remove a value, if there is one; only handlers of events may.
+
+        Args:
+            key: the key.
+
+        Raises:
+            ValueError: the key has no text, or an empty one.
+            RuntimeError: no event is being handled.
+        """
+        self._change(key, None)
+
+    @property
+    @override
+    def is_full(self) -> bool:
+        return self._changed is not None and len(self._changed) >= _FULL
+
+    @override
+    async def position(self) -> int:
+        self._written.clear()  # another instance may have changed values since
+        try:
+            message = await self._jetstream.last(self._stream, self._position, leader=True)
+        except NotFoundError:
+            self._revision = 0
+            self._has_written_all = True
+            return 0
+        self._revision = message.sequence
+        self._has_written_all = False
+        return int(message.payload)
+
+    @override
+    @asynccontextmanager
+    async def transaction(self, checkpoint: Checkpoint) -> AsyncGenerator[None]:
+        changed: dict[str, ValueT | None] = {}
+        self._changed = changed
+        try:
+            yield
+        finally:
+            self._changed = None
+        await self._store(checkpoint.position, changed)
+
+    @override
+    async def drop(self) -> None:
+        await self._jetstream.purge(self._stream, f"{self._prefix}>")
+
+    async def _store(self, position: int, changed: dict[str, ValueT | None]) -> None:
+        if len(changed) > _MAX_CHANGES:
+            raise ValueError(f"an event may change up to {_MAX_CHANGES - _FULL} keys")
+        messages = [
+            BatchMessage(subject, b"", DELETED)
+            if value is None
+            else BatchMessage(subject, self._type.dump_json(value, by_alias=True))
+            for subject, value in changed.items()
+        ]
+        text = str(position).encode()
+        # The revision of the position stands for the expected position.
+        at = BatchMessage(self._position, text, expected_last_subject_sequence=self._revision)
+        ack = await publish_batch(self._transport, [*messages, at], _TIMEOUT)
+        self._revision = ack.sequence
+        for subject, value in changed.items():
+            self._written[subject] = value
+            self._written.move_to_end(subject)
+        while len(self._written) > _MAX_CACHED:
+            self._written.popitem(last=False)
+            self._has_written_all = False
+
+    async def _load(self, subject: str, *, leader: bool) -> ValueT | None:
+        try:
+            message = await self._jetstream.last(self._stream, subject, leader=leader)
+        except NotFoundError:
+            return None
+        return None if is_deleted(message) else self._type.validate_json(message.payload)
+
+    def _copy(self, value: ValueT | None) -> ValueT | None:
+        """Return a value of its own, which the handler may change."""
+        return None if value is None else deepcopy(value)
+
+    def _change(self, key: ViewKey, value: ValueT | None) -> None:
+        if self._changed is None:
+            raise RuntimeError("only the handlers of events change a view")
+        self._changed[self._subject(key)] = value
+
+    def _subject(self, key: ViewKey) -> str:
+        tokens = _tokens(key)
+        if not all(tokens) or not tokens:
+            raise ValueError(f"a key has one text or more, none of them empty, not {key!r}")
+        return self._values + ".".join(tokens)
+
+
+def _tokens(key: ViewKey) -> list[str]:
+    return [key_token(each) for each in ((key,) if isinstance(key, str) else key)]

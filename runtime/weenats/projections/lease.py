@@ -1,0 +1,108 @@
+"""A lease: while it is held, one instance alone changes a generation."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from weenats.errors import AbortedError, AlreadyExistsError, ServiceError
+from weenats.protocol.identifiers import STAMPER
+from weenats.transport.jetstream import WrongSequenceError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from weenats.transport.jetstream import KeyValue
+
+__all__ = ["Lease", "lease_key"]
+T = TypeVar("T")
+LEASE: Final = 10.0
+"""Seconds for which a lease lasts that is not renewed."""
+_RENEWALS: Final = 3
+"""How often a lease is renewed in the time that it lasts."""
+
+
+def lease_key(number: int) -> str:
+    """Return the key of the lease of a generation.
+
+    Args:
+        number: the number of the generation.
+    """
+    return f"lease.{number}"
+
+
+class Lease:
+    """The lease of a generation; the server ends it, by its own clock, when it is not renewed.
+
+    An instance that was paused may go on for a moment after another one has taken the lease: the
+    views notice it by their position.
+
+    Args:
+        bucket: the bucket of the projection.
+        number: the number of the generation.
+    """
+
+    def __init__(self, bucket: KeyValue, number: int) -> None:
+        self._bucket = bucket
+        self._key = lease_key(number)
+        self._owner = STAMPER.new_id().encode()
+        self._revision = 0
+        self._expires = 0.0
+
+    async def take(self) -> bool:
+        """Take the lease, and return whether it was free.
+
+        Raises:
+            ServiceError: see KeyValue.create.
+        """
+        expires = monotonic() + LEASE
+        try:
+            self._revision = await self._bucket.create(self._key, self._owner, ttl=LEASE)
+        except AlreadyExistsError:
+            return False
+        self._expires = expires
+        return True
+
+    async def run(self, work: Coroutine[object, object, T]) -> T:
+        """Run something while the lease, which was taken, is renewed; then give it back.
+
+        Args:
+            work: what to do; it is cancelled if the lease is lost.
+
+        Returns:
+            Its result.
+
+        Raises:
+            AbortedError: the lease was lost.
+        """
+        working, renewing = asyncio.create_task(work), asyncio.create_task(self._renew())
+        try:
+            await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            raise AbortedError(f"{self._key} was not renewed in time, or another instance has it")
+        finally:
+            working.cancel()
+            renewing.cancel()
+            await asyncio.gather(working, renewing, return_exceptions=True)
+            if monotonic() < self._expires:  # whatever the revision: a renewal may be under way
+                with suppress(ServiceError):
+                    await self._bucket.delete(self._key)
+
+    async def _renew(self) -> None:
+        """Renew the lease until it is lost."""
+        while monotonic() < self._expires:
+            await asyncio.sleep(LEASE / _RENEWALS)
+            expires = monotonic() + LEASE
+            try:
+                self._revision = await self._bucket.update(
+                    self._key, self._owner, self._revision, ttl=LEASE
+                )
+            except WrongSequenceError:
+                self._expires = 0.0
+            except ServiceError:  # the connection may be back in time
+                continue
+            else:
+                self._expires = expires

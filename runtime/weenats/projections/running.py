@@ -1,0 +1,192 @@
+"""A projection in a running instance: it keeps the view up to date, and reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from contextvars import Context
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Generic
+
+from typing_extensions import TypeVar
+
+from weenats._internal.limited_log import LimitedLogger
+from weenats.errors import ConnectionClosedError, UnavailableError
+from weenats.projections.builder import CHECK, GRACE, ProjectionBuilder, opened
+from weenats.projections.catalog import Record, current
+from weenats.projections.follower import Follower
+from weenats.projections.lease import Lease
+from weenats.projections.status import GenerationStatus, generation_status
+from weenats.projections.view import View
+from weenats.transport.jetstream import StreamMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from weenats.projections.projection import Projection
+    from weenats.telemetry.manager import TelemetryManager
+    from weenats.transport.base import Transport
+
+__all__ = ["RunningProjection", "running"]
+ViewT = TypeVar("ViewT", bound=View)
+_LOG: Final = LimitedLogger("weenats.projections")
+_PAUSES: Final = (1.0, 5.0, 15.0, 30.0)
+"""Seconds until another attempt, after each failure in turn."""
+_POLL: Final = 0.02
+
+
+class RunningProjection(Generic[ViewT]):
+    """A projection that an instance keeps up to date and reads; made by `Projection.run`.
+
+    Args:
+        projection: the projection.
+        transport: the connection.
+        telemetry: records CONSUMER spans and metrics.
+    """
+
+    def __init__(
+        self, projection: Projection[ViewT], transport: Transport, telemetry: TelemetryManager
+    ) -> None:
+        self._projection = projection
+        self._transport = transport
+        self._telemetry = telemetry
+        self._builder = ProjectionBuilder(projection, transport, telemetry)
+        self._views: list[tuple[Record, ViewT]] = []
+        self._checked = float("-inf")
+
+    async def view(self) -> ViewT:
+        """Return the view to answer a query from; do not keep it for another query.
+
+        Raises:
+            UnavailableError: no view of this version of the projection is complete yet.
+            ServiceError: see JetStream.last.
+        """
+        if monotonic() - self._checked >= CHECK:
+            await self._look()
+        return self._views[-1][1]
+
+    async def status(self) -> GenerationStatus:
+        """Return how far the view is that is read.
+
+        Raises:
+            UnavailableError: no view of this version of the projection is complete yet.
+            ServiceError: see JetStream.last.
+        """
+        record, records = await self._current()
+        return await generation_status(self._projection, self._transport, record, records)
+
+    async def caught_up(self) -> None:
+        """Wait until the view has all events that are stored now; for tests.
+
+        Raises:
+            ServiceError: see JetStream.last.
+        """
+        while True:
+            try:
+                if not (await self.status()).lag:
+                    return
+            except UnavailableError:  # it is being built
+                pass
+            await asyncio.sleep(_POLL)
+
+    async def close(self) -> None:
+        """Close the views."""
+        while self._views:
+            await self._views.pop()[1].close()
+
+    async def follow(self) -> None:
+        """Keep the view up to date until the connection is closed."""
+        failures = 0
+        while True:
+            started = monotonic()
+            try:
+                await self._follow()
+            except ConnectionClosedError:
+                return
+            except Exception as error:  # noqa: BLE001 - any exception of a handler or of the view
+                failures = 0 if monotonic() - started > _PAUSES[-1] else failures + 1
+                name = self._projection.name
+                _LOG.error("the projection %s does not go on", name, exc_info=error)
+                await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES)) - 1])
+
+    async def _follow(self) -> None:
+        await self._builder.create()
+        while True:
+            records = await self._builder.catalog.records()
+            record = current(records, self._projection.version)
+            if record is None:
+                await self._builder.build()
+                continue
+            lease = Lease(self._builder.catalog.bucket, record.number)
+            if await lease.take():
+                await lease.run(self._change(record))
+            else:
+                await asyncio.sleep(CHECK)
+
+    async def _change(self, record: Record) -> None:
+        """Keep the view of a generation up to date until another one replaces it."""
+        async with opened(self._projection, self._transport, record.number) as view:
+            follower = Follower(self._projection, self._transport, view, self._telemetry)
+            following = asyncio.create_task(follower.run(follow=True))
+            try:
+                while current(await self._records(), record.version) == record:
+                    await asyncio.wait({following}, timeout=CHECK)
+                    if following.done():
+                        following.result()
+            finally:
+                following.cancel()
+                await asyncio.wait({following})
+
+    async def _records(self) -> tuple[Record, ...]:
+        try:
+            await self._builder.remove_outdated(GRACE)
+        except Exception as error:  # noqa: BLE001 - any exception of a view
+            _LOG.error("old views of %s stay", self._projection.name, exc_info=error)
+        return await self._builder.catalog.records()
+
+    async def _look(self) -> None:
+        """Open the view that is to be read now; the one before stays open for a while."""
+        record, _ = await self._current()
+        if not self._views or self._views[-1][0] != record:
+            view = self._projection.view_of(self._transport, record.number)
+            await view.open()
+            self._views.append((record, view))
+            while len(self._views) > 2:  # noqa: PLR2004 - queries may read the one before
+                await self._views.pop(0)[1].close()
+        self._checked = monotonic()
+
+    async def _current(self) -> tuple[Record, tuple[Record, ...]]:
+        try:
+            records = await self._builder.catalog.records(leader=False)
+        except StreamMissingError:
+            records = ()
+        record = current(records, self._projection.version)
+        if record is None:
+            raise UnavailableError(f"the projection {self._projection.name} is being built")
+        return record, records
+
+
+@asynccontextmanager
+async def running(
+    projection: Projection[ViewT], transport: Transport, telemetry: TelemetryManager
+) -> AsyncGenerator[RunningProjection[ViewT]]:
+    """Return a block in which a projection runs; see `Projection.run`.
+
+    Args:
+        projection: the projection.
+        transport: the connection.
+        telemetry: records CONSUMER spans and metrics.
+
+    Raises:
+        ValueError: its events are not those of one stream.
+    """
+    found = RunningProjection(projection, transport, telemetry)
+    projection.routes_of(projection.view_of(transport, 1))
+    # An empty context: the task belongs to no request and no trace.
+    following = asyncio.get_running_loop().create_task(found.follow(), context=Context())
+    try:
+        yield found
+    finally:
+        following.cancel()
+        await asyncio.wait({following})
+        await found.close()

@@ -1,0 +1,87 @@
+"""The generations of a projection and how far they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from weenats.events.reader import count_stored
+from weenats.projections.builder import opened
+from weenats.projections.catalog import Catalog, Record, current
+from weenats.transport.jetstream import StreamMissingError
+
+if TYPE_CHECKING:
+    from weenats.projections.projection import Projection
+    from weenats.transport.base import Transport
+
+__all__ = ["GenerationStatus", "generation_status", "projection_status"]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationStatus:
+    """A generation and how far it is.
+
+    Attributes:
+        number: its number.
+        version: the version of the projection.
+        state: live: instances of this version read it; building: it is not complete; replaced: it
+            will be removed.
+        position: the sequence of the last event that its view has.
+        lag: how many stored events its view does not have yet.
+    """
+
+    number: int
+    version: int
+    state: Literal["live", "building", "replaced"]
+    position: int
+    lag: int
+
+
+async def projection_status(
+    projection: Projection[Any], transport: Transport
+) -> list[GenerationStatus]:
+    """Return the generations of a projection, by number; [] if it was never built.
+
+    Args:
+        projection: the projection.
+        transport: the connection.
+
+    Raises:
+        StreamMissingError: the stream of the events does not exist.
+        ServiceError: see JetStream.last.
+        Exception: what a view raises.
+    """
+    try:
+        records = await Catalog(transport, projection.name).records()
+    except StreamMissingError:
+        return []
+    return [await generation_status(projection, transport, each, records) for each in records]
+
+
+async def generation_status(
+    projection: Projection[Any], transport: Transport, record: Record, records: tuple[Record, ...]
+) -> GenerationStatus:
+    """Return how far a generation is.
+
+    Args:
+        projection: the projection.
+        transport: the connection.
+        record: the generation.
+        records: all generations.
+
+    Raises:
+        StreamMissingError: the stream of the events does not exist.
+        ServiceError: see JetStream.last.
+        Exception: what the view raises.
+    """
+    async with opened(projection, transport, record.number) as view:
+        position = await view.position()
+        events = [each.event for each in projection.routes_of(view)]
+    lag = await count_stored(transport, *events, start=position + 1)
+    return GenerationStatus(record.number, record.version, _state(record, records), position, lag)
+
+
+def _state(record: Record, records: tuple[Record, ...]) -> Literal["live", "building", "replaced"]:
+    if not record.ready:
+        return "building"
+    return "live" if record == current(records, record.version) else "replaced"

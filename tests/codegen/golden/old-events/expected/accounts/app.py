@@ -1,0 +1,33 @@
+# A stub: `weenats generate` replaces it until you change it. Checksum: 985b21647b59a2aa
+"""Run the service accounts: `weenats run accounts.app:builder`.
+
+The settings come from environment variables, such as NATS_URL; `weenats run --help` lists them.
+"""
+
+import logging
+
+from weenats.logging import configure
+from weenats.service import NatsServiceBuilder, run
+from weenats.settings import EnvironmentSettings
+
+from .handlers import Accounts
+
+_LOG = logging.getLogger(__name__)
+
+
+def builder() -> NatsServiceBuilder:
+    """Return the builder of the service; add limits, interceptors and health checks here."""
+    settings = EnvironmentSettings()
+    return settings.builder(Accounts()).with_health(http=settings.health_http)
+
+
+async def main() -> None:
+    """Serve until SIGTERM or SIGINT, then drain."""
+    configure(json=EnvironmentSettings().log_json)
+    async with builder().build() as service:
+        _LOG.info("instance %s is running", service.instance_id)
+        await service.wait_until_stopped()
+
+
+if __name__ == "__main__":
+    run(main())

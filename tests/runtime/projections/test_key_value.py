@@ -1,0 +1,148 @@
+"""Views in key-value buckets, and the atomic batches that store them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from testkit.projections import NAME
+from weenats import NatsTransport
+from weenats.model import Model
+from weenats.projections import Generation, KeyValueView
+from weenats.projections.catalog import Catalog
+from weenats.projections.view import Checkpoint
+from weenats.transport.jetstream import (
+    BatchMessage,
+    JetStream,
+    JetStreamRefusedError,
+    JetStreamUnavailableError,
+    PublishAck,
+    StreamMissingError,
+    WrongSequenceError,
+    bucket_config,
+    publish_batch,
+)
+
+BUCKET = f"KV_{NAME}-projection"
+
+
+class Place(Model):
+    """A value."""
+
+    shelf: int
+
+
+@pytest.fixture
+async def generation(transport: NatsTransport) -> Generation:
+    """The first generation of a projection with a bucket."""
+    await Catalog(transport, NAME).create(1)
+    return Generation(NAME, 1, transport)
+
+
+async def test_values_and_keys(generation: Generation) -> None:
+    """Any text is a part of a key; values have their type; what is deleted is gone."""
+    view = KeyValueView.of(Place)(generation)
+    keys = [("a", "b.c *"), ("a", "ä/>"), ("a b",), ("a-b",)]
+    async with view.transaction(Checkpoint(0, 4)):
+        for number, key in enumerate(keys):
+            await view.put(key, Place(shelf=number))
+            assert await view.get(key) == Place(shelf=number)
+    other = KeyValueView.of(Place)(generation)
+    assert await other.position() == 4
+    assert [each async for each in other.items()] == [
+        (key, Place(shelf=number)) for number, key in enumerate(keys)
+    ]
+    assert {key async for key, _ in other.items("a")} == set(keys[:2])
+    async with other.transaction(Checkpoint(4, 5)):
+        await other.delete("a b")
+        assert await other.get("a b") is None
+        assert await other.get("a-b") == Place(shelf=3)
+        (await other.get("a-b") or Place(shelf=0)).shelf = 9  # not stored
+    assert await view.get("a b") is None
+    assert await view.get("a-b") == Place(shelf=3)
+    await view.drop()
+    assert [each async for each in view.items()] == []
+    assert await view.position() == 0
+
+
+async def test_an_exception_stores_nothing(generation: Generation) -> None:
+    """After an exception, the view and its position are as before."""
+    view = KeyValueView.of(int)(generation)
+
+    async def fail() -> None:
+        async with view.transaction(Checkpoint(0, 1)):
+            await view.put("a", 1)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
+    assert (await view.get("a"), await view.position()) == (None, 0)
+    with pytest.raises(RuntimeError, match="only the handlers of events"):
+        await view.put("a", 1)
+    for key in ("", (), ("a", "")):
+        with pytest.raises(ValueError, match="none of them empty"):
+            await view.get(key)
+
+
+async def test_many_changes_of_one_event(generation: Generation) -> None:
+    """A transaction ends early when it has many changes; one event cannot change any number."""
+    view = KeyValueView.of(int)(generation)
+
+    async def change(count: int) -> None:
+        async with view.transaction(Checkpoint(0, 1)):
+            for number in range(count):
+                assert view.is_full == (number >= 100)
+                await view.put(str(number), number)
+
+    await change(950)
+    assert len([each async for each in view.items()]) == 950
+    with pytest.raises(ValueError, match="up to 899 keys"):
+        await change(1000)
+
+
+async def test_remembered_values_are_bounded(
+    generation: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not remembered is read again."""
+    monkeypatch.setattr("weenats.projections.key_value._MAX_CACHED", 2)
+    view = KeyValueView.of(int)(generation)
+    async with view.transaction(Checkpoint(0, 1)):
+        for number in range(5):
+            await view.put(str(number), number)
+    async with view.transaction(Checkpoint(1, 2)):
+        assert [await view.get(str(number)) for number in range(6)] == [0, 1, 2, 3, 4, None]
+
+
+async def test_batches_are_stored_together_or_not(
+    transport: NatsTransport, generation: Generation
+) -> None:
+    """A wrong sequence, a lost message or a stream without batches stores nothing."""
+    jetstream = JetStream(transport)
+    subject = f"$KV.{NAME}-projection.x"
+    first = BatchMessage(f"{subject}.a", b"1", expected_last_subject_sequence=0)
+    ack = await publish_batch(transport, [first, BatchMessage(f"{subject}.b", b"2")], 5)
+    last = await jetstream.last(BUCKET, f"{subject}.b")
+    assert ack == PublishAck(BUCKET, last.sequence, duplicate=False)
+    with pytest.raises(WrongSequenceError):
+        await publish_batch(transport, [BatchMessage(f"{subject}.b", b"3"), first], 5)
+    assert (await jetstream.last(BUCKET, f"{subject}.b")).payload == b"2"
+    with pytest.raises(StreamMissingError):
+        await publish_batch(transport, [BatchMessage("nobody.stores.this", b"")], 5)
+
+    publish = transport.publish
+
+    def lose(to: str, *arguments: Any) -> None:
+        if not to.endswith(".lost"):
+            publish(to, *arguments)
+
+    transport.publish = lose  # type: ignore[method-assign]
+    lost = [BatchMessage(f"{subject}.{name}", b"") for name in ("c", "lost", "d")]
+    with pytest.raises(JetStreamRefusedError):
+        await publish_batch(transport, lost, 5)
+
+    await jetstream.create_stream(replace(bucket_config("plain"), name="KV_plain"))
+    with pytest.raises((JetStreamRefusedError, JetStreamUnavailableError)):
+        await publish_batch(transport, [BatchMessage("$KV.plain.x", b"")], 5)
+    await jetstream.delete_stream("KV_plain")

@@ -1,0 +1,243 @@
+"""Projections that services run: each event once, whatever fails, whichever instance."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testkit.parcels import CONTRACT, PARCELS_EVENTS_STREAM
+from testkit.projections import COUNTS, NAME, TOTAL, Counting, Failing, SqlView
+from testkit.waiting import until
+from weenats import AbortedError, NatsTransport, UnavailableError
+from weenats.projections import Projection
+from weenats.projections.builder import ProjectionBuilder, opened
+from weenats.projections.catalog import Catalog
+from weenats.projections.follower import Follower
+from weenats.projections.lease import Lease
+from weenats.transport.jetstream import JetStream, KeyValue, WrongSequenceError
+
+
+async def test_a_view_has_all_events(transport: NatsTransport, deliver: Any) -> None:
+    """Events from before and after the start are in the view, each once."""
+    await deliver(*range(1, 51))
+    async with COUNTS.run(transport) as counts:
+        with pytest.raises(UnavailableError, match="parcel-counts is being built"):
+            await counts.view()
+        await counts.caught_up()
+        view = await counts.view()
+        assert await view.get(TOTAL) == 50 * 51 // 2
+        assert await view.get("p-1") == sum(range(1, 51, 2))
+        assert await view.get("p-2") is None
+        await deliver(100)
+        await counts.caught_up()
+        assert await view.get(TOTAL) == 50 * 51 // 2 + 100
+        assert [each async for each in view.items("all")] == [(TOTAL, 1375)]
+        keys = {key async for key, _ in view.items()}
+        assert keys == {TOTAL, ("p-0",), ("p-1",)}
+        state = await counts.status()
+        assert (state.number, state.state, state.position, state.lag) == (1, "live", 51, 0)
+
+
+async def test_another_instance_goes_on(transport: NatsTransport, deliver: Any) -> None:
+    """One instance changes the view; when it ends, another one goes on where it was."""
+    await deliver(*range(1, 11))
+    async with COUNTS.run(transport) as second:
+        async with COUNTS.run(transport) as first:
+            await first.caught_up()
+            await deliver(*range(11, 21))
+            await second.caught_up()
+        await deliver(*range(21, 31))
+        await second.caught_up()
+        assert await (await second.view()).get(TOTAL) == 30 * 31 // 2
+
+
+async def test_a_view_in_a_database(transport: NatsTransport, deliver: Any, tmp_path: Path) -> None:
+    """A database keeps the position with what the handlers change."""
+    sums = Projection(
+        NAME,
+        lambda generation: SqlView(tmp_path / "sums", generation.number),
+        Counting,
+        stream=PARCELS_EVENTS_STREAM,
+    )
+    await deliver(*range(1, 21))
+    for more in (0, 7):
+        async with sums.run(transport) as running:
+            await deliver(more)
+            await running.caught_up()
+            assert await (await running.view()).get(TOTAL) == 210 + more
+
+
+async def test_a_failing_handler_stops_the_view(
+    transport: NatsTransport, deliver: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The view gets what is before the failing event, and all of it once it is repaired."""
+
+    class Broken(Failing):
+        broken = 70
+
+    await deliver(*range(1, 101))
+    broken = Projection(NAME, COUNTS.view, Broken, stream=PARCELS_EVENTS_STREAM)
+    async with broken.run(transport) as counts:
+        await until(lambda: "does not go on" in caplog.text)
+        assert "KeyError" in caplog.text
+        assert "the handler of event 70, parcel.delivered" in caplog.text
+        async with opened(COUNTS, transport, 1) as view:
+            assert await view.position() == 69
+            assert await view.get(TOTAL) == 69 * 70 // 2
+        Broken.broken = None  # type: ignore[assignment]  # repaired
+        await counts.caught_up()
+        assert await (await counts.view()).get(TOTAL) == 100 * 101 // 2
+
+
+async def test_a_handler_that_cancels_itself_fails(
+    transport: NatsTransport, deliver: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is a failure like others, and does not end the projection."""
+    failures = [asyncio.CancelledError(), TimeoutError()]
+
+    class Cancelling(Counting):
+        async def delivered(self, event: Any) -> None:
+            if failures:
+                raise failures.pop()
+            await super().delivered(event)
+
+    projection = Projection(NAME, COUNTS.view, Cancelling, stream=PARCELS_EVENTS_STREAM)
+    await deliver(5)
+    async with projection.run(transport) as counts:
+        await counts.caught_up()
+        assert await (await counts.view()).get(TOTAL) == 5
+    assert "was cancelled by itself" in caplog.text
+
+
+async def test_a_late_writer_changes_nothing(transport: NatsTransport, deliver: Any) -> None:
+    """An instance that lost its lease without noticing it cannot change the view."""
+    await deliver(1, 2)
+    async with COUNTS.run(transport) as counts:
+        await counts.caught_up()
+    async with opened(COUNTS, transport, 1) as late, opened(COUNTS, transport, 1) as view:
+        writer = Follower(COUNTS, transport, late)
+        await writer.run(follow=False)
+        await deliver(3)
+        await Follower(COUNTS, transport, view).run(follow=False)
+        position, late.position = late.position, lambda: asyncio.sleep(0, 2)  # type: ignore[method-assign,assignment]
+        with pytest.raises(WrongSequenceError):
+            await writer.run(follow=False)
+        late.position = position  # type: ignore[method-assign]
+        await writer.run(follow=False)
+        assert await view.get(TOTAL) == 6
+
+
+async def test_a_lost_lease_ends_the_work(
+    transport: NatsTransport, deliver: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An instance whose lease another one has stops, and takes part again."""
+    async with COUNTS.run(transport) as counts:
+        await counts.caught_up()
+        bucket = JetStream(transport).key_value(f"{NAME}-projection")
+        await until_taken(bucket)
+        await bucket.put("lease.1", b"another", ttl=1)
+        await until(
+            lambda: "lease.1 was not renewed in time, or another instance has it" in caplog.text
+        )
+        await deliver(4)
+        await counts.caught_up()
+        assert await (await counts.view()).get(TOTAL) == 4
+
+
+async def until_taken(bucket: Any) -> None:
+    """Wait until an instance has the lease of the first generation."""
+    async with asyncio.timeout(30):
+        while await bucket.get("lease.1") is None:  # noqa: ASYNC110 - a server is asked
+            await asyncio.sleep(0.01)
+
+
+def test_a_projection_has_events_of_one_stream() -> None:
+    """Names, versions and streams are checked at once."""
+    with pytest.raises(ValueError, match="Counts"):
+        Projection("Counts", COUNTS.view, Counting)
+    with pytest.raises(ValueError, match="version is at least 1, not 0"):
+        Projection("counts", COUNTS.view, Counting, version=0)
+    both = Projection(NAME, COUNTS.view, Counting)
+    with pytest.raises(ValueError, match="durable events of one stream"):
+        both.routes_of(both.view_of(NatsTransport("nats://127.0.0.1:1"), 1))
+    assert len(CONTRACT.streams) == 2
+
+
+async def test_views_that_were_replaced_are_closed(
+    transport: NatsTransport,
+    deliver: Any,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A view stays open for queries while the next one is live; a view that stays is logged."""
+    opened_views: list[int] = []
+
+    class Watched(SqlView):
+        async def open(self) -> None:
+            await super().open()
+            opened_views.append(self.number)
+
+        async def close(self) -> None:
+            await super().close()
+            opened_views.remove(self.number)
+
+        async def drop(self) -> None:
+            raise OSError("locked")
+
+    sums = Projection(
+        NAME,
+        lambda generation: Watched(tmp_path / "sums", generation.number),
+        Counting,
+        stream=PARCELS_EVENTS_STREAM,
+    )
+    await deliver(1)
+    async with sums.run(transport) as running:
+        await running.caught_up()
+        for number in (1, 2, 3):
+            view = await running.view()
+            assert view.number == number
+            await ProjectionBuilder(sums, transport).build()
+            async with asyncio.timeout(30):
+                while await running.view() is view:  # noqa: ASYNC110 - a server is asked
+                    await asyncio.sleep(0.02)
+        await until(lambda: "old views of parcel-counts stay" in caplog.text)
+    assert opened_views == []
+
+
+async def test_the_connection_may_end_first(transport: NatsTransport) -> None:
+    """A projection ends with its connection, without an error."""
+    other = NatsTransport(transport.servers)
+    async with COUNTS.run(other) as counts:
+        await counts.caught_up()
+        await other.close()
+
+
+async def test_a_lease_outlives_a_failure(
+    transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renewal that fails once is made up for; one that always fails loses the lease."""
+    await Catalog(transport, NAME).create(1)
+    bucket = Catalog(transport, NAME).bucket
+    update, failures = KeyValue.update, [UnavailableError("away")]
+    renewed = asyncio.Event()
+
+    async def failing(*arguments: Any, **options: Any) -> int:
+        if failures:
+            raise failures.pop()
+        renewed.set()
+        return await update(*arguments, **options)
+
+    lease = Lease(bucket, 1)
+    assert await lease.take()
+    monkeypatch.setattr("weenats.projections.lease._RENEWALS", 500)
+    monkeypatch.setattr(KeyValue, "update", failing)
+    assert await lease.run(renewed.wait())
+    assert not failures
+    monkeypatch.setattr("weenats.projections.lease.LEASE", 1.0)
+    assert await lease.take()
+    failures += [UnavailableError("away")] * 9999
+    with pytest.raises(AbortedError, match=r"lease\.1 was not renewed in time"):
+        await lease.run(asyncio.sleep(30))
