@@ -57,14 +57,12 @@ _TIME: Final = r"[0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6}0*)?"
 _OFFSET: Final = "(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 _ANY_DATE: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _ANY_TIME: Final = rf"[0-9]{{2}}:[0-9]{{2}}:(?:[0-5][0-9]|60)(?:\.[0-9]+)?{_OFFSET}"
-_DURATION: Final = re.compile(
-    "P(?:([0-9]+)W|(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+)S)?)?)"
-)
+_DURATION: Final = "P(?:([0-9]+)W|(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+)S)?)?)"
 _UNITS: Final = "weeks", "days", "hours", "minutes", "seconds"
 _MAX_EXPONENT: Final = 309
 _INFINITY: Final = float("inf")
 _UUID: Final = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_IPV6: Final = re.compile("[0-9A-Fa-f:.]+")
+_IPV6: Final = "[0-9A-Fa-f:.]+"
 
 
 class _NotHeldError(Exception):
@@ -183,7 +181,7 @@ def _with_whole_minutes(value: dt.datetime | dt.time) -> dt.datetime | dt.time:
 
 
 def _read_duration(text: str) -> dt.timedelta:
-    found = _DURATION.fullmatch(text)
+    found = re.fullmatch(_DURATION, text)
     if found is None or text[-1] in "PT":
         if re.fullmatch(r"P(?=[0-9])(?:[0-9]+Y)?(?:[0-9]+M)?(?:[0-9]+D)?(?:T[0-9HMS]+)?", text):
             raise _NotHeldError("durations of years or months")
@@ -230,7 +228,7 @@ def _read_uuid(text: str) -> uuid.UUID:
 
 
 def _read_ipv6(text: str) -> ipaddress.IPv6Address:
-    if not _IPV6.fullmatch(text):
+    if not re.fullmatch(_IPV6, text):
         raise ValueError
     return ipaddress.IPv6Address(text)
 

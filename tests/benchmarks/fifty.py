@@ -7,10 +7,9 @@ import asyncio
 import sys
 from dataclasses import replace
 from statistics import median
-from time import perf_counter
+from time import process_time
 from typing import Any, Final
 
-import nats
 from typing_extensions import override
 
 import typed
@@ -53,21 +52,21 @@ class Fifty(typed.Orders):
 
 
 async def start_time(url: str) -> float:
-    """Return seconds from the handlers to the running service, without a connection's own time."""
+    """Return the CPU seconds from the handlers to the running service.
+
+    The waiting for the server is not in them.
+    """
     commands = operations()
-    before = perf_counter()
-    await (await nats.connect(url)).close()
-    connecting = perf_counter() - before
-    before = perf_counter()
+    before = process_time()
     service = NatsServiceBuilder(Fifty(commands), servers=url).build()
     await service.start()
-    seconds = perf_counter() - before
+    seconds = process_time() - before
     await service.stop()
-    return seconds - connecting
+    return seconds
 
 
 def measure(rounds: int) -> float:
-    """Return the median of these times."""
+    """Return the median of these times; the first one in a process is the longest."""
     with NatsServer() as server:
         return median(asyncio.run(start_time(server.url)) for _ in range(rounds))
 

@@ -10,14 +10,14 @@ import pytest
 
 from testkit.processes import python_environment
 
-PROGRAM = "import fifty; print(fifty.measure(3))"
+PROGRAM = "import fifty; print(fifty.measure(1))"
 
 
 @pytest.mark.timing
 def test_fifty_operations_start_fast() -> None:
-    """A service with fifty operations starts in less than 100 ms beside its connection's time."""
+    """A service with fifty operations, the first of its process, starts with 100 ms of CPU."""
     taken = []
-    for _ in range(3):
+    for _ in range(5):
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM],
             cwd=Path(__file__).parent,

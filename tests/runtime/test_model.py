@@ -9,7 +9,7 @@ import pytest
 from pydantic import MISSING, Field, ValidationError
 from typing_extensions import deprecated
 
-from weenats.model import OMIT_NONE, STRICT_LITERAL, Model
+from weenats.model import OMIT_NONE, STRICT_LITERAL, DeferredModel, Model
 
 
 class Part(Model):
@@ -159,3 +159,16 @@ def test_deprecated_models_warn_who_constructs_them() -> None:
     with pytest.warns(DeprecationWarning, match="Use Part") as record:
         Old(number=1)
     assert record[0].filename == __file__
+
+
+def test_deferred_model_is_built_when_it_is_used() -> None:
+    """It has no validator until then, and validates as any other."""
+
+    class Late(DeferredModel):
+        number: int
+
+    assert not Late.__pydantic_complete__
+    with pytest.raises(ValidationError, match="number"):
+        Late.model_validate_json('{"number":"1"}')
+    assert Late.__pydantic_complete__
+    assert Late(number=1).model_dump_json() == '{"number":1}'

@@ -41,7 +41,7 @@ _MAX_ASKED: Final = 2
 """How many instances with the same contract are asked for it, until one answers."""
 _MAX_SHOWN: Final = 3
 _MAX_KNOWN: Final = 256
-_CORE: Final = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?![^+])", re.ASCII)
+_CORE: Final = r"(?a)(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?![^+])"
 """A version that is not a pre-release, and whose numbers are not absurd."""
 Verify = Literal["strict", "warn", "off"]
 """What a client does about a running contract that is not compatible with its own."""
@@ -245,7 +245,7 @@ def _is_promised(own: str, running: str) -> bool:
 
     Before 1.0.0 a minor version may break.
     """
-    ours, theirs = _CORE.match(own), _CORE.match(running)
+    ours, theirs = re.match(_CORE, own), re.match(_CORE, running)
     if ours is None or theirs is None:  # pre-releases promise nothing
         return False
     before, after = ([int(part) for part in each.groups()] for each in (ours, theirs))

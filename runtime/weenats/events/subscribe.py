@@ -1,24 +1,28 @@
 """Subscriptions to typed events."""
 
+from __future__ import annotations
+
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final, Generic, Self, TypedDict
+from typing import TYPE_CHECKING, Final, Generic, Self, TypedDict
 
 from typing_extensions import TypeVar, Unpack
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.validation import check_async, check_options
-from weenats.admission.controller import Admission, check_concurrency
-from weenats.admission.job import Job
-from weenats.admission.scope import SCOPE, Scope
-from weenats.contract import Event
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.events.handling import EventHandler, EventRunner
 from weenats.protocol import subjects
 from weenats.telemetry.manager import SILENT, TelemetryManager
-from weenats.transport.base import Subscription, Transport
+
+if TYPE_CHECKING:
+    from weenats.admission.controller import Admission
+    from weenats.admission.job import Job
+    from weenats.admission.scope import Scope
+    from weenats.contract import Event
+    from weenats.transport.base import Subscription, Transport
 
 __all__ = [
     "DEFAULT_CONCURRENCY",
@@ -54,7 +58,7 @@ class EventSubscription:
     One that was made in the lifespan or in a handler of a service ends with the service.
     """
 
-    def __init__(self, work: "_EventWork") -> None:
+    def __init__(self, work: _EventWork) -> None:
         self._work = work
 
     async def unsubscribe(self) -> None:
@@ -103,6 +107,11 @@ async def subscribe(
         ServiceError: there is no connection, or the server denies the subject.
         TypeError: an option is unknown, or the handler is not async.
     """
+    # Most clients only call, so this is not imported with them.
+    from weenats.admission.controller import Admission, check_concurrency  # noqa: PLC0415
+    from weenats.admission.job import Job  # noqa: PLC0415
+    from weenats.admission.scope import SCOPE  # noqa: PLC0415
+
     check_options(options, SubscribeOptions, "a subscription")
     check_async(handler, f"the handler of event {event.name}")
     queue_group = options.get("queue_group", "")

@@ -36,7 +36,7 @@ _NANOSECONDS_PER_MILLISECOND: Final = 1_000_000
 _MAX_AHEAD: Final = 1000
 """How far the last id may be ahead of the clock, in milliseconds."""
 _stampers: Final[WeakSet[Stamper]] = WeakSet()
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_SURROGATE: Final = "[\ud800-\udfff]"
 _MESSAGE_ID: Final = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _CORRELATION: Final = re.compile(r"[\x20-\x7e]{1,128}")
 
@@ -176,7 +176,7 @@ def check_token(token: str) -> str:
         InvalidArgumentError: it is empty, not a str or not valid Unicode. The error does not show
             the token.
     """
-    is_text = type(token) is str and (token.isascii() or _SURROGATE.search(token) is None)
+    is_text = type(token) is str and (token.isascii() or re.search(_SURROGATE, token) is None)
     if not is_text or not token:
         raise InvalidArgumentError(
             "a token must not be empty, and must be text or a callable that returns it"

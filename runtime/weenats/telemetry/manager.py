@@ -10,8 +10,7 @@ from random import random
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel
-from opentelemetry import metrics, trace
-from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry import trace
 from opentelemetry.trace import (
     NoOpTracerProvider,
     ProxyTracerProvider,
@@ -21,6 +20,7 @@ from opentelemetry.trace import (
     TraceFlags,
     TracerProvider,
 )
+from typing_extensions import override
 
 from weenats.context import CURRENT
 from weenats.telemetry import semconv
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from opentelemetry.context import Context
-    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.metrics import Meter, MeterProvider
     from opentelemetry.util.types import AttributeValue
 
     from weenats.context import MessageContext
@@ -75,7 +75,6 @@ class TelemetryManager:
 
     Attributes:
         settings: the settings of telemetry.
-        meter: makes the instruments of metrics.
         is_shared: whether metrics go to the application's provider.
 
     Example:
@@ -102,8 +101,14 @@ class TelemetryManager:
         self._tracer = trace.get_tracer(
             _SCOPE, _version(), tracer_provider, schema_url=semconv.SCHEMA_URL
         )
-        self.meter = metrics.get_meter(
-            _SCOPE, _version(), meter_provider, schema_url=semconv.SCHEMA_URL
+
+    @cached_property
+    def meter(self) -> Meter:
+        """What makes the instruments of metrics."""
+        from opentelemetry import metrics  # noqa: PLC0415 - most clients have no metrics
+
+        return metrics.get_meter(
+            _SCOPE, _version(), self._own_meters, schema_url=semconv.SCHEMA_URL
         )
 
     @property
@@ -279,7 +284,24 @@ def _version() -> str:
         return ""
 
 
-SILENT: Final = TelemetryManager(
-    TelemetrySettings(), tracer_provider=NoOpTracerProvider(), meter_provider=NoOpMeterProvider()
-)
+class _Silent(TelemetryManager):
+    """Records nothing."""
+
+    def __init__(self, settings: TelemetrySettings) -> None:
+        super().__init__(settings, tracer_provider=NoOpTracerProvider())
+        self.is_shared = False
+
+    @cached_property
+    @override
+    def meter(self) -> Meter:
+        from opentelemetry.metrics import NoOpMeter  # noqa: PLC0415 - as above
+
+        return NoOpMeter(_SCOPE)
+
+    @override
+    def with_settings(self, settings: TelemetrySettings) -> TelemetryManager:
+        return _Silent(settings)
+
+
+SILENT: Final = _Silent(TelemetrySettings())
 """The manager of services and clients without telemetry: records nothing."""

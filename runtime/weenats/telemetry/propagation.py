@@ -66,15 +66,15 @@ _MAX_MEMBERS: Final = 32
 _MAX_BAGGAGE: Final = 8192
 _MAX_BAGGAGE_ENTRIES: Final = 64
 _MAX_BAGGAGE_ENTRY: Final = 4096
-# No more than the propagators of the API accept.
+# No more than the propagators of the API accept. Compiled when used first: few messages have them.
 _STATE_NAME: Final = (
     r"[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13}"
 )
 _STATE_VALUE: Final = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
-_MEMBER: Final = re.compile(rf"({_STATE_NAME})={_STATE_VALUE}")
+_MEMBER: Final = rf"({_STATE_NAME})={_STATE_VALUE}"
 _NAME: Final = r"[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*"
 _VALUE: Final = r"[ \t]*(?:[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+[ \t]*)?"
-_ENTRY: Final = re.compile(rf"{_NAME}={_VALUE}(;{_NAME}(={_VALUE})?)*")
+_ENTRY: Final = rf"{_NAME}={_VALUE}(;{_NAME}(={_VALUE})?)*"
 _BLANKS: Final = str.maketrans("", "", " \t")
 _RECEIVED: Final = create_key("weenats-received-baggage")
 
@@ -278,7 +278,7 @@ def _is_tracestate(text: str) -> bool:
     if len(text) > _MAX_TRACESTATE:
         return False
     members = [member for each in text.split(",") if (member := each.strip(" \t"))]
-    names = {match[1] for member in members if (match := _MEMBER.fullmatch(member))}
+    names = {match[1] for member in members if (match := re.fullmatch(_MEMBER, member))}
     return len(names) == len(members) <= _MAX_MEMBERS
 
 
@@ -293,7 +293,7 @@ def _received_baggage(headers: Mapping[str, str]) -> dict[str, str]:
     entries = [
         entry.translate(_BLANKS)
         for entry in text.split(",")
-        if len(entry) <= _MAX_BAGGAGE_ENTRY and _ENTRY.fullmatch(entry)
+        if len(entry) <= _MAX_BAGGAGE_ENTRY and re.fullmatch(_ENTRY, entry)
     ]
     return {entry.partition("=")[0]: entry for entry in entries}
 

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 __all__ = ["CredentialsError", "Identity", "credentials_in", "is_secret", "nkey_in"]
-_JWT: Final = re.compile(rb"-BEGIN NATS USER JWT-+\s+([\w.=-]+)\s+-+END")
-_SEED: Final = re.compile(rb"-BEGIN USER NKEY SEED-+\s+(\w+)\s+-+END")
-
-_SEED_TEXT: Final = re.compile(r"\s*S[A-Z2-7]{57}\s*")
+_JWT: Final = rb"-BEGIN NATS USER JWT-+\s+([\w.=-]+)\s+-+END"
+_SEED: Final = rb"-BEGIN USER NKEY SEED-+\s+(\w+)\s+-+END"
+_SEED_TEXT: Final = r"\s*S[A-Z2-7]{57}\s*"
 
 
 class CredentialsError(OSError):
@@ -45,7 +44,7 @@ def is_secret(path: str | Path) -> bool:
     Args:
         path: the path.
     """
-    return "-BEGIN " in str(path) or _SEED_TEXT.fullmatch(str(path)) is not None
+    return "-BEGIN " in str(path) or re.fullmatch(_SEED_TEXT, str(path)) is not None
 
 
 def credentials_in(path: str | Path) -> Identity:
@@ -58,7 +57,7 @@ def credentials_in(path: str | Path) -> Identity:
         CredentialsError: it cannot be read, or does not contain a JWT and a seed.
     """
     content = _content(path)
-    jwt, seed = _JWT.search(content), _SEED.search(content)
+    jwt, seed = re.search(_JWT, content), re.search(_SEED, content)
     if jwt is None or seed is None:
         raise CredentialsError(f"{path} does not contain a user JWT and its nkey seed")
     return _identity(seed[1], jwt[1], path)

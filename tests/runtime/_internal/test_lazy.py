@@ -18,7 +18,9 @@ from testkit.processes import python_environment
 
 PACKAGES = [weenats, weenats.service]
 CLIENTS_NEED_NOT = {
-    *("aiobreaker", "aiolimiter", "cryptography", "jwt", "opentelemetry.sdk", "typer", "rich"),
+    *("aiobreaker", "aiolimiter", "cryptography", "jwt", "jsonschema_rs", "opentelemetry.metrics"),
+    *("opentelemetry.sdk", "opentelemetry.trace.propagation.tracecontext", "rich", "typer"),
+    *("weenats.admission.controller", "weenats.schema.compiler"),
     *("weenats.auth", "weenats.circuit_breaker", "weenats.rate_limit", "weenats.logging"),
     *("weenats.service.builder", "weenats.service.instance", "weenats.testing", "weenats_codegen"),
 }
@@ -79,7 +81,8 @@ def cost(code):
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 model = "class Model(BaseModel):\\n    number: int = Field(gt=0)"
-codes = [f"import nats; from pydantic import BaseModel, Field\\n{model}", "import receipts"]
+ours = "from receipts import AddItem, Receipt, ReceiptsClient"
+codes = [f"import nats; from pydantic import BaseModel, Field\\n{model}", ours]
 taken = [[cost(code) for code in codes] for _ in range(int(sys.argv[1]) + 1)][1:]
 base, ours = map(min, zip(*taken))
 print(json.dumps(ours / base))
@@ -89,7 +92,7 @@ print(json.dumps(ours / base))
 
 @pytest.mark.timing
 def test_import_takes_little_more_than_its_libraries() -> None:
-    """A generated package takes at most 1.5 times what nats-py and pydantic alone take."""
+    """A generated package takes at most 1.4 times what nats-py and pydantic alone take."""
     environment = python_environment()
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     ratios: list[float] = []
@@ -97,6 +100,6 @@ def test_import_takes_little_more_than_its_libraries() -> None:
         command = [sys.executable, "-c", RATIO, "5"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         ratios.append(float(done.stdout))
-        if ratios[-1] <= 1.5:
+        if ratios[-1] <= 1.4:
             return
     pytest.fail(f"only {ratios}")
