@@ -1,6 +1,7 @@
 """The terminal: what is printed on it cannot control it."""
 
 from collections.abc import Iterable
+from typing import Any, Final
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -8,12 +9,19 @@ from typing_extensions import override
 
 from weenats_codegen.parser.diagnostics import escaped
 
+_WIDTH: Final = 80
+
 
 class Terminal(Console):
     """A console that escapes all text that is not printable, wherever it comes from.
 
     Colors and the movements of the cursor are segments of their own, and remain.
     """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of rich
+        super().__init__(**options)
+        if self.width < 1:  # COLUMNS=0 stands for an unknown width
+            self.width = _WIDTH
 
     @override
     def render(

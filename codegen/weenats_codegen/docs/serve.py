@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from markupsafe import escape
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+_IDLE_SECONDS: Final = 10.0
+"""How long a connection may be silent, each of which has a thread."""
 _STATE: Final = "/state"
 _LOCAL: Final = "127.0.0.1"
 _LOCAL_NAMES: Final = frozenset({_LOCAL, "localhost", "::1"})
@@ -70,8 +73,15 @@ class PageServer(ThreadingHTTPServer):
         except ContractError as error:
             return _PROBLEMS.format(state=_STATE, text=escape(str(error)))
 
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print what went wrong, unless a browser went away while it was answered."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
 
 class _Handler(BaseHTTPRequestHandler):
+    timeout = _IDLE_SECONDS
     server: PageServer  # pyright: ignore[reportIncompatibleVariableOverride] - it serves no other
 
     def do_GET(self) -> None:

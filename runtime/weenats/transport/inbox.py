@@ -190,6 +190,7 @@ class ReplyInbox:
         if self._opening is None:
             # A task in an empty context: it outlives the request that needs it first.
             self._opening = asyncio.create_task(self._open(connection), context=Context())
+            self._opening.add_done_callback(_retrieve)
         opening = asyncio.shield(self._opening)
         try:
             async with asyncio.timeout(max(deadline - monotonic(), 0)):
@@ -224,6 +225,12 @@ class ReplyInbox:
             interest, self.interest = self.interest, None
             self.mux.fail(lambda _: permission_denied("subscription", subject), subject)
             interest.drop()
+
+
+def _retrieve(opening: asyncio.Task[None]) -> None:
+    """Retrieve the exception of a task: those who waited for it got it, if any are left."""
+    if not opening.cancelled():
+        opening.exception()
 
 
 async def gather_replies(

@@ -48,6 +48,16 @@ def test_terminal_escapes_text_and_keeps_colors() -> None:
     assert text.replace("\n", "").isprintable()
 
 
+@pytest.mark.parametrize("columns", ["0", "-5", "x", "99999"])
+def test_odd_width_hides_nothing(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text appears whatever the environment says of the width of the terminal."""
+    monkeypatch.setenv("COLUMNS", columns)
+    terminal = Terminal(file=StringIO())
+    terminal.print("one line")
+    assert isinstance(terminal.file, StringIO)
+    assert terminal.file.getvalue() == "one line\n"
+
+
 @pytest.mark.parametrize("count", [1, 1000])
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_value_is_whole_json(

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shlex
+import socket
 import subprocess
 import threading
 import time
@@ -311,6 +312,33 @@ def test_served_page_follows_the_contract(tmp_path: Path) -> None:
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_browsers_may_go_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A connection that is reset or silent ends without a traceback; another failure has one."""
+    folder = write(tmp_path / "contract", contract_with("x"))
+    answers: list[BaseException] = [ConnectionResetError(), KeyError()]
+    monkeypatch.setattr("weenats_codegen.docs.serve._Handler.timeout", 0.01)
+    with PageServer([folder], 0) as server:
+        server.daemon_threads = False  # so that they are waited for at the end
+        monkeypatch.setattr(server, "state", lambda: _raise(answers.pop(0)))
+        for data in (b"", b"GET /state HTTP/1.0\r\nHost: localhost\r\n\r\n"):
+            with socket.create_connection(server.server_address) as connection:
+                connection.sendall(data)
+                server.handle_request()
+                assert connection.recv(100) == b""
+        assert capsys.readouterr().err == ""
+        with socket.create_connection(server.server_address) as connection:
+            connection.sendall(b"GET /state HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            server.handle_request()
+            assert connection.recv(100) == b""
+    assert "KeyError" in capsys.readouterr().err
+
+
+def _raise(error: BaseException) -> str:
+    raise error
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -16,7 +19,8 @@ from weenats.errors import (
 )
 from weenats.transport import Delivery
 from weenats.transport import inbox as request_mux
-from weenats.transport.inbox import RequestMux, gather_replies
+from weenats.transport.inbox import ReplyInbox, RequestMux, gather_replies
+from weenats.transport.nats_py.connection import NatsConnection
 
 NOBODY = b"NATS/1.0 503\r\n\r\n"
 FAR = 1e12
@@ -182,3 +186,31 @@ async def test_collecting_ends_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -
     assert await collect(monkeypatch, 9.0, 1.1) == []
     stream = [each for number in range(20) for each in (0.7, make_reply("r", b"%d" % number))]
     assert len(await collect(monkeypatch, *stream)) == 14
+
+
+async def test_inbox_that_fails_after_its_request_gave_up() -> None:
+    """The failure has nobody to tell, and is no record of the event loop."""
+    records: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, record: records.append(record))
+    lost = asyncio.Event()
+
+    class Connection:
+        """A connection that is lost before the server has accepted the inbox."""
+
+        def register(self, *_: object) -> Any:
+            """Subscribe."""
+            return SimpleNamespace(drop=lambda: None, denied=False)
+
+        async def fence(self) -> None:
+            """Fail."""
+            await lost.wait()
+            raise ConnectionLostError
+
+    inbox, connection = ReplyInbox("_INBOX"), Connection()
+    with pytest.raises(DeadlineExceededError):
+        await inbox.open(cast("NatsConnection", connection), "a.b", 0)
+    lost.set()
+    await settle()
+    gc.collect()
+    assert inbox.interest is None
+    assert records == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -209,7 +210,9 @@ class SteadyClient(Client):
     async def _attempt_reconnect(self) -> None:
         # nats-py would wait until a dead peer has received the rest of the buffer.
         self._abort()
-        await super()._attempt_reconnect()
+        # When a server ends connections at once, attempts overlap, and each says that it has ended.
+        with suppress(asyncio.InvalidStateError):
+            await super()._attempt_reconnect()
 
     def _abort(self) -> None:
         """Abort a plain socket; nats-py closes other transports."""
