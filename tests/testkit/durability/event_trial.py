@@ -21,7 +21,7 @@ from weenats import NatsTransport
 from weenats.streams.consumers import consumer_states
 from weenats.transport.jetstream import JetStream
 
-_PUBLISHERS: Final = 2
+PUBLISHERS: Final = 2
 _CONSUMERS: Final = 3
 _PATIENCE: Final = 300.0
 _POLL: Final = 0.1
@@ -71,7 +71,7 @@ class EventTrial:
         self._pause = pause
         self._random = Random(seed)
         self._rounds = rounds
-        self._publishers = [Slot(f"publisher-{n}", publish, terms) for n in range(_PUBLISHERS)]
+        self._publishers = [Slot(f"publisher-{n}", publish, terms) for n in range(PUBLISHERS)]
         self._consumers = [Slot(f"consumer-{n}", process, terms) for n in range(_CONSUMERS)]
 
     async def run(self) -> EventReport:
