@@ -202,11 +202,14 @@ async def _create_streams(transport: NatsTransport, replicas: int) -> None:
 
 async def _settled(transport: NatsTransport) -> None:
     """Wait until all events were sent on."""
+    jetstream = JetStream(transport)
     async with asyncio.timeout(_PATIENCE):
         while True:
             with suppress(ServiceError):
-                found = await JetStream(transport).consumers(_COMMITS)
-                if not any(each.pending or each.unacknowledged for each in found):
+                info = await jetstream.stream_info(_COMMITS)
+                found = await jetstream.consumers(_COMMITS)  # those that have a leader
+                is_idle = not any(each.pending or each.unacknowledged for each in found)
+                if is_idle and len(found) == info.consumers > 0:
                     return
             await asyncio.sleep(_POLL)
 
