@@ -55,7 +55,13 @@ def events(options: argparse.Namespace, folder: Path) -> EventReport:
     with NatsServer() as server:
         share = options.count // PUBLISHERS
         terms = EventTerms(server.url, folder, options.keys // PUBLISHERS, share, ack_wait=2.0)
-        trial = EventTrial(terms, options.count, pause=options.pause, seed=options.seed)
+        trial = EventTrial(
+            terms,
+            options.count,
+            pause=options.pause,
+            seed=options.seed,
+            seconds=options.seconds,
+        )
         return asyncio.run(trial.run())
 
 
