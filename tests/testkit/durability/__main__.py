@@ -54,7 +54,7 @@ def events(options: argparse.Namespace, folder: Path) -> EventReport:
     """Publish events while consumers are killed."""
     with NatsServer() as server:
         share = options.count // PUBLISHERS
-        terms = EventTerms(server.url, folder, options.keys // PUBLISHERS, share, ack_wait=2.0)
+        terms = EventTerms(server.url, folder, options.keys // PUBLISHERS, share)
         trial = EventTrial(
             terms,
             options.count,
