@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from testkit.waiting import LIMIT
+from testkit.parcels import (
+    PARCELS_EVENTS_STREAM,
+    Delivered,
+    ParcelsClient,
+    Recorder,
+    parcel_streams,
+)
+from testkit.waiting import LIMIT, eventually
 from testkit.wallets import builder, client, wallets
 from weenats import (
     InternalError,
@@ -19,6 +26,7 @@ from weenats import (
     UnavailableError,
     new_message_id,
 )
+from weenats.events import consume
 from weenats.streams import apply_streams, plan_streams
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import JetStream
@@ -109,3 +117,25 @@ async def test_stream_of_events_that_takes_nothing(
             events = jetstream.read(EVENTS)
             found = [json.loads(each.payload)["revision"] async for each in events]
     assert found == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("fault", ["purged", "limited"])
+async def test_events_that_an_operator_removes(own_nats_server: NatsServer, fault: str) -> None:
+    """Consumers go on with what is left, in order."""
+    async with parcel_streams(own_nats_server.url) as transport:
+        parcels, recorder = ParcelsClient(transport), Recorder()
+        for count in range(6):
+            await parcels.publish_delivered("p-1", Delivered(count=count))
+        stream = PARCELS_EVENTS_STREAM.name
+        if fault == "purged":
+            await JetStream(transport).purge(stream)
+        else:
+            await change(transport, stream, max_messages=2, discard="old")
+        async with await consume(transport, recorder, "billing"):
+            for count in range(6, 8):
+                await parcels.publish_delivered("p-1", Delivered(count=count))
+            await eventually(lambda: ("p-1", 7) in recorder.seen)
+    found = [count for _, count in recorder.seen]
+    assert found == sorted({*found})
+    assert found[-2:] == [6, 7]
+    assert found[0] >= 4

@@ -14,7 +14,7 @@ from random import randrange
 from time import monotonic
 
 from testkit.durability.command_trial import CommandTrial, Report
-from testkit.durability.event_trial import EventReport, EventTrial
+from testkit.durability.event_trial import PUBLISHERS, EventReport, EventTrial
 from testkit.durability.faults import kill, partition
 from testkit.durability.parcel_processes import EventTerms
 from testkit.durability.wallet_processes import Terms
@@ -53,8 +53,15 @@ def commands(options: argparse.Namespace, folder: Path) -> Report:
 def events(options: argparse.Namespace, folder: Path) -> EventReport:
     """Publish events while consumers are killed."""
     with NatsServer() as server:
-        terms = EventTerms(server.url, folder, options.keys, ack_wait=2.0)
-        trial = EventTrial(terms, options.count, pause=options.pause, seed=options.seed)
+        share = options.count // PUBLISHERS
+        terms = EventTerms(server.url, folder, options.keys // PUBLISHERS, share)
+        trial = EventTrial(
+            terms,
+            options.count,
+            pause=options.pause,
+            seed=options.seed,
+            seconds=options.seconds,
+        )
         return asyncio.run(trial.run())
 
 

@@ -33,7 +33,6 @@ from weenats.aggregates.aggregates import streams_of
 from weenats.streams import apply_streams, plan_streams
 from weenats.transport.jetstream import JetStream
 
-_CALLERS: Final = 4
 _INSTANCES: Final = 3
 _PATIENCE: Final = 300.0
 _POLL: Final = 0.1
@@ -76,6 +75,8 @@ class CommandTrial:
         pause: seconds between two kills of instances.
         seconds: after how long the callers stop, once all faults have happened; None when there are
             enough commands.
+        callers: how many processes send commands.
+        rounds: how often each instance is killed; None while commands are sent.
         log: prints a line.
     """
 
@@ -87,6 +88,8 @@ class CommandTrial:
         faults: Sequence[tuple[str, Fault]] = (),
         pause: float,
         seconds: float | None = None,
+        callers: int = 4,
+        rounds: int | None = None,
         log: Log,
     ) -> None:
         self._terms = terms
@@ -95,9 +98,10 @@ class CommandTrial:
         self._pause = pause
         self._seconds = seconds
         self._log = log
+        self._rounds = rounds
         self._report = Report(keys=terms.keys)
         self._instances = [Slot(f"service-{n}", serve, terms) for n in range(_INSTANCES)]
-        self._callers = [Slot(f"caller-{n}", call, n, terms) for n in range(_CALLERS)]
+        self._callers = [Slot(f"caller-{n}", call, n, terms) for n in range(callers)]
 
     async def run(self) -> Report:
         """Run it, and check what came of it."""
@@ -126,7 +130,9 @@ class CommandTrial:
         """Let callers send commands until there are enough, and everything has failed once."""
         progress, begin = Progress(), monotonic()
         random = Random(self._terms.seed)
-        killing = asyncio.create_task(kill_in_turn(self._instances, self._pause, random))
+        killing = asyncio.create_task(
+            kill_in_turn(self._instances, self._pause, random, self._rounds)
+        )
         failing = asyncio.create_task(
             happen_in_turn(self._faults, progress, self._count, self._seconds, self._log)
         )
@@ -202,11 +208,14 @@ async def _create_streams(transport: NatsTransport, replicas: int) -> None:
 
 async def _settled(transport: NatsTransport) -> None:
     """Wait until all events were sent on."""
+    jetstream = JetStream(transport)
     async with asyncio.timeout(_PATIENCE):
         while True:
             with suppress(ServiceError):
-                found = await JetStream(transport).consumers(_COMMITS)
-                if not any(each.pending or each.unacknowledged for each in found):
+                info = await jetstream.stream_info(_COMMITS)
+                found = await jetstream.consumers(_COMMITS)  # those that have a leader
+                is_idle = not any(each.pending or each.unacknowledged for each in found)
+                if is_idle and len(found) == info.consumers > 0:
                     return
             await asyncio.sleep(_POLL)
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from math import inf
 from random import Random
 from time import monotonic
 from typing import Final
@@ -21,7 +22,7 @@ from weenats import NatsTransport
 from weenats.streams.consumers import consumer_states
 from weenats.transport.jetstream import JetStream
 
-_PUBLISHERS: Final = 2
+PUBLISHERS: Final = 2
 _CONSUMERS: Final = 3
 _PATIENCE: Final = 300.0
 _POLL: Final = 0.1
@@ -54,6 +55,7 @@ class EventTrial:
         count: how many events are published at least.
         pause: seconds between two kills.
         seed: of the pauses.
+        seconds: after how long publishing stops; None when there are enough events.
         rounds: how often each consumer is killed; None while there are events.
     """
 
@@ -64,6 +66,7 @@ class EventTrial:
         *,
         pause: float,
         seed: int,
+        seconds: float | None = None,
         rounds: int | None = None,
     ) -> None:
         self._terms = terms
@@ -71,7 +74,8 @@ class EventTrial:
         self._pause = pause
         self._random = Random(seed)
         self._rounds = rounds
-        self._publishers = [Slot(f"publisher-{n}", publish, terms) for n in range(_PUBLISHERS)]
+        self._seconds = inf if seconds is None else seconds
+        self._publishers = [Slot(f"publisher-{n}", publish, terms) for n in range(PUBLISHERS)]
         self._consumers = [Slot(f"consumer-{n}", process, terms) for n in range(_CONSUMERS)]
 
     async def run(self) -> EventReport:
@@ -97,7 +101,11 @@ class EventTrial:
     async def _publish(self, killing: asyncio.Task[None]) -> None:
         """Wait until enough is published, and each consumer was killed."""
         stored = dict.fromkeys(self._publishers, 0)
-        while sum(stored.values()) < self._count or not all(each.kills for each in self._consumers):
+        end = monotonic() + self._seconds
+        while not (
+            (sum(stored.values()) >= self._count or monotonic() > end)
+            and all(each.kills for each in self._consumers)
+        ):
             for slot in self._publishers:
                 stored[slot] = max([stored[slot], *slot.news()])
             if killing.done():
