@@ -30,8 +30,11 @@ class Location(NamedTuple):
         Args:
             steps: The keys and indexes that lead to it.
         """
-        parts = (str(step).replace("~", "~0").replace("/", "~1") for step in steps)
-        return self._replace(pointer="".join((self.pointer, *(f"/{part}" for part in parts))))
+        pointer = self.pointer
+        for step in steps:
+            part = str(step).replace("~", "~0").replace("/", "~1")
+            pointer = f"{pointer}/{part}"
+        return type(self)(self.file, pointer)
 
     def __str__(self) -> str:
         """Return the file and, as a URI fragment, the pointer."""

@@ -1,7 +1,9 @@
 """Shapes -> the source of their models, by datamodel-code-generator."""
 
 import ast
+import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -97,7 +99,15 @@ def render_models(
 
 
 def _generate(definitions: Schema, attributes: Mapping[str, str], base_class: str) -> str:
-    """Call datamodel-code-generator."""
+    """Return what datamodel-code-generator makes of the definitions."""
+    return _generated(json.dumps(definitions), json.dumps(attributes), base_class)
+
+
+@lru_cache(maxsize=64)
+def _generated(definitions_json: str, attributes_json: str, base_class: str) -> str:
+    """Call datamodel-code-generator, once to learn whether it can, and for the package as well."""
+    definitions: Schema = json.loads(definitions_json)
+    attributes: dict[str, str] = json.loads(attributes_json)
     named = {name: "none" for name, shape in definitions.items() if _VARNAMES in shape}
     config = GenerateConfig(
         input_file_type=InputFileType.JsonSchema,
@@ -123,7 +133,7 @@ def _generate(definitions: Schema, attributes: Mapping[str, str], base_class: st
         use_schema_description=True,
         use_field_description=True,
         use_attribute_docstrings=True,
-        aliases=dict(attributes),
+        aliases=attributes,
         formatters=[],
     )
     try:
