@@ -253,8 +253,9 @@ class Admission:
             job = self._queue.get()
             if job is None:
                 break
-            left = math.inf if job.deadline is None else job.deadline - self._clock()
-            if left <= self._service_times.least(job.worker):
+            deadline = job.deadline
+            least = 0.0 if deadline is None else self._service_times.least(job.worker)
+            if deadline is not None and deadline - self._clock() <= least:
                 self._cancel_job(
                     job, DeadlineExceededError("too little time is left for the request")
                 )

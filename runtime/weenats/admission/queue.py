@@ -62,8 +62,11 @@ class BoundedQueue(Generic[ItemT]):
         if len(self.items) >= self.max_length or self._bytes + size > self.max_bytes:
             return False
         self._bytes += size
-        self.items[item] = self.clock() + self.max_time
-        self._set_timer()
+        if self.max_time < math.inf:
+            self.items[item] = self.clock() + self.max_time
+            self._set_timer()
+        else:
+            self.items[item] = math.inf
         return True
 
     def remove(self, item: ItemT) -> None:
@@ -79,10 +82,12 @@ class BoundedQueue(Generic[ItemT]):
         """Remove and return the first item, None when the queue is empty."""
         if not self.items:
             return None
-        self._expire()  # the loop may have been too busy for the timer
-        item = next(iter(self.items), None)
-        if item is not None:
-            self.remove(item)
+        if self.max_time < math.inf:
+            self._expire()  # the loop may have been too busy for the timer
+            if not self.items:
+                return None
+        item, _ = self.items.popitem(last=False)
+        self._bytes -= self.size_of(item)
         return item
 
     def close(self) -> None:

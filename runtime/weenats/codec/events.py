@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any, Final, Literal
 
 from pydantic import ValidationError
-from pydantic_core import to_json
 
+from weenats.codec.json import quoted
 from weenats.codec.keys import KEY, aggregate_type, key_codec
 from weenats.codec.metadata import message_metadata
 from weenats.codec.parts import Decoder, Encoder
@@ -43,7 +43,9 @@ class EventCodec:
     def __init__(self, event: Event[Any]) -> None:
         self._event = event
         version = version_member(len(event.previous) + 1)
-        self._type = b'"type":"%b",%b' % (event.name.encode(), version)
+        self._type = f'"type":"{event.name}",{version.decode()}'
+        self._type_bytes = self._type.encode()
+        self._broken = f"the event {event.name} breaks the contract"
         aggregate = event.aggregate
         whose = aggregate_type(aggregate)
         notification = typed_dict(
@@ -55,7 +57,7 @@ class EventCodec:
         self._keys = key_codec(aggregate)
         self._aggregate = None if whose is None else validator(whose)
         if aggregate is not None:
-            self._aggregate_head = b'"aggregate":{"type":"%b","key":' % aggregate.name.encode()
+            self._aggregate_head = f'"aggregate":{{"type":"{aggregate.name}","key":'
         self._notification = Decoder(notification, event.data, ("data",))
         self._encode_data = Encoder(event.data).write
 
@@ -77,15 +79,13 @@ class EventCodec:
             InvalidArgumentError: the key or the data is not valid.
         """
         try:
-            return b'{"id":"%b",%b%b%b"timestamp":"%b","data":%b,"metadata":%b}' % (
-                context.message_id.encode(),
-                self._type,
-                self._encode_aggregate(key),
-                b"" if revision is None else b'"revision":%d,' % revision,
-                context.timestamp.encode(),
-                self._encode_data(data),
-                message_metadata(context),
-            )
+            head = f'{{"id":"{context.message_id}",{self._type}{self._encode_aggregate(key)}'
+            if revision is not None:
+                head += f'"revision":{revision:d},'
+            head += f'"timestamp":"{context.timestamp}","data":'
+            body = self._encode_data(data)
+            parts = (head.encode(), body, b',"metadata":', message_metadata(context), b"}")
+            return b"".join(parts)
         except (TypeError, ValueError) as error:
             text = f"the event {self._event.name} cannot be encoded: {reason(error)}"
         raise InvalidArgumentError(text)
@@ -102,19 +102,19 @@ class EventCodec:
         """
         return partition_of(self._keys.write(key), partitions)
 
-    def _encode_aggregate(self, key: object) -> bytes:
-        """Return the member `aggregate` of a notification, b"" for an event of the service itself.
+    def _encode_aggregate(self, key: object) -> str:
+        """Return the member `aggregate` of a notification, "" for an event of the service itself.
 
         Raises:
             ValueError: the key is not valid.
         """
         text, aggregate = self._keys.write(key), self._event.aggregate
         if aggregate is None or self._aggregate is None:
-            return b""
+            return ""
         # An event has no reply, so a key that subscribers would reject is rejected here.
         if KEY.validate_python(text) is None:  # the quickest check; the other one says why
             self._aggregate.validate_python({"type": aggregate.name, "key": text})
-        return b"%b%b}," % (self._aggregate_head, to_json(text))
+        return f"{self._aggregate_head}{quoted(text)}}},"
 
     def decode(self, data: bytes) -> dict[str, Any]:
         """Decode a notification.
@@ -129,9 +129,8 @@ class EventCodec:
         Raises:
             InvalidArgumentError: the notification breaks the contract.
         """
-        text = f"the event {self._event.name} breaks the contract"
         try:
-            if self._event.previous and not data.startswith(self._type, _TYPE_AT):
+            if self._event.previous and not data.startswith(self._type_bytes, _TYPE_AT):
                 data = upcast_notification(self._event, data)
             notification: dict[str, Any] = self._notification.decode(data)
             if not self._keys.is_plain:
@@ -140,12 +139,12 @@ class EventCodec:
         except (SchemaError, ValidationError) as error:
             # This is logged, so not even the keys of maps may be shown.
             found = without_keys(violations_of(error, data), self._notification.names)
-            failure = invalid(text, found)
+            failure = invalid(self._broken, found)
         except UpcastError as error:
-            failure = InvalidArgumentError(f"{text}: {error}")
+            failure = InvalidArgumentError(f"{self._broken}: {error}")
         except ValueError as error:
             listed = [each.as_dict() for each in violations_of(error)]
-            failure = InvalidArgumentError(text, details={"violations": listed})
+            failure = InvalidArgumentError(self._broken, details={"violations": listed})
         else:
             return notification
         raise failure

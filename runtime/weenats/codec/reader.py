@@ -7,6 +7,7 @@ from pydantic_core import SchemaValidator
 
 from weenats.codec.careful import careful_validator
 from weenats.codec.json import FEW_BYTES, has_many_values
+from weenats.codec.quick_texts import with_quick_texts
 from weenats.codec.validators import adapter, quiet_validator
 from weenats.codec.violations import SchemaError, Violation
 
@@ -28,7 +29,9 @@ class Reader:
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind
-        self._quiet = quiet_validator(kind, _INVALID).validate_json
+        quick = with_quick_texts(adapter(kind).core_schema)
+        self._is_strict = True if quick is None else None  # then the schema itself is
+        self._quiet = quiet_validator(kind, _INVALID, quick).validate_json
 
     def read(self, data: bytes, context: Any = None) -> Any:
         """Return the value of JSON text.
@@ -41,7 +44,7 @@ class Reader:
             ValueError: it is not of the type; the error does not say why.
         """
         if len(data) <= FEW_BYTES:  # as `_value`, without calls: nearly all messages
-            value = self._quiet(data, strict=True, by_name=False, context=context)
+            value = self._quiet(data, strict=self._is_strict, by_name=False, context=context)
         else:
             value = self._value(data, context)
         if value is _INVALID:
@@ -78,9 +81,10 @@ class Reader:
         return self._strict.validate_json(data, strict=True, by_name=False, context=context)
 
     def _value(self, data: bytes, context: Any) -> Any:
-        validate = self._careful.validate_json if has_many_values(data) else self._quiet
         # The configuration of a TypedDict does not reach aliases that refer to themselves.
-        return validate(data, strict=True, by_name=False, context=context)
+        if has_many_values(data):
+            return self._careful.validate_json(data, strict=True, by_name=False, context=context)
+        return self._quiet(data, strict=self._is_strict, by_name=False, context=context)
 
     @cached_property
     def _careful(self) -> SchemaValidator:

@@ -88,7 +88,9 @@ def validator(kind: Any) -> Any:
     return TypeAdapter(kind).validator
 
 
-def quiet_validator(kind: Any, invalid: object = None) -> SchemaValidator:
+def quiet_validator(
+    kind: Any, invalid: object = None, schema: core_schema.CoreSchema | None = None
+) -> SchemaValidator:
     """Return a validator that returns one value for all JSON that is not of its type.
 
     An error of pydantic holds what it is about as Python objects, which take a hundred times as
@@ -97,11 +99,14 @@ def quiet_validator(kind: Any, invalid: object = None) -> SchemaValidator:
     Args:
         kind: the type.
         invalid: the value for what is not of the type.
+        schema: another schema for the type, which is strict by itself; its models are built anew.
     """
-    schema = quick(adapter(kind).core_schema)
     return SchemaValidator(
-        core_schema.with_default_schema(schema, default=invalid, on_error="default"),
-        core_config(kind),
+        core_schema.with_default_schema(
+            quick(schema or adapter(kind).core_schema), default=invalid, on_error="default"
+        ),
+        core_config(kind) if schema is None else cast("core_schema.CoreConfig", STRICT),
+        _use_prebuilt=schema is None,
     )
 
 

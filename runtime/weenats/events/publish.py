@@ -84,18 +84,13 @@ async def publish(
         check_options(options, PublishOptions, "an event")
     if not transport.is_connected:
         await transport.connect()
-    lines = b""
-    if headers := options.get("headers"):
-        header_names.check(headers)
-        lines = header_names.encode(headers)
-    revision = options.get("revision")
-    if revision is not None and event.aggregate is None:
-        raise InvalidArgumentError(f"{event.name} has no aggregate, so it has no revision")
-    if "revision" in options and (type(revision) is not int or revision < 0):
-        raise InvalidArgumentError(f"revision is an integer of at least 0, not {revision!r}")
-    timeout = seconds(options["timeout"]) if "timeout" in options else DEFAULT_TIMEOUT
+    lines, revision = _checked(event, options) if options else (b"", None)
     context = _new_message(options.get("context", NO_CONTEXT))
     payload = event_codec(event).encode(key, data, revision, context)
+    if telemetry is SILENT and event.stream is None:  # without a `with` for nothing
+        transport.publish(event.subject, payload, lines + inherited_header_lines())
+        return
+    timeout = seconds(options["timeout"]) if "timeout" in options else DEFAULT_TIMEOUT
     with (
         _NOT_RECORDED
         if telemetry is SILENT
@@ -117,6 +112,26 @@ async def publish(
             message_id=context.message_id,
             timeout=timeout,
         )
+
+
+def _checked(event: Event[DataT], options: PublishOptions) -> tuple[bytes, int | None]:
+    """Return the header lines and the revision of an event.
+
+    Raises:
+        InvalidArgumentError: an option is not valid.
+    """
+    lines = b""
+    if headers := options.get("headers"):
+        header_names.check(headers)
+        lines = header_names.encode(headers)
+    if "timeout" in options:
+        seconds(options["timeout"])
+    revision = options.get("revision")
+    if revision is not None and event.aggregate is None:
+        raise InvalidArgumentError(f"{event.name} has no aggregate, so it has no revision")
+    if "revision" in options and (type(revision) is not int or revision < 0):
+        raise InvalidArgumentError(f"revision is an integer of at least 0, not {revision!r}")
+    return lines, revision
 
 
 def _new_message(metadata_context: Mapping[str, JsonValue]) -> MessageContext:
