@@ -35,6 +35,10 @@ _DEFAULTS: Final[_Response] = {
     "discard": "old",
 }
 """Members that the server adds; all streams are in memory, whatever is asked for."""
+_UNAVAILABLE: Final = 10004
+_NEEDS_SERVER: Final = (
+    "MemoryTransport keeps no events for consumers and readers: use weenats.testing.NatsServer"
+)
 _MISSING: Final = frozenset({10037, 10057, 10059})
 _FOREVER: Final = float("inf")
 
@@ -183,7 +187,9 @@ class MemoryStreams:
             return [_encoded(self._create(name, body))]
         call = self._calls.get(operation)
         if call is None:
-            return [_encoded(_error(10004, f"{operation} is not available in memory"))]
+            is_consumer = operation.startswith("CONSUMER.")
+            text = _NEEDS_SERVER if is_consumer else f"{operation} is not available in memory"
+            return [_encoded(_error(_UNAVAILABLE, text))]
         if stream is None:
             return [_encoded(_error(10059, "stream not found"))]
         return [_encoded(call(stream, body))]

@@ -24,11 +24,13 @@ from receipts import (
 )
 from testkit.contexts import make_context
 from testkit.forked_commands import forked_command
+from testkit.parcels import CONTRACT_FOLDER, Delivered, ParcelsClient, remove_streams
 from testkit.paths import GOLDEN, GOLDEN_CONTRACTS, REPOSITORY, golden_name
 from weenats import NatsServiceBuilder
 from weenats.discovery import get_contract_document
 from weenats.errors import InvalidArgumentError, ServiceError, UnauthenticatedError
 from weenats.events import ReceivedEvent
+from weenats.transport.jetstream import JetStream, JetStreamRefusedError, StreamConfig
 from weenats_codegen.cli import mock as mock_command
 from weenats_codegen.cli.main import main
 from weenats_codegen.mock import Call, Mock
@@ -326,3 +328,37 @@ def test_folder_of_contracts(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["mock", str(SAMPLE.parent)]) == 1
     error = capsys.readouterr().err
     assert f"schemas: is a folder of contracts; use one of them: {SAMPLE.parent}/loyalty" in error
+
+
+async def test_streams_with_replicas_on_one_server(
+    mock_service: MockService, nats_url: str, tmp_path: Path
+) -> None:
+    """A mock of a contract with `replicas: 3` needs no cluster; it starts again as well."""
+    folder = tmp_path / "parcels"
+    folder.mkdir()
+    text = (CONTRACT_FOLDER / "service.yaml").read_text()
+    changed = text.replace("stream: {partitions: 4}", "stream: {partitions: 4, replicas: 3}")
+    assert changed != text
+    (folder / "service.yaml").write_text(changed)
+    await remove_streams(nats_url)
+    async with ParcelsClient.connect(nats_url) as parcels:
+        for count in (1, 2):
+            async with mock_service(folder):
+                await parcels.publish_delivered("p-1", Delivered(count=count))
+        info = await JetStream(parcels.transport).stream_info("parcels-events")
+    assert (info.config.replicas, info.messages) == (1, 2)
+    await remove_streams(nats_url)
+
+
+async def test_streams_that_cannot_be_made(mock_service: MockService, nats_url: str) -> None:
+    """A mock does not start when the server refuses its streams for another reason."""
+    await remove_streams(nats_url)
+    async with ParcelsClient.connect(nats_url) as parcels:
+        await parcels.transport.connect()
+        jetstream = JetStream(parcels.transport)
+        await jetstream.create_stream(StreamConfig("taken", ("parcels.stream.*.parcel.delivered",)))
+        with pytest.raises(JetStreamRefusedError, match="overlap"):
+            async with mock_service(CONTRACT_FOLDER):
+                pass
+        await jetstream.delete_stream("taken")
+    await remove_streams(nats_url)

@@ -8,7 +8,10 @@ from uuid import uuid4
 
 import pytest
 
+from testkit.parcels import CONTRACT, SHIPPED, Recorder
 from weenats import AlreadyExistsError, NotFoundError
+from weenats.events import consume, consuming, read_events
+from weenats.streams import apply_streams, plan_streams
 from weenats.testing import MemoryTransport
 from weenats.transport.jetstream import (
     ConsumerConfig,
@@ -19,6 +22,8 @@ from weenats.transport.jetstream import (
     WrongSequenceError,
     WrongStreamError,
 )
+
+NEEDS_SERVER = "keeps no events for consumers and readers: use weenats.testing.NatsServer"
 
 
 @pytest.fixture
@@ -82,7 +87,26 @@ async def test_consumers_are_refused_in_memory() -> None:
     jetstream = JetStream(transport)
     await jetstream.create_stream(StreamConfig("s", ("s.*",)))
     with pytest.raises(JetStreamRefusedError, match="is not available in memory"):
+        await jetstream.streams()
+    with pytest.raises(JetStreamRefusedError, match=NEEDS_SERVER):
         await jetstream.create_consumer("s", ConsumerConfig("c"))
+    await transport.close()
+
+
+@pytest.mark.parametrize("applied", [False, True])
+async def test_consuming_in_memory_fails_at_once(applied: bool) -> None:
+    """Consumers, loops and readers fail with what they need, whether the streams exist or not."""
+    transport = MemoryTransport()
+    if applied:
+        await apply_streams(transport, await plan_streams(transport, CONTRACT.streams))
+    with pytest.raises(JetStreamRefusedError, match=NEEDS_SERVER):
+        await consume(transport, Recorder(), "billing")
+    with pytest.raises(JetStreamRefusedError, match=NEEDS_SERVER):
+        async with consuming(transport, "billing", SHIPPED):
+            pass
+    with pytest.raises(JetStreamRefusedError, match=NEEDS_SERVER):
+        async for _ in read_events(transport, SHIPPED):
+            pass
     await transport.close()
 
 

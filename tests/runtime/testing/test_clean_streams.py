@@ -1,0 +1,53 @@
+"""The fixture `clean_streams`: each test has the streams of a contract for itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from testkit.parcels import CONTRACT, PARCELS_EVENTS_STREAM, Delivered, ParcelsClient, Recorder
+from testkit.waiting import until
+from testkit.wallets import builder, client, wallets
+from weenats import NatsTransport
+from weenats.events import consume
+from weenats.streams.consumers import consumer_states
+from weenats.testing.clean_streams import CleanStreams, clean_streams_on
+from weenats.transport.jetstream import JetStream, StreamMissingError, bucket_config
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+async def test_each_test_begins_with_empty_streams(
+    turn: int, clean_streams: CleanStreams, nats_url: str
+) -> None:
+    """The first event is the first of the stream, and a consumer begins with it."""
+    clean_streams(CONTRACT)
+    async with ParcelsClient.connect(nats_url) as parcels:
+        assert await consumer_states(parcels.transport, PARCELS_EVENTS_STREAM) == []
+        await parcels.publish_delivered("p-1", Delivered(count=turn))
+        recorder = Recorder()
+        async with await consume(parcels.transport, recorder, "billing"):
+            await until(lambda: recorder.seen)
+        assert recorder.seen == [("p-1", turn)]
+
+
+async def test_nothing_of_the_service_is_left(nats_url: str) -> None:
+    """Streams, kept aggregates and buckets are removed; those of other services stay."""
+    transport = NatsTransport(nats_url)
+    jetstream = JetStream(transport)
+    with clean_streams_on(nats_url) as clean:
+        clean(wallets.CONTRACT)
+        clean(CONTRACT)
+        async with builder(nats_url).build(), client(nats_url) as caller:
+            await caller.deposit("w-1", wallets.Amount(cents=5))
+        await jetstream.create_stream(bucket_config("wallets-once"))
+        clean(wallets.CONTRACT)
+        for name in ("KV_wallets-once", "wallets-commits"):
+            with pytest.raises(StreamMissingError):
+                await jetstream.stream_info(name)
+        await jetstream.stream_info("wallets-events")
+        await jetstream.stream_info("parcels-events")
+    async with asyncio.timeout(5):
+        names = {each.config.name for each in await jetstream.streams()}
+    assert not {each for each in names if "wallets" in each or "parcels" in each}
+    await transport.close()
