@@ -43,7 +43,7 @@ __all__ = ["RELAY", "Relay", "relay_consumers"]
 RELAY: Final = "relay"
 """The name of the durable consumer that sends events on."""
 _LOG: Final = LimitedLogger("weenats.aggregates")
-_ACK_WAIT: Final = 10.0
+_ACK_WAIT: Final = 6.0
 _AGAIN: Final = 1.0
 """Seconds after which an event is sent again, when it could not be."""
 _WINDOW: Final = 200

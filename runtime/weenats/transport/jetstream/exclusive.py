@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
@@ -29,13 +28,13 @@ __all__ = ["ExclusivePull", "for_one_reader", "is_exclusive"]
 _NANOSECONDS: Final = 1_000_000_000
 _GROUP: Final = "one"
 _PIN_HEADER: Final = "Nats-Pin-Id"
-_PIN_TIMEOUT: Final = 10.0
+_PIN_TIMEOUT: Final = 6.0
 """After how many seconds without a request of the reader the server chooses another one."""
 _HELD: Final = 0.8
 """The part of that time for which a reader relies on being chosen."""
-_EXPIRES: Final = 3.0
+_EXPIRES: Final = 2.0
 """How long the server keeps a request, in seconds; each one is a sign of life of the reader."""
-_HEARTBEAT: Final = 1.5
+_HEARTBEAT: Final = 1.0
 _WRONG_PIN: Final = "423"
 _CHECK_AGAIN: Final = 0.5
 _UNPIN_TIMEOUT: Final = 1.0
@@ -69,7 +68,7 @@ def is_exclusive(config: ConsumerConfig) -> bool:
 class ExclusivePull(Pull):
     """Delivers the messages of a consumer while no other reader gets any; `async with` and `take`.
 
-    The server chooses a reader, and another one when that was silent for ten seconds or leaves.
+    The server chooses a reader, and another one when that was silent for six seconds or leaves.
     A reader has to process messages in the order of `take`, and to stop when `holds` is false.
 
     Args:
@@ -97,6 +96,7 @@ class ExclusivePull(Pull):
         self._pin = ""
         self._pin_line = b""
         self._asked = 0.0
+        self._next = 0
         self._complete = 0
         self._last = 0
 
@@ -119,7 +119,8 @@ class ExclusivePull(Pull):
             await self._wait_for_arrival()
             if self._complete != self.turn:
                 await self._wait_for_earlier()
-            arrived = sorted(self._arrived, key=_sequence)
+            found = {each.sequence: each for each in self._arrived}
+            arrived = [found[sequence] for sequence in sorted(found)]
             self._arrived.clear()
             self._refill()
             if repeated := [each for each in arrived if each.sequence <= self._last]:
@@ -140,35 +141,51 @@ class ExclusivePull(Pull):
                 await call(self._transport, operation, body, what=what, timeout=_UNPIN_TIMEOUT)
 
     async def _wait_for_earlier(self) -> None:
-        """Wait until what an earlier reader has not acknowledged has arrived too."""
+        """Wait until everything that was delivered and not acknowledged has arrived here.
+
+        Some of it went to an earlier reader, or was lost with a connection.
+        """
         while self._complete != self.turn:
-            turn = self.turn
+            turn, here = self.turn, {each.sequence for each in self._arrived}
             info = await self._info()
-            self._arrived = deque({each.sequence: each for each in self._arrived}.values())
-            if turn == self.turn and info.unacknowledged <= len(self._arrived):
-                self._complete = turn
-            else:
-                self._arrival.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_CHECK_AGAIN):
-                        await self._arrival.wait()
+            # Nothing but what is acknowledged is missing from the beginning: ack means all before.
+            waited_for = sum(each > info.acknowledged for each in here)
+            if turn == self.turn and waited_for == info.unacknowledged:
+                self._complete, self._last = turn, info.acknowledged
+                return
+            self._arrival.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CHECK_AGAIN):
+                    await self._arrival.wait()
 
     @override
     def _on_delivery(self, delivery: Delivery) -> None:
-        if delivery.reply.startswith(ACK_PREFIX):
-            if not self._pin or self._pin_line not in delivery.headers.block:
-                self._begin_turn(delivery.headers.get(_PIN_HEADER, ""))
-        elif delivery.status == _WRONG_PIN:
+        if delivery.status == _WRONG_PIN:
             self._pin, self._outstanding = "", 0
             self._request()
             return
+        if not delivery.reply.startswith(ACK_PREFIX):
+            super()._on_delivery(delivery)
+            return
+        if not self._pin or self._pin_line not in delivery.headers.block:
+            self._begin_turn(delivery.headers.get(_PIN_HEADER, ""))
         super()._on_delivery(delivery)
+        message = self._arrived[-1]
+        if self._next and message.consumer_sequence != self._next:  # one was lost on the way
+            self._begin_turn(self._pin)
+            self._arrived.append(message)
+        self._next = message.consumer_sequence + 1
 
     def _begin_turn(self, pin: str) -> None:
         self._pin, self._pin_line = pin, pin.encode()
         self.turn += 1
-        self._last = 0
+        self._next = 0
         self._arrived.clear()  # they are delivered again
+
+    @override
+    def _settle_again(self) -> None:
+        super()._settle_again()
+        self._begin_turn(self._pin)  # what was on the way is lost, or it takes another way
 
     @override
     def _on_end_of_request(self, remaining: str) -> None:
@@ -186,7 +203,3 @@ class ExclusivePull(Pull):
             "group": _GROUP,
         }
         return {**terms, "id": self._pin} if self._pin else terms
-
-
-def _sequence(message: PulledMessage) -> int:
-    return message.sequence

@@ -11,6 +11,7 @@ import pytest
 from testkit.waiting import eventually
 from weenats import NatsTransport, UnavailableError
 from weenats.testing import NatsServer
+from weenats.transport.base import Delivery
 from weenats.transport.jetstream import (
     ConsumerConfig,
     ExclusivePull,
@@ -146,6 +147,29 @@ async def test_lost_ack_is_repeated(jetstream: JetStream, stream: str) -> None:
         async with asyncio.timeout(30):
             while (await jetstream.consumer_info(stream, "c")).unacknowledged:
                 pass
+
+
+async def test_lost_message_comes_before_later_ones(
+    jetstream: JetStream, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What gets lost on the way is waited for, and what was taken before is not relied on."""
+    await jetstream.create_consumer(stream, for_one_reader(replace(CONSUMER, ack_wait=0.5)))
+    deliver, lost = ExclusivePull._on_delivery, list[Delivery]()
+
+    def lose(pull: ExclusivePull, delivery: Delivery) -> None:
+        if delivery.payload == b"2" and not lost:
+            lost.append(delivery)
+        else:
+            deliver(pull, delivery)
+
+    monkeypatch.setattr(ExclusivePull, "_on_delivery", lose)
+    async with reader(jetstream, stream) as messages:
+        await publish(jetstream, stream, 1, 1)
+        assert await take(messages, 1) == [1]
+        await publish(jetstream, stream, 2, 4)
+        assert await take(messages, 3) == [2, 3, 4]
+        assert not messages.holds(1)
+    assert lost
 
 
 async def test_reader_goes_on_after_a_restart(own_nats_server: NatsServer) -> None:
