@@ -175,4 +175,4 @@ async def test_data_of_two_events_of_one_command_needs_the_event() -> None:
     with pytest.raises(AggregateBreachError, match=r"is the data of deposited and withdrawn: emit"):
         StateCodec(stored).encode(command, [CHANGE])
     (event,) = StateCodec(stored).encode(command, [wallets.WITHDRAWN.with_data(CHANGE)])
-    assert event == ("withdrawn", b'{"cents":1,"balance":1}')
+    assert event == ("withdrawn", b'{"cents":1,"balance":1}', 1)
