@@ -46,7 +46,7 @@ EXPORTS = {
     "weenats.context": "Key MessageContext Principal RequestContext Response",
     "weenats.contract": """
         Aggregate AnyOperation AuthRequirement Command DurabilityDemand Entity Event
-        EventData Query RateLimit
+        EventData EventVersion Query RateLimit
         ServiceContract Stream
     """,
     "weenats.discovery": """

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Final
 
-from weenats_codegen.compatibility.previous import unread
 from weenats_codegen.ir.bundle import Bundle
 from weenats_codegen.ir.previous import EventVersion, event_versions, resolved
 from weenats_codegen.ir.streams import stream_of_events
@@ -56,6 +55,8 @@ def _check(node: Node, version: EventVersion, bundle: Bundle) -> Iterator[Diagno
     yield from problems
     if problems or not {version.data, version.next} <= bundle.definitions.keys():
         return
+    from weenats_codegen.compatibility.previous import unread  # noqa: PLC0415 - few need it
+
     found = unread(bundle, version)
     if found.reasons:
         reason = found.reasons[0]

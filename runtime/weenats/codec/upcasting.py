@@ -1,6 +1,6 @@
 """Reading the data of events that were stored by an older version of the contract."""
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic_core import to_json
 
@@ -63,11 +63,12 @@ def upcast_notification(event: Event[Any], payload: bytes) -> bytes:
         UpcastError: an upcaster failed.
         ValueError: it is not valid JSON.
     """
-    document = load_digits(payload)
+    document: object = load_digits(payload)
     if not isinstance(document, dict):
         return payload
-    version = document.pop(DATA_VERSION, 1)
+    members = cast("dict[str, Any]", document)
+    version = members.pop(DATA_VERSION, 1)
     if type(version) is not int or not 1 <= version <= len(event.previous):
         return payload
-    data = upcast(event, dump_digits(document.pop("data", None)), version)
-    return b'%b,"data":%b}' % (dump_digits(document)[:-1], data)
+    data = upcast(event, dump_digits(members.pop("data", None)), version)
+    return b'%b,"data":%b}' % (dump_digits(members)[:-1], data)
