@@ -17,6 +17,7 @@ from weenats.errors import DeadlineExceededError, InternalError
 from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
 from weenats.protocol.messages import HealthCheck, InfoResponse, PingResponse, StatsResponse
+from weenats.protocol.timeouts import seconds
 
 if TYPE_CHECKING:
     from weenats.transport.base import Accepts, Delivery, Transport
@@ -316,7 +317,7 @@ async def _answer(
     transport: Transport, subject: str, timeout: float, headers: bytes, accepts: Accepts = is_answer
 ) -> Delivery:
     """Return the first answer; an error in its headers is raised."""
-    deadline = monotonic() + timeout
+    deadline = monotonic() + seconds(timeout)
     reply = await transport.request(subject, b"", headers, deadline, accepts)
     error = error_in_headers(reply)
     if error is not None:
@@ -335,6 +336,7 @@ async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
 ) -> list[InstanceT]:
     if service is not None:
         subjects.check_discovered_name(service)
+    timeout = seconds(timeout)
     replies = await transport.request_many(
         subjects.discovery(verb, service),
         b"",

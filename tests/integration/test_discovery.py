@@ -13,6 +13,7 @@ from testkit.waiting import LIMIT
 from testkit.wire import assert_valid, dump
 from weenats import (
     InternalError,
+    InvalidArgumentError,
     NatsServiceBuilder,
     NatsTransport,
     NoRespondersError,
@@ -256,3 +257,13 @@ async def test_impostors_do_not_hide_an_instance(raw: RawClient, nats_url: str) 
     assert [each.message.partition(",")[0] for each in reported] == [
         "twin t-1 sent different answers"
     ]
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "1", None, 1j])
+async def test_invalid_timeout_is_rejected(nats_url: str, timeout: Any) -> None:
+    """A timeout that is not a positive number is refused before anything is sent."""
+    transport = NatsTransport(nats_url)
+    for ask in (check_health, get_service_info, list_instances):
+        with pytest.raises(InvalidArgumentError, match="timeout must be a positive number"):
+            await ask(transport, "probe", timeout=timeout)
+    await transport.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from weenats import NatsServiceBuilder
+from weenats.protocol.identifiers import STAMPER
 
 EXPECTED: Final = Path(__file__).parents[1] / "codegen" / "golden" / "event-sourced" / "expected"
 OnDecide = Callable[[str], Any]
@@ -120,3 +122,22 @@ def builder(url: str | list[str], handlers: Wallets | None = None) -> NatsServic
 def client(url: str | list[str]) -> Any:
     """Return a client."""
     return wallets.WalletsClient.connect(url)
+
+
+def commit(key: str, **changes: Any) -> bytes:
+    """Return a commit of one deposit."""
+    message_id = STAMPER.new_id()
+    stamp = "2026-03-01T09:30:00.131Z"
+    data = {"cents": 5, "balance": 5}
+    document = {
+        "aggregate": {"type": "wallet", "key": key},
+        "command": "deposit",
+        "revision": 1,
+        "previous": 0,
+        "version": "1.0.0",
+        "events": [{"id": STAMPER.new_id(), "type": "deposited", "data": data}],
+        "fingerprint": "0",
+        "timestamp": stamp,
+        "metadata": {"messageId": message_id, "timestamp": stamp},
+    }
+    return json.dumps({**document, **changes}).encode()

@@ -1,7 +1,6 @@
 """The commands `history` and `state`: what happened to an aggregate that is kept in a stream."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from pydantic import JsonValue
 from weenats.aggregates.commits import Commit, read_commit
 from weenats.aggregates.errors import BrokenHistoryError
 from weenats.aggregates.store import PARTITIONS, commit_stream
+from weenats.codec.numbers import load_decimals
 from weenats.errors import NotFoundError
 from weenats.protocol import headers
 from weenats.protocol.partitions import partition_of
@@ -71,7 +71,7 @@ def _moment(text: str) -> str:
     """Return a time with a time zone: that of the machine if there is none."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC).isoformat()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"--time is ISO 8601, such as 2026-03-01T09:30:00Z, not {text}"
         ) from None
@@ -112,7 +112,7 @@ def _rows(found: tuple[str, Commit]) -> list[dict[str, JsonValue]]:
             "command": commit.command,
             "event": event.name,
             "eventId": event_id,
-            "data": json.loads(event.data),
+            "data": load_decimals(event.data),
             "principal": commit.principal,
             "messageId": commit.message_id,
             "correlationId": commit.correlation_id,

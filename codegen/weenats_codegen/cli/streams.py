@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from weenats.aggregates.aggregates import streams_of as of_aggregates
 from weenats.contract import Stream
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from weenats.transport.jetstream.config import Start
     from weenats.transport.nats import NatsTransport
+
+_MAX_DIGITS: Final = 18
 
 
 def plan(folder: Path, servers: Sequence[str], *, as_json: bool) -> None:
@@ -211,11 +213,11 @@ async def _replay(
 def _start(text: str) -> "Start":
     if text in {"beginning", "new"}:
         return cast("Literal['beginning', 'new']", text)
-    if text.isdecimal() and int(text) > 0:
+    if text.isdecimal() and len(text) <= _MAX_DIGITS and int(text) > 0:
         return int(text)
     try:
         return datetime.fromisoformat(text).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise CliError(
             f"--from is beginning, new, a sequence, or a time such as 2026-01-31T12:00, not {text}"
         ) from None

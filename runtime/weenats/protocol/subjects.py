@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Final
+from typing import Final, cast
 
 __all__ = [
     "Kind",
@@ -64,7 +64,7 @@ class SubjectError(ValueError):
 
 
 def _checked(pattern: re.Pattern[str], value: str, what: str) -> str:
-    if pattern.fullmatch(value) is None:
+    if not isinstance(cast("object", value), str) or pattern.fullmatch(value) is None:
         raise SubjectError(f"{value!r} is not a valid {what}: it must match ^{pattern.pattern}$")
     return value
 
@@ -126,11 +126,12 @@ def check_queue_group(name: str) -> str:
     Raises:
         SubjectError: it is not valid.
     """
+    _checked(_QUEUE_GROUP, name, "queue group name")
     if len(name) > _MAX_QUEUE_GROUP_LENGTH:
         raise SubjectError(
             f"a queue group name has at most {_MAX_QUEUE_GROUP_LENGTH} characters, not {len(name)}"
         )
-    return _checked(_QUEUE_GROUP, name, "queue group name")
+    return name
 
 
 def check_inbox_prefix(prefix: str) -> str:

@@ -11,8 +11,13 @@ from typing import Any
 import pytest
 
 from testkit.paths import GOLDEN
-from testkit.wallets import builder, client, wallets
+from testkit.wallets import builder, client, commit, wallets
+from weenats import NatsTransport
+from weenats.aggregates.store import PARTITIONS
+from weenats.protocol.partitions import partition_of
+from weenats.protocol.subjects import commits
 from weenats.testing import NatsServer, serving
+from weenats.transport.jetstream import JetStream
 from weenats_codegen.cli.main import main
 
 Amount = wallets.Amount
@@ -67,6 +72,19 @@ def test_history_for_people(
     assert '{"cents": 7, "balance": 0}' in shown
 
 
+async def test_digits_of_events_are_shown(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Numbers in events are shown as they are stored, also those that no float is."""
+    transport = NatsTransport(url)
+    body = commit("w-odd").replace(b'"cents": 5', b'"cents": 1e400')
+    subject = commits("wallets", partition_of("w-odd", PARTITIONS), "wallet", "w-odd")
+    await JetStream(transport).publish(subject, body)
+    await transport.close()
+    for options in ([], ["--json"]):
+        command = ["history", "wallets", "w-odd", "--servers", url, *options]
+        assert await asyncio.to_thread(main, command) == 0
+        assert "1E+400" in capsys.readouterr().out.replace("\n", "")
+
+
 def test_history_of_nothing(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A key without events, and a service without a stream, are errors."""
     assert main(["history", "wallets", "none", "--servers", url]) == 1
@@ -96,8 +114,9 @@ def test_state_that_never_was(url: str, capsys: pytest.CaptureFixture[str]) -> N
     assert "wallet has no revision 9, the last is 4" in capsys.readouterr().err
     assert main([*state, "--time", "2001-01-01T00:00:00Z"]) == 1
     assert "NOT_FOUND wallet-not-found" in capsys.readouterr().err
-    assert main([*state, "--time", "yesterday"]) == 2
-    assert "--time is ISO 8601" in capsys.readouterr().err
+    for time in ("yesterday", "0001-01-01T00:00+23:59"):
+        assert main([*state, "--time", time]) == 2
+        assert "--time is ISO 8601" in capsys.readouterr().err
     assert main([*state, "--time", "2001-01-01", "--revision", "1"]) == 2
     capsys.readouterr()
     assert main(["state", "wallets", "w-1", "--servers", url]) == 1

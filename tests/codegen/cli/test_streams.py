@@ -155,6 +155,8 @@ def test_wrong_arguments_are_explained(run: Run, receipts_contract: Path) -> Non
         ([*replay, "--stream", "x"], "has no stream x; known are parcels-events, couriers"),
         ([*replay, "--stream", "couriers"], "the stream couriers has no consumer billing"),
         ([*replay, "--stream", "couriers", "--from", "x"], "--from is beginning, new, a sequence"),
+        ([*replay, "--stream", "couriers", "--from", "9" * 5000], "--from is beginning, new, a"),
+        ([*replay, "--stream", "couriers", "--from", "9999-12-31T23:59-23:59"], "--from is"),
         (["streams", "plan", str(receipts_contract)], "receipts has no durable events"),
         (
             ["dead-letters", "show", CONTRACT, "7", "--stream", "couriers"],

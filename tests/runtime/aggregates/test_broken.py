@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from testkit.contexts import make_context
 from testkit.waiting import eventually
-from testkit.wallets import Wallets, builder, client, wallets
+from testkit.wallets import Wallets, builder, client, commit, wallets
 from weenats import FailedPreconditionError, InternalError, NatsTransport, UnavailableError
 from weenats.aggregates.aggregates import streams_of
 from weenats.aggregates.errors import AggregateBreachError
@@ -20,7 +19,6 @@ from weenats.aggregates.results import result_codec
 from weenats.aggregates.store import CommitStore
 from weenats.codec.operations import ContractBreachError
 from weenats.errors import NotFoundError
-from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.partitions import partition_of
 from weenats.service import StoredEndpoint
 from weenats.testing import NatsServer
@@ -38,25 +36,6 @@ async def jetstream(nats_url: str) -> AsyncIterator[JetStream]:
     transport = NatsTransport(nats_url)
     yield JetStream(transport)
     await transport.close()
-
-
-def commit(key: str, **changes: Any) -> bytes:
-    """Return a commit of one deposit."""
-    message_id = STAMPER.new_id()
-    stamp = "2026-03-01T09:30:00.131Z"
-    data = {"cents": 5, "balance": 5}
-    document = {
-        "aggregate": {"type": "wallet", "key": key},
-        "command": "deposit",
-        "revision": 1,
-        "previous": 0,
-        "version": "1.0.0",
-        "events": [{"id": STAMPER.new_id(), "type": "deposited", "data": data}],
-        "fingerprint": "0",
-        "timestamp": stamp,
-        "metadata": {"messageId": message_id, "timestamp": stamp},
-    }
-    return json.dumps({**document, **changes}).encode()
 
 
 async def put(jetstream: JetStream, key: str, body: bytes) -> None:

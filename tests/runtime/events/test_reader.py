@@ -179,3 +179,10 @@ async def test_a_loop_needs_events(transport: NatsTransport) -> None:
         with pytest.raises(ValueError, match=r"at least one event|not durable"):
             async with consuming(transport, "billing", *events):
                 pass
+
+
+@pytest.mark.parametrize("start", [None, "1", 1.5, [], "middle"])
+async def test_start_of_reading_is_checked(transport: NatsTransport, start: Any) -> None:
+    """What is neither a place nor a sequence nor a time is refused."""
+    with pytest.raises(InvalidArgumentError, match="start is 'beginning', 'new', a sequence"):
+        await anext(read_events(transport, DELIVERED, start=start))

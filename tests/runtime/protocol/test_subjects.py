@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -67,8 +68,8 @@ def test_maximum_name_lengths() -> None:
         subjects.check_queue_group("a" * 101)
 
 
-@pytest.mark.parametrize("bad", ["", "A", "a_b", "a.b", "*", "a b", "a\n", "1a", "é"])
-def test_invalid_queue_groups_are_rejected(bad: str) -> None:
+@pytest.mark.parametrize("bad", ["", "A", "a_b", "a.b", "*", "a b", "a\n", "1a", "é", 5, None])
+def test_invalid_queue_groups_are_rejected(bad: Any) -> None:
     """A queue group has lower-case letters, digits and dashes only."""
     with pytest.raises(SubjectError, match="queue group"):
         subjects.check_queue_group(bad)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from weenats.errors import InvalidArgumentError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -385,7 +387,12 @@ def _start_members(start: Start) -> dict[str, JsonValue]:
         return {"deliver_policy": "by_start_time", "opt_start_time": time}
     if isinstance(start, int):
         return {"deliver_policy": "by_start_sequence", "opt_start_seq": start}
-    return {"deliver_policy": _POLICIES[start]}
+    policy = _POLICIES.get(start) if isinstance(cast("object", start), str) else None
+    if policy is None:
+        raise InvalidArgumentError(
+            f"start is 'beginning', 'new', a sequence or a time, not {start!r}"
+        )
+    return {"deliver_policy": policy}
 
 
 def _nanoseconds(seconds: float | None) -> int:
