@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from testkit.processes import without_coverage
 from weenats_codegen import naming
 from weenats_codegen.generate import Freshness, check, generate, package_files, read_contracts
 from weenats_codegen.output import lock
@@ -65,7 +66,7 @@ def test_output_is_deterministic(tmp_path: Path) -> None:
 def test_generate_takes_less_than_two_seconds(tmp_path: Path) -> None:
     """The whole process, imports and ruff included, takes less than 2 s of CPU time."""
     contract = str(ROOT / "schemas" / "receipts")
-    environment = {name: v for name, v in os.environ.items() if not name.startswith("COVERAGE")}
+    environment = without_coverage()
     taken = []
     for number in range(3):
         before = _children_cpu()
@@ -80,7 +81,7 @@ def test_generate_takes_less_than_two_seconds(tmp_path: Path) -> None:
 def test_large_contract_takes_less_than_ten_seconds(tmp_path: Path, write_contract: Write) -> None:
     """200 operations and 500 schemas are generated in 10 s of CPU time and 500 MB of memory."""
     folder = write_contract(tmp_path / "large", _large_contract())
-    environment = {name: v for name, v in os.environ.items() if not name.startswith("COVERAGE")}
+    environment = without_coverage()
     program = (
         f"{PROGRAM}\nimport resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )

@@ -46,6 +46,7 @@ def commands(document: Document) -> Iterator[tuple[str, str]]:
             yield command, output
 
 
+@pytest.mark.timeout(300)  # the first document starts many interpreters
 @pytest.mark.parametrize("document", with_commands(), ids=str)
 def test_commands_run(document: Document, tmp_path: Path, nats_url: str) -> None:
     """The commands of a document, one after another in one folder, succeed."""

@@ -11,7 +11,6 @@ from functools import reduce
 from typing import Any, is_typeddict
 
 import pytest
-import typer
 from pydantic import BaseModel
 
 import weenats
@@ -23,9 +22,9 @@ from testkit.paths import REPOSITORY
 from weenats.errors import CLASS_OF_CODE
 from weenats.settings import EnvironmentSettings
 from weenats.telemetry import semconv
-from weenats_codegen.cli.app import app
+from weenats_codegen.cli.app import command
 
-COMMANDS: Any = typer.main.get_command(app)
+COMMANDS: Any = command
 REQUIRED = "required"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from testkit.forked_commands import forked_command
+from testkit.processes import without_coverage
 from testkit.waiting import LIMIT
 from weenats_codegen.cli.main import main
 
@@ -35,7 +36,7 @@ def run_without_module(module: str, *arguments: str, cwd: Path) -> subprocess.Co
 @pytest.mark.timing
 def test_help_is_fast() -> None:
     """`weenats --help` takes less than 0.2 s of CPU time, interpreter startup included."""
-    environment = {name: v for name, v in os.environ.items() if not name.startswith("COVERAGE")}
+    environment = without_coverage()
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     taken: list[float] = []
     for _ in range(10):
