@@ -13,7 +13,6 @@ from typing_extensions import Unpack
 from weenats import discovery
 from weenats import interceptors as chains
 from weenats.client.call import CallDefaults, CallOptions, Exchange
-from weenats.client.gathering import InstanceReply, gather_calls
 from weenats.client.retry import RetryInterceptor, check_not_retried
 from weenats.client.sharing import Connected, SharedTelemetry
 from weenats.client.tokens import TokenInterceptor, check_source
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from weenats.client.gathering import InstanceReply
     from weenats.client.tokens import TokenSource
     from weenats.client.verification import Verify
     from weenats.context import Response
@@ -468,6 +468,8 @@ class ServiceClient:
         for each in instances:
             with suppress(InvalidArgumentError):  # an id that another party made up
                 clients.setdefault(each.id, (each, self.on_instance(each.id)))
+        from weenats.client.gathering import gather_calls  # noqa: PLC0415 - few clients need it
+
         return await gather_calls([*clients.values()][:max_replies], call, deadline)
 
     async def get_service_info(self, instance_id: str | None = None) -> InfoResponse:

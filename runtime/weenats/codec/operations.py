@@ -41,12 +41,6 @@ __all__ = [
     "operation_codec",
 ]
 _NONE: Final[dict[str, Any]] = {}
-_METADATA_MEMBER: Final = NotRequired[typed_dict(messages.MessageMetadata, context=UNREAD)]
-
-
-@with_config(STRICT)
-class _ReplyMetadata(TypedDict):
-    metadata: NotRequired[messages.MessageMetadata]
 
 
 class ContractBreachError(Exception):
@@ -440,7 +434,14 @@ def _failure() -> Reader:
 
 @cache
 def _reply_metadata() -> Reader:
-    return Reader(_ReplyMetadata)
+    # As a model, and not as a dictionary: it is what callers get.
+    members = {"metadata": NotRequired[messages.MessageMetadata]}
+    return Reader(with_config(STRICT)(TypedDict("ReplyMetadata", members)))  # type: ignore[operator]
+
+
+@cache
+def _metadata_member() -> Any:
+    return NotRequired[typed_dict(messages.MessageMetadata, context=UNREAD)]
 
 
 def _metadata_of(members: dict[str, Any]) -> Metadata:
@@ -459,7 +460,7 @@ def _envelope(aggregate: Aggregate[Any] | None, *, is_command: bool) -> Reader:
     """Return what reads requests without their payload: all operations of an aggregate share it."""
     request = messages.CommandRequest if is_command else messages.QueryRequest
     member = "command" if is_command else "query"
-    members = {"aggregateId": aggregate_type(aggregate), "metadata": _METADATA_MEMBER}
+    members = {"aggregateId": aggregate_type(aggregate), "metadata": _metadata_member()}
     return Reader(typed_dict(request, **members, **{member: None}))
 
 

@@ -57,7 +57,7 @@ _TRACEPARENT_LINE: Final = re.compile(
     rb"\r\n[Tt]raceparent: 00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})\r\n"
 )
 _SAMPLED_DIGITS: Final = b"13579bdf"
-_FLAGS: Final = tuple(map(TraceFlags, range(256)))
+_flags: Final = cache(TraceFlags)
 _new_span_context: Callable[[type[SpanContext], Any], SpanContext] = getattr(tuple, "__new__")  # noqa: B009
 _NO_STATE: Final = INVALID_SPAN_CONTEXT.trace_state
 _MAX_TRACEPARENT: Final = 128
@@ -217,7 +217,7 @@ def span_context(
         trace_id,
         span_id,
         is_remote,
-        _FLAGS[flags],
+        _flags(flags),
         _NO_STATE if state is None else state,
         True,
     )

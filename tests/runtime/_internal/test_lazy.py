@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 import weenats
+import weenats.client
 import weenats.service
 from testkit.processes import python_environment
 
-PACKAGES = [weenats, weenats.service]
+PACKAGES = [weenats, weenats.client, weenats.service]
 CLIENTS_NEED_NOT = {
     *("aiobreaker", "aiolimiter", "cryptography", "jwt", "jsonschema_rs", "opentelemetry.metrics"),
     *("opentelemetry.sdk", "opentelemetry.trace.propagation.tracecontext", "rich", "typer"),

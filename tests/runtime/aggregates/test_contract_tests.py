@@ -50,7 +50,7 @@ def test_example_without_a_server_is_skipped(monkeypatch: pytest.MonkeyPatch) ->
 def test_service_needs_jetstream() -> None:
     """On a connection without JetStream the service does not start."""
     builder = NatsServiceBuilder(Wallets(), transport=MemoryTransport())
-    with pytest.raises(JetStreamRefusedError, match="use weenats.testing.NatsServer"):
+    with pytest.raises(JetStreamRefusedError, match=r"use weenats\.testing\.NatsServer"):
         asyncio.run(builder.build().start())
 
 
