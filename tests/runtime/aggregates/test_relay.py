@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanKind
 from testkit.telemetry import EVERYTHING, recording
 from testkit.waiting import LIMIT, eventually
 from testkit.wallets import builder, client, wallets
-from weenats import NatsTransport, TelemetrySettings
+from weenats import FailedPreconditionError, NatsTransport, TelemetrySettings, UnavailableError
 from weenats.aggregates import relay
 from weenats.aggregates.relay import Relay
 from weenats.protocol.headers import encode
@@ -22,7 +22,12 @@ from weenats.protocol.partitions import partition_of
 from weenats.protocol.subjects import stored_event
 from weenats.streams.consumers import all_consumer_states
 from weenats.testing import NatsServer
-from weenats.transport.jetstream import JetStream, StreamFullError
+from weenats.transport.jetstream import (
+    ConsumerConfig,
+    ExclusivePull,
+    JetStream,
+    StreamFullError,
+)
 
 Amount = wallets.Amount
 
@@ -89,8 +94,7 @@ async def test_events_wait_while_no_instance_runs(own_nats_server: NatsServer) -
     async with AsyncExitStack() as stack:
         caller = await stack.enter_async_context(client(url))
         async with builder(url).build() as service:
-            for task in service._assembly.aggregates._relay._tasks:
-                task.cancel()
+            await service._assembly.aggregates._relay.close()
             await caller.deposit("w-1", Amount(cents=5))
             await caller.deposit("w-1", Amount(cents=5))
         await caller.subscribe_deposited(note)
@@ -279,3 +283,61 @@ async def test_a_stuck_relay_is_seen(
             found = await all_consumer_states(transport, "wallets")
             await transport.close()
     assert [(each.stream, each.name) for each in found["wallets"]] == [("wallets-commits", "relay")]
+
+
+async def test_event_that_cannot_be_sent_is_sent_again(
+    caller: Any, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What follows it waits."""
+    monkeypatch.setattr(relay, "_AGAIN", 0.01)
+    revisions, failures, send = list[int](), list[int](), Relay._send
+
+    async def fail_twice(self: Relay, *arguments: Any) -> None:
+        if len(failures) < 2:
+            failures.append(1)
+            raise UnavailableError
+        await send(self, *arguments)
+
+    async def note(event: Any) -> None:
+        if event.key == key:
+            revisions.append(event.revision)
+
+    await caller.subscribe_deposited(note)
+    monkeypatch.setattr(Relay, "_send", fail_twice)
+    await caller.deposit(key, Amount(cents=5))
+    await caller.deposit(key, Amount(cents=5))
+    await eventually(lambda: len(revisions) == 2)
+    assert revisions == [1, 2]
+    assert len(failures) == 2
+
+
+async def test_instance_that_lost_its_turn_sends_nothing(
+    caller: Any, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has received goes back to the server, and comes again."""
+    monkeypatch.setattr(relay, "_AGAIN", 0.01)
+    revisions, asked, holds = list[int](), list[int](), ExclusivePull.holds
+
+    def lose_once(self: ExclusivePull, turn: int) -> bool:
+        asked.append(turn)
+        return len(asked) > 1 and holds(self, turn)
+
+    async def note(event: Any) -> None:
+        if event.key == key:
+            revisions.append(event.revision)
+
+    await caller.subscribe_deposited(note)
+    monkeypatch.setattr(ExclusivePull, "holds", lose_once)
+    await caller.deposit(key, Amount(cents=5))
+    await eventually(lambda: revisions == [1])
+
+
+async def test_consumer_with_several_readers_is_refused(own_nats_server: NatsServer) -> None:
+    """A service does not start where events could get out of order."""
+    url = own_nats_server.url
+    async with builder(url).build() as service:
+        jetstream = service._assembly.aggregates._jetstream
+        await jetstream.delete_consumer("wallets-commits", "relay-wallet")
+        await jetstream.create_consumer("wallets-commits", ConsumerConfig("relay-wallet"))
+        with pytest.raises(FailedPreconditionError, match="several readers at a time"):
+            await builder(url).build().start()
