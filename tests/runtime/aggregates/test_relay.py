@@ -7,6 +7,7 @@ import json
 from collections import defaultdict
 from contextlib import AsyncExitStack
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from opentelemetry.trace import SpanKind
@@ -84,7 +85,9 @@ async def test_events_of_a_key_are_in_order(nats_url: str, key: str) -> None:
     assert revisions == {name: list(range(1, 16)) for name in names}
 
 
-async def test_events_wait_while_no_instance_runs(own_nats_server: NatsServer) -> None:
+async def test_events_wait_while_no_instance_runs(
+    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was committed before a stop reaches subscribers after the next start."""
     url, revisions = own_nats_server.url, list[int]()
 
@@ -93,8 +96,10 @@ async def test_events_wait_while_no_instance_runs(own_nats_server: NatsServer) -
 
     async with AsyncExitStack() as stack:
         caller = await stack.enter_async_context(client(url))
-        async with builder(url).build() as service:
-            await service._assembly.aggregates._relay.close()
+        run = Relay._run
+        monkeypatch.setattr(Relay, "_run", AsyncMock())
+        async with builder(url).build():
+            monkeypatch.setattr(Relay, "_run", run)
             await caller.deposit("w-1", Amount(cents=5))
             await caller.deposit("w-1", Amount(cents=5))
         await caller.subscribe_deposited(note)
