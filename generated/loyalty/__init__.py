@@ -4,8 +4,23 @@
 from . import libraries as libraries  # checks them before they are used
 from .client import LoyaltyClient
 from .errors import OtherCustomerError, ReceiptNotClosedError
-from .models import Card, CardKey, Collect, Customer, PointsCollected
-from .operations import CARD_AGGREGATE, COLLECT, CONTRACT, GET_CARD, POINTS_COLLECTED
+from .models import (
+    Card,
+    CardKey,
+    Collect,
+    Customer,
+    PointsCollected,
+    ReceiptsByStatusParameters,
+    ReceiptsByStatusResult,
+)
+from .operations import (
+    CARD_AGGREGATE,
+    COLLECT,
+    CONTRACT,
+    GET_CARD,
+    POINTS_COLLECTED,
+    RECEIPTS_BY_STATUS,
+)
 from .service import LoyaltyHandlers
 from .sync_client import LoyaltySyncClient
 
@@ -15,6 +30,7 @@ __all__ = [
     "CONTRACT",
     "GET_CARD",
     "POINTS_COLLECTED",
+    "RECEIPTS_BY_STATUS",
     "Card",
     "CardKey",
     "Collect",
@@ -25,4 +41,6 @@ __all__ = [
     "OtherCustomerError",
     "PointsCollected",
     "ReceiptNotClosedError",
+    "ReceiptsByStatusParameters",
+    "ReceiptsByStatusResult",
 ]

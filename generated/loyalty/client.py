@@ -14,8 +14,21 @@ from weenats.events import (
     subscribe,
 )
 
-from .models import Card, CardKey, Collect, PointsCollected
-from .operations import COLLECT, CONTRACT, GET_CARD, POINTS_COLLECTED
+from .models import (
+    Card,
+    CardKey,
+    Collect,
+    PointsCollected,
+    ReceiptsByStatusParameters,
+    ReceiptsByStatusResult,
+)
+from .operations import (
+    COLLECT,
+    CONTRACT,
+    GET_CARD,
+    POINTS_COLLECTED,
+    RECEIPTS_BY_STATUS,
+)
 
 
 class LoyaltyClient(ServiceClient):
@@ -38,6 +51,12 @@ class LoyaltyClient(ServiceClient):
     async def get_card(self, key: CardKey, **options: Unpack[CallOptions]) -> Entity[Card]:
         """Show the card; one without receipts has no points."""
         return await self.query(GET_CARD, key, None, **options)
+
+    async def receipts_by_status(
+        self, query: ReceiptsByStatusParameters, **options: Unpack[CallOptions]
+    ) -> ReceiptsByStatusResult:
+        """List the receipts of a status; a projection of the events of the service receipts."""
+        return await self.query(RECEIPTS_BY_STATUS, None, query, **options)
 
     async def publish_points_collected(
         self, key: CardKey, data: PointsCollected, **options: Unpack[PublishOptions]

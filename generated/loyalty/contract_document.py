@@ -20,6 +20,8 @@ DOCUMENT: Final = (
     '"get":{"description":"Show the card; one without receipts has no points."}},'
     '"events":{'
     '"points-collected":{"description":"A customer got points.","data":{"$ref":"#/$defs/PointsCollected"}}}}},'
+    '"queries":{'
+    '"receipts-by-status":{"description":"List the receipts of a status; a projection of the events of the service receipts.","parameters":{"$ref":"#/$defs/ReceiptsByStatusParameters"},"result":{"$ref":"#/$defs/ReceiptsByStatusResult"}}},'
     '"errors":{'
     '"receipt-not-closed":{"code":"FAILED_PRECONDITION","description":"There is no such receipt, or it is not closed."},'
     '"other-customer":{"code":"FAILED_PRECONDITION","description":"The receipt has no customer, or another one."}},'
@@ -28,5 +30,7 @@ DOCUMENT: Final = (
     '"CardKey":{"description":"The key of the aggregate card.","type":"string","format":"uuid"},'
     '"Collect":{"description":"Put the points of the customer\'s closed receipt on the card; each receipt counts once.","type":"object","required":["receipt"],"additionalProperties":false,"properties":{"receipt":{"type":"string","minLength":1,"maxLength":200,"description":"The key of the receipt."}}},'
     '"Customer":{"title":"Customer","description":"Who buys something: all services of the shop mean the same by it.","type":"object","required":["id","name"],"additionalProperties":false,"properties":{"id":{"type":"string","format":"uuid","description":"The number of the customer, and of the customer\'s card."},"name":{"type":"string","minLength":1,"maxLength":200,"description":"How the customer is addressed."}}},'
-    '"PointsCollected":{"description":"A customer got points.","type":"object","required":["customer","points"],"additionalProperties":false,"properties":{"customer":{"$ref":"#/$defs/Customer"},"points":{"type":"integer","minimum":0,"description":"How many points the receipt gave."}}}}}'
+    '"PointsCollected":{"description":"A customer got points.","type":"object","required":["customer","points"],"additionalProperties":false,"properties":{"customer":{"$ref":"#/$defs/Customer"},"points":{"type":"integer","minimum":0,"description":"How many points the receipt gave."}}},'
+    '"ReceiptsByStatusParameters":{"description":"The parameters of the query receipts-by-status.","type":"object","required":["status"],"additionalProperties":false,"properties":{"status":{"enum":["open","closed","voided"],"description":"How far the receipts have come."}}},'
+    '"ReceiptsByStatusResult":{"description":"The keys of the receipts.","type":"array","items":{"type":"string"}}}}'
 )

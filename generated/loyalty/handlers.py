@@ -11,7 +11,15 @@ from weenats.contract import Entity
 from receipts import ReceiptNotFoundError, ReceiptsClient
 
 from .errors import OtherCustomerError, ReceiptNotClosedError
-from .models import Card, CardKey, Collect, PointsCollected
+from .models import (
+    Card,
+    CardKey,
+    Collect,
+    PointsCollected,
+    ReceiptsByStatusParameters,
+    ReceiptsByStatusResult,
+)
+from .projections import BY_STATUS
 from .service import LoyaltyHandlers
 
 _TABLE = "CREATE TABLE IF NOT EXISTS points (receipt TEXT PRIMARY KEY, card TEXT, points INTEGER)"
@@ -20,7 +28,11 @@ _SHOW = "SELECT count(*), coalesce(sum(points), 0) FROM points WHERE card = ?"
 
 
 class Loyalty(LoyaltyHandlers):
-    """Keeps points in a SQLite database, and asks the service receipts what was paid."""
+    """Keeps points in a SQLite database, and asks the service receipts what was paid.
+
+    Attributes:
+        by_status: the projection, while the service runs.
+    """
 
     def __init__(self, database: str = ":memory:") -> None:
         self._path = database
@@ -29,11 +41,12 @@ class Loyalty(LoyaltyHandlers):
     @override
     @asynccontextmanager
     async def lifespan(self) -> AsyncGenerator[None]:
-        """Open the database before the first request, and close it after the last one."""
+        """Open the database and run the projection while requests are served."""
         # SQLite answers in microseconds; other databases need an async driver, and a pool.
         with closing(sqlite3.connect(self._path, isolation_level=None)) as self._database:
             self._database.execute(_TABLE)
-            yield
+            async with BY_STATUS.run(self.transport, self.telemetry) as self.by_status:
+                yield
 
     @override
     async def collect(self, key: CardKey, command: Collect, context: RequestContext) -> None:
@@ -57,3 +70,11 @@ class Loyalty(LoyaltyHandlers):
         """Show the card; one without receipts has no points."""
         count, points = self._database.execute(_SHOW, (str(key),)).fetchone()
         return Entity[Card](id=context.aggregate_id, state=Card(points=points), revision=count)
+
+    @override
+    async def receipts_by_status(
+        self, query: ReceiptsByStatusParameters, context: RequestContext
+    ) -> ReceiptsByStatusResult:
+        """List the receipts of a status; a projection of the events of the service receipts."""
+        view = await self.by_status.view()
+        return [key async for (_, key), _ in view.items(query.status)]

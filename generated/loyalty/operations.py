@@ -8,7 +8,14 @@ from weenats.contract import Aggregate, Command, Entity, Event, Query, ServiceCo
 from weenats.schema import Schema
 
 from .errors import OtherCustomerError, ReceiptNotClosedError
-from .models import Card, CardKey, Collect, PointsCollected
+from .models import (
+    Card,
+    CardKey,
+    Collect,
+    PointsCollected,
+    ReceiptsByStatusParameters,
+    ReceiptsByStatusResult,
+)
 
 
 def _document() -> str:
@@ -21,7 +28,7 @@ CONTRACT: Final = ServiceContract(
     name="loyalty",
     version="1.0.0",
     description="Keeps the points that customers collect with their receipts.",
-    digest="sha256:86cf66bf38249808289f04940865bcf41a0cf278f8d5c325c3e5a81021be0bdc",
+    digest="sha256:3072e5920569cd76a9ad39f9d535a2d9c39f1ee2f0d30fce2f9ce29ac9020589",
     document=_document,
 )
 
@@ -61,4 +68,15 @@ GET_CARD: Final = Query(
     result=Entity[Card],
     errors=(),
     description="Show the card; one without receipts has no points.",
+)
+
+RECEIPTS_BY_STATUS: Final = Query(
+    name="receipts-by-status",
+    contract=CONTRACT,
+    parameters=ReceiptsByStatusParameters,
+    result=Schema[ReceiptsByStatusResult](ReceiptsByStatusResult),
+    errors=(),
+    description=(
+        "List the receipts of a status; a projection of the events of the service receipts."
+    ),
 )

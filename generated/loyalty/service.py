@@ -10,8 +10,21 @@ from weenats.contract import Entity, ServiceContract
 from weenats.events import PublishOptions, publish
 from weenats.service import Endpoint, ServiceHandlers
 
-from .models import Card, CardKey, Collect, PointsCollected
-from .operations import COLLECT, CONTRACT, GET_CARD, POINTS_COLLECTED
+from .models import (
+    Card,
+    CardKey,
+    Collect,
+    PointsCollected,
+    ReceiptsByStatusParameters,
+    ReceiptsByStatusResult,
+)
+from .operations import (
+    COLLECT,
+    CONTRACT,
+    GET_CARD,
+    POINTS_COLLECTED,
+    RECEIPTS_BY_STATUS,
+)
 
 
 class LoyaltyHandlers(ServiceHandlers):
@@ -35,12 +48,19 @@ class LoyaltyHandlers(ServiceHandlers):
     async def get_card(self, key: CardKey, context: RequestContext) -> Entity[Card]:
         """Show the card; one without receipts has no points."""
 
+    @abstractmethod
+    async def receipts_by_status(
+        self, query: ReceiptsByStatusParameters, context: RequestContext
+    ) -> ReceiptsByStatusResult:
+        """List the receipts of a status; a projection of the events of the service receipts."""
+
     @override
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the operations with their handlers."""
         return (
             Endpoint.command(COLLECT, self.collect),
             Endpoint.plain_query(GET_CARD, self.get_card),
+            Endpoint.query(RECEIPTS_BY_STATUS, self.receipts_by_status),
         )
 
     async def publish_points_collected(

@@ -14,7 +14,14 @@ from weenats.events import (
 )
 
 from .client import LoyaltyClient
-from .models import Card, CardKey, Collect, PointsCollected
+from .models import (
+    Card,
+    CardKey,
+    Collect,
+    PointsCollected,
+    ReceiptsByStatusParameters,
+    ReceiptsByStatusResult,
+)
 from .operations import CONTRACT
 
 
@@ -39,6 +46,12 @@ class LoyaltySyncClient(ServiceSyncClient[LoyaltyClient]):
     def get_card(self, key: CardKey, **options: Unpack[CallOptions]) -> Entity[Card]:
         """Show the card; one without receipts has no points."""
         return self._wait(self._client.get_card(key, **options))
+
+    def receipts_by_status(
+        self, query: ReceiptsByStatusParameters, **options: Unpack[CallOptions]
+    ) -> ReceiptsByStatusResult:
+        """List the receipts of a status; a projection of the events of the service receipts."""
+        return self._wait(self._client.receipts_by_status(query, **options))
 
     def publish_points_collected(
         self, key: CardKey, data: PointsCollected, **options: Unpack[PublishOptions]

@@ -8,6 +8,8 @@ from receipts.handlers import Receipts
 from .handlers import Loyalty
 from .operations import COLLECT, GET_CARD
 
+# The query receipts-by-status is answered from a projection, which needs a NatsServer.
+
 
 @pytest.mark.parametrize(
     "example",

@@ -3,6 +3,7 @@
 
 from . import libraries as libraries  # checks them before they are used
 from .client import ReceiptsClient
+from .consumer import ReceiptsConsumer
 from .errors import (
     EmptyReceiptError,
     InvalidReceiptStateError,
@@ -36,6 +37,7 @@ from .operations import (
     RECEIPT_AGGREGATE,
     RECEIPT_FINALIZED,
     RECEIPT_VOIDED,
+    RECEIPTS_EVENTS_STREAM,
     REMOVE_ITEM,
     SUMMARY,
     VOID_RECEIPT,
@@ -50,6 +52,7 @@ __all__ = [
     "GET_RECEIPT",
     "ITEM_ADDED",
     "ITEM_REMOVED",
+    "RECEIPTS_EVENTS_STREAM",
     "RECEIPT_AGGREGATE",
     "RECEIPT_FINALIZED",
     "RECEIPT_VOIDED",
@@ -73,6 +76,7 @@ __all__ = [
     "ReceiptStatus",
     "ReceiptVoided",
     "ReceiptsClient",
+    "ReceiptsConsumer",
     "ReceiptsHandlers",
     "ReceiptsSyncClient",
     "RemoveItem",

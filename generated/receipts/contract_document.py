@@ -20,6 +20,7 @@ DOCUMENT: Final = (
     '"void-receipt":{"description":"Void the receipt, whether it is open or closed.","payload":{"$ref":"#/$defs/VoidReceipt"},"result":{"$ref":"#/$defs/Receipt"},"errors":["receipt-not-found","invalid-receipt-state"],"emits":["receipt-voided"]}},'
     '"queries":{'
     '"get":{"description":"Show the receipt.","errors":["receipt-not-found"]}},'
+    '"durable":true,'
     '"events":{'
     '"item-added":{"description":"An item was put on the receipt.","data":{"$ref":"#/$defs/ItemAdded"}},'
     '"item-removed":{"description":"An item was taken off the receipt.","data":{"$ref":"#/$defs/ItemRemoved"}},'

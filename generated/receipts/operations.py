@@ -4,7 +4,15 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Aggregate, Command, Entity, Event, Query, ServiceContract
+from weenats.contract import (
+    Aggregate,
+    Command,
+    Entity,
+    Event,
+    Query,
+    ServiceContract,
+    Stream,
+)
 
 from .errors import (
     EmptyReceiptError,
@@ -32,12 +40,26 @@ def _document() -> str:
     return DOCUMENT
 
 
+RECEIPTS_EVENTS_STREAM: Final = Stream(
+    name="receipts-events",
+    service="receipts",
+    events=(
+        "receipt.item-added",
+        "receipt.item-removed",
+        "receipt.receipt-finalized",
+        "receipt.receipt-voided",
+    ),
+    partitions=16,
+    replicas=1,
+    storage="file",
+)
 CONTRACT: Final = ServiceContract(
     name="receipts",
     version="1.0.0",
     description="Keeps receipts, from the first item to the final total.",
-    digest="sha256:0ea3965320ddaaf98e7d0e107a9152848a0eb087a806ff379bc3b5e500866105",
+    digest="sha256:4f97a5b6ece54dca800a9666aaf594209cd916664da85b53ccd9e46393601bed",
     document=_document,
+    streams=(RECEIPTS_EVENTS_STREAM,),
 )
 
 RECEIPT_AGGREGATE: Final = Aggregate(
@@ -50,6 +72,7 @@ ITEM_ADDED: Final = Event(
     contract=CONTRACT,
     aggregate=RECEIPT_AGGREGATE,
     data=ItemAdded,
+    stream=RECEIPTS_EVENTS_STREAM,
     description="An item was put on the receipt.",
 )
 
@@ -58,6 +81,7 @@ ITEM_REMOVED: Final = Event(
     contract=CONTRACT,
     aggregate=RECEIPT_AGGREGATE,
     data=ItemRemoved,
+    stream=RECEIPTS_EVENTS_STREAM,
     description="An item was taken off the receipt.",
 )
 
@@ -66,6 +90,7 @@ RECEIPT_FINALIZED: Final = Event(
     contract=CONTRACT,
     aggregate=RECEIPT_AGGREGATE,
     data=ReceiptFinalized,
+    stream=RECEIPTS_EVENTS_STREAM,
     description="The receipt was closed.",
 )
 
@@ -74,6 +99,7 @@ RECEIPT_VOIDED: Final = Event(
     contract=CONTRACT,
     aggregate=RECEIPT_AGGREGATE,
     data=ReceiptVoided,
+    stream=RECEIPTS_EVENTS_STREAM,
     description="The receipt was voided.",
 )
 

@@ -1,4 +1,4 @@
-"""The second sample: a key with a format, a lifespan, and calls of the first sample."""
+"""The second sample: a key with a format, a lifespan, calls and events of the first sample."""
 
 from __future__ import annotations
 
@@ -20,16 +20,27 @@ from loyalty import (
     OtherCustomerError,
     PointsCollected,
     ReceiptNotClosedError,
+    ReceiptsByStatusParameters,
 )
 from loyalty.handlers import Loyalty
-from receipts import AddItem, Customer, Finalize, ReceiptsClient, ReceiptsSyncClient, VoidReceipt
+from receipts import (
+    AddItem,
+    Customer,
+    Finalize,
+    ReceiptsClient,
+    ReceiptsSyncClient,
+    ReceiptStatus,
+    RemoveItem,
+    VoidReceipt,
+)
 from receipts.handlers import Receipts
 from weenats import InvalidArgumentError, NatsServiceBuilder, ReceivedEvent, UnavailableError
-from weenats.testing import serving
+from weenats.testing import NatsServer, serving
 
 CARD = UUID("7b5cbb3a-6b3c-4c39-9d0b-5c3e3a0f2f4e")
 OTHER = UUID(int=1)
 ADA = Customer(id=CARD, name="Ada")
+STATUSES: tuple[ReceiptStatus, ...] = ("open", "closed", "voided")
 COFFEE = AddItem(name="Coffee", price=4.5, quantity=3)
 
 
@@ -90,6 +101,34 @@ async def test_points_outlive_the_service(
             async with NatsServiceBuilder(handlers, nats_url).build():
                 assert (await loyalty.get_card(CARD)).revision == revision
                 await loyalty.collect(CARD, Collect(receipt="r-1"))
+
+
+async def test_receipts_by_status(own_nats_server: NatsServer) -> None:
+    """The projection has all receipts by their status, also those from before it ran."""
+    url, handlers = own_nats_server.url, Loyalty()
+    async with (
+        NatsServiceBuilder(Receipts(), url).build(),
+        ReceiptsClient.connect(url) as receipts,
+        LoyaltyClient.connect(url, verify="off") as loyalty,
+    ):
+        for key in ("r-1", "r-2", "r-3", "r-4"):
+            await receipts.add_item(key, COFFEE)
+        await receipts.finalize("r-1", Finalize(customer=ADA))
+        await receipts.finalize("r-2", Finalize())
+        async with NatsServiceBuilder(handlers, url).build():
+            await handlers.by_status.caught_up()
+            assert await by_status(loyalty) == [["r-3", "r-4"], ["r-1", "r-2"], []]
+            await receipts.remove_item("r-4", RemoveItem(name=COFFEE.name))
+            for key in ("r-2", "r-3"):
+                await receipts.void_receipt(key, VoidReceipt(reason="-"))
+            await handlers.by_status.caught_up()
+            assert await by_status(loyalty) == [["r-4"], ["r-1"], ["r-2", "r-3"]]
+
+
+async def by_status(loyalty: LoyaltyClient) -> list[list[str]]:
+    """Return the keys of the receipts that are open, closed and voided."""
+    parameters = [ReceiptsByStatusParameters(status=each) for each in STATUSES]
+    return [sorted(await loyalty.receipts_by_status(each)) for each in parameters]
 
 
 async def test_missing_service_is_unavailable(nats_url: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from receipts.handlers import Receipts
 from testkit.parcels import (
     CONTRACT,
     PARCELS_EVENTS_STREAM,
@@ -16,9 +15,11 @@ from testkit.parcels import (
     parcel_streams,
     remove_streams,
 )
+from testkit.probe import Probe
 from weenats import FailedPreconditionError, NatsServiceBuilder
 from weenats.streams import apply_streams, plan_streams
-from weenats.transport.jetstream import JetStream, StreamMissingError
+from weenats.testing import MemoryBroker, MemoryTransport
+from weenats.transport.jetstream import JetStream, JetStreamMissingError, StreamMissingError
 
 STREAM = PARCELS_EVENTS_STREAM
 
@@ -35,13 +36,39 @@ async def test_streams_are_applied_at_the_start(nats_url: str) -> None:
         assert (await JetStream(transport).stream_info(STREAM.name)).messages == 2
 
 
-async def test_without_with_streams_nothing_is_done(nats_url: str) -> None:
-    """The service starts; publishing fails and says what to do."""
-    await remove_streams(nats_url)
+async def test_missing_streams_are_created_by_default(nats_url: str) -> None:
+    """A service creates streams and those of dead letters, and lets existing ones be."""
+    async with parcel_streams(nats_url) as transport:
+        jetstream = JetStream(transport)
+        info = await jetstream.stream_info("couriers")
+        await jetstream.update_stream(replace(info.config, max_age=None))
+        for missing in (STREAM.name, f"{STREAM.name}-dead-letters"):
+            await jetstream.delete_stream(missing)
+        handlers = Parcels()
+        for _ in range(2):
+            async with NatsServiceBuilder(handlers, nats_url).build():
+                await handlers.publish_shipped("p-1", Shipped(depot="A"))
+        assert (await jetstream.stream_info(STREAM.name)).messages == 2
+        assert (await jetstream.stream_info("couriers")).config.max_age is None
+        plans = await plan_streams(transport, CONTRACT.streams)
+        assert [each.name for each in plans if each.action != "none"] == ["couriers"]
+        await apply_streams(transport, plans, force=True)
+
+
+async def test_a_stream_that_vanishes_is_named(nats_url: str) -> None:
+    """Publishing fails and says what to do, when the stream is deleted later."""
     handlers = Parcels()
     async with NatsServiceBuilder(handlers, nats_url).build():
+        await remove_streams(nats_url)
         with pytest.raises(StreamMissingError, match=r'with_streams\("apply"\)'):
             await handlers.publish_shipped("p-1", Shipped(depot="A"))
+
+
+async def test_no_service_without_jetstream() -> None:
+    """A service with durable events does not start on a server without JetStream."""
+    transport = MemoryTransport(MemoryBroker(jetstream=False))
+    with pytest.raises(JetStreamMissingError):
+        await NatsServiceBuilder(Parcels(), transport=transport).build().start()
 
 
 async def test_a_check_compares_streams(nats_url: str) -> None:
@@ -74,5 +101,5 @@ def test_the_mode_is_checked(mode: Any) -> None:
     """An unknown mode, and a contract without durable events, are errors at once."""
     with pytest.raises(ValueError, match='mode is "apply" or "check"'):
         NatsServiceBuilder(Parcels()).with_streams(mode)
-    with pytest.raises(ValueError, match="receipts has no durable events"):
-        NatsServiceBuilder(Receipts()).with_streams("apply")
+    with pytest.raises(ValueError, match="probe has no durable events"):
+        NatsServiceBuilder(Probe()).with_streams("apply")

@@ -14,8 +14,6 @@ from weenats.codec.parts import Decoder, Encoder
 from weenats.events import publish
 from weenats.schema.part import declared_type
 from weenats.service import Endpoint, NatsServiceBuilder
-from weenats.streams import apply_streams, plan_streams
-from weenats.transport.jetstream import JetStreamRefusedError
 from weenats_codegen.loading import read
 from weenats_codegen.mock.package import import_package
 from weenats_codegen.naming import labels_meant
@@ -32,10 +30,6 @@ if TYPE_CHECKING:
     from weenats.errors import ServiceError
     from weenats.service import ServiceHandlers
     from weenats_codegen.ir.contract import Aggregate, Contract, Event, Operation
-
-
-_NO_CLUSTER: Final = 10074
-"""Error of the API: a server that is alone has no replicas."""
 
 
 class Call(NamedTuple):
@@ -174,8 +168,9 @@ class Mock:
             methods |= dict.fromkeys(base.__abstractmethods__ - methods.keys(), _unused)
             methods["stored_aggregates"] = _no_aggregates
             methods["endpoints"] = self._endpoints()
-        if self.contract.streams:
-            methods["lifespan"] = _with_streams
+        # A server that is alone has no replicas.
+        alone = tuple(replace(each, replicas=1) for each in base.contract.streams)
+        methods["contract"] = replace(base.contract, streams=alone)
         handlers: ServiceHandlers = type(f"Mock{self.contract.handlers}", (base,), methods)()
         return handlers
 
@@ -309,17 +304,3 @@ class _AnyToken:
 
 def _decoded(kind: Any, value: JsonValue, path: tuple[str, ...] = ()) -> Any:
     return Decoder(declared_type(kind), kind, path).decode(to_json(value))
-
-
-@asynccontextmanager
-async def _with_streams(handlers: ServiceHandlers) -> AsyncGenerator[None]:
-    """Create and update the streams of the contract; a server that is alone keeps one replica."""
-    transport, streams = handlers.transport, handlers.contract.streams
-    try:
-        await apply_streams(transport, await plan_streams(transport, streams))
-    except JetStreamRefusedError as error:
-        if error.error_code != _NO_CLUSTER:
-            raise
-        alone = [replace(each, replicas=1) for each in streams]
-        await apply_streams(transport, await plan_streams(transport, alone))
-    yield

@@ -62,10 +62,10 @@ def publishing(contract: Contract, streams: Literal["apply", "check"] | None) ->
     """
     for stream in contract.streams:
         for name in (stream.name, f"{stream.name}-dead-letters"):
-            if name == stream.name or streams is not None:
-                yield Entry(f"{PREFIX}STREAM.INFO.{name}", "whether the stream exists")
+            yield Entry(f"{PREFIX}STREAM.INFO.{name}", "whether the stream exists")
+            if streams != "check":
+                yield Entry(f"{PREFIX}STREAM.CREATE.{name}", "creates the stream if it is missing")
             if streams == "apply":
-                yield Entry(f"{PREFIX}STREAM.CREATE.{name}", "with_streams")
                 yield Entry(f"{PREFIX}STREAM.UPDATE.{name}", "with_streams")
 
 

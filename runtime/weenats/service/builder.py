@@ -514,15 +514,15 @@ class NatsServiceBuilder:
         return self._with(aggregates=settings)
 
     def with_streams(self, mode: Literal["apply", "check"]) -> Self:
-        """Look at the streams of the contract's durable events when the service starts.
+        """Set what the service does about the streams of its durable events when it starts.
 
-        Without it nothing is done at the start, and publishing to a stream that does not exist
-        fails. `weenats streams` does the same from the command line.
+        Without it streams that are missing are created, and existing ones stay as they are.
+        `weenats streams` creates and updates them from the command line.
 
         Args:
             mode: "apply" creates streams and updates their settings, but never so that stored
-                events may be lost; "check" only compares them. The service does not start when
-                that fails or they differ.
+                events may be lost; "check" only compares them, and creates none. The service does
+                not start when that fails or they differ.
 
         Returns:
             A builder with this setting.

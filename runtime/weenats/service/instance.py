@@ -181,8 +181,8 @@ class NatsService:
         await self._subscribe(assembly)
 
     async def _prepare_streams(self) -> None:
-        """Create or compare the streams of the contract, as `with_streams` says."""
-        if self._settings.streams is None:
+        """Create or compare the streams of durable events, as `with_streams` says."""
+        if not self.contract.streams:
             return
         from weenats.streams import (  # noqa: PLC0415 - few services have durable events
             apply_streams,
@@ -191,10 +191,12 @@ class NatsService:
         )
 
         plans = await plan_streams(self._transport, self.contract.streams)
-        if self._settings.streams == "apply":
-            await apply_streams(self._transport, plans)
-        else:
+        if self._settings.streams == "check":
             check_streams(plans, self.contract.name)
+            return
+        if self._settings.streams is None:
+            plans = [each for each in plans if each.action == "create"]
+        await apply_streams(self._transport, plans)
 
     def _serve(self) -> None:
         assembly = cast("Assembly", self._assembly)

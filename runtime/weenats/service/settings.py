@@ -26,7 +26,8 @@ class ServiceSettings:
         members: the members of the chain, the outermost first.
         jwks: the published keys that tokens are verified with, None when there are none.
         auth_is_off: whether a NoAuthConfig has turned authentication off.
-        streams: what is done with the streams of the contract at the start; None for nothing.
+        streams: what is done with the streams of the contract at the start; None: missing ones are
+            created.
     """
 
     servers: str | Sequence[str] = field(repr=False)  # URLs may have passwords

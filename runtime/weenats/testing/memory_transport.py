@@ -92,8 +92,9 @@ class MemoryBroker:
         answers: list[Answer] = []
         if self._streams is not None:
             answers = self._streams.answers(subject, payload, block)
-        if not matching and not answers and reply:
-            answers = [self._acknowledged(subject, payload, block)]
+        if not matching and reply:
+            acknowledgement = self._acknowledged(subject, payload, block)
+            answers = answers or [acknowledgement]
         for answer in answers if reply else ():
             self.deliver(reply, "", *answer)
         for subscription in self._one_of_each_group(matching):

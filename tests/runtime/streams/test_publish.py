@@ -14,13 +14,20 @@ from testkit.parcels import (
     DepotClosed,
     Hired,
     Moved,
+    Parcels,
     ParcelsClient,
     ParcelsSyncClient,
     Shipped,
     parcel_streams,
 )
 from testkit.waiting import LIMIT, until
-from weenats import DeadlineExceededError, InvalidArgumentError, NatsTransport, UnavailableError
+from weenats import (
+    DeadlineExceededError,
+    InvalidArgumentError,
+    NatsServiceBuilder,
+    NatsTransport,
+    UnavailableError,
+)
 from weenats.events import ReceivedEvent
 from weenats.protocol.partitions import partition_of
 from weenats.streams.publish import store
@@ -124,6 +131,19 @@ async def test_in_memory_subscribers_get_durable_events() -> None:
     with pytest.raises(StreamMissingError):
         await JetStream(transport).publish("a.stream.b.c", b"")
     await transport.close()
+
+
+async def test_in_memory_streams_hand_events_on() -> None:
+    """In memory, too, subscribers get once what a stream that a service has created stores."""
+    transport, handlers = MemoryTransport(), Parcels()
+    client = ParcelsClient(transport)
+    received: asyncio.Queue[ReceivedEvent[Shipped]] = asyncio.Queue()
+    service = NatsServiceBuilder(handlers, transport=transport).build()
+    async with service, await client.subscribe_shipped(received.put):
+        await handlers.publish_shipped("p-1", Shipped(depot="A"))
+        assert (await received.get()).data.depot == "A"
+        assert (await JetStream(transport).stream_info(STREAM.name)).messages == 1
+    assert received.empty()
 
 
 async def test_a_full_stream_refuses_events(transport: NatsTransport) -> None:
