@@ -70,7 +70,7 @@ class Stamper:
         self._clock = clock
         self._prefix = ""
         self._timestamp = ""
-        self._second = -1
+        self._second: int = -1
         self._until_second = ""
         self.reset()
         _stampers.add(self)
