@@ -104,9 +104,9 @@ Of interleaved runs the shortest counts: others only waited for the machine.
 @pytest.mark.timing
 @pytest.mark.timeout(300)
 def test_import_takes_little_more_than_its_libraries() -> None:
-    """A generated package takes at most 1.4 times what nats-py and pydantic alone take."""
+    """A generated package takes at most 1.45 times what nats-py and pydantic alone take."""
     environment = python_environment()
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [sys.executable, "-c", RATIO, "[1.4, 5, 20]"]
+    command = [sys.executable, "-c", RATIO, "[1.45, 5, 20]"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert float(done.stdout) <= 1.4
+    assert float(done.stdout) <= 1.45
