@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import signature
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from pydantic import JsonValue
 from typing_extensions import TypeVar, override
@@ -43,7 +43,8 @@ class Interceptor(Protocol[ContextT]):
         ...
 
 
-class Setting(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Setting:
     """One setting of an operation, for `weenats explain`.
 
     Attributes:

@@ -20,12 +20,13 @@ from testkit.chaos.model import violations
 from testkit.chaos.resources import changes, own_usage
 from testkit.chaos.settings import ProcessSettings
 from testkit.waiting import LIMIT, eventually, settle
-from weenats import NatsServiceBuilder, NatsTransport
+from weenats import NatsServiceBuilder
 from weenats.admission.controller import Admission
 from weenats.admission.job import Job
 from weenats.client.call import Exchange
 from weenats.client.retry import ATTEMPT_MEMBER
 from weenats.service.endpoint import EndpointRunner
+from weenats.transport.nats_py.connection import NatsConnection
 
 _CALLS: Final = 10
 _GRACE: Final = 0.1
@@ -81,15 +82,15 @@ def _publishing(replace: Callable[[Publish, int], Publish], part: str) -> Plant:
     """Return a defect of how a transport publishes to subjects with a part."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        publish, numbers = NatsTransport.publish, count(1)
+        send, numbers = NatsConnection.send, count(1)
 
-        def broken(self: NatsTransport, subject: str, *arguments: Any, **options: Any) -> None:
-            whole = publish.__get__(self)
+        def broken(self: NatsConnection, subject: str, *arguments: Any) -> None:
+            whole = send.__get__(self)
             if part in subject:
                 whole = replace(whole, next(numbers))
-            whole(subject, *arguments, **options)
+            whole(subject, *arguments)
 
-        patch.setattr(NatsTransport, "publish", broken)
+        patch.setattr(NatsConnection, "send", broken)
 
     return plant
 
@@ -109,42 +110,44 @@ def _repeat_every_fifth(publish: Publish, number: int) -> Publish:
 
 def _swap(patch: pytest.MonkeyPatch) -> None:
     """Send each two replies to the wrong callers."""
-    publish = NatsTransport.publish
+    send = NatsConnection.send
     kept: list[tuple[str, bytes]] = []
 
-    def broken(self: NatsTransport, subject: str, payload: bytes, *more: Any, **rest: Any) -> None:
+    def broken(
+        self: NatsConnection, subject: str, reply: str, payload: bytes, headers: bytes
+    ) -> None:
         if not subject.startswith("_INBOX"):
-            publish(self, subject, payload, *more, **rest)
+            send(self, subject, reply, payload, headers)
             return
         kept.append((subject, payload))
         if len(kept) == 2:
             (one, its), (other, theirs) = kept
             kept.clear()
-            publish(self, one, theirs)
-            publish(self, other, its)
+            send(self, one, "", theirs, b"")
+            send(self, other, "", its, b"")
 
-    patch.setattr(NatsTransport, "publish", broken)
+    patch.setattr(NatsConnection, "send", broken)
 
 
 def _execute_twice(patch: pytest.MonkeyPatch) -> None:
-    handle = EndpointRunner._handle
+    handle = EndpointRunner._begin
 
     async def broken(self: EndpointRunner, context: Any) -> Any:
         await handle(self, context)
         return await handle(self, context)
 
-    patch.setattr(EndpointRunner, "_handle", broken)
+    patch.setattr(EndpointRunner, "_begin", broken)
 
 
 def _answer_from_a_cache(patch: pytest.MonkeyPatch) -> None:
-    handle, answers = EndpointRunner._handle, list[Any]()
+    handle, answers = EndpointRunner._begin, list[Any]()
 
     async def broken(self: EndpointRunner, context: Any) -> Any:
         if not answers:
             answers.append(await handle(self, context))
         return answers[0]
 
-    patch.setattr(EndpointRunner, "_handle", broken)
+    patch.setattr(EndpointRunner, "_begin", broken)
 
 
 def _send_again(patch: pytest.MonkeyPatch) -> None:
@@ -176,7 +179,7 @@ def _run_what_has_expired(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("testkit.chaos.journaled_receipts._DAWDLING", 0.0)
     submit = Admission.submit
 
-    def broken(self: Admission, job: Job) -> None:
+    def broken(self: Admission, job: Job, _: float) -> None:
         job.deadline = None
         asyncio.get_running_loop().call_later(_LATE, submit, self, job)
 
@@ -191,7 +194,7 @@ def _forget_to_end(patch: pytest.MonkeyPatch) -> None:
         task.cancel()
         raise OSError
 
-    patch.setattr(EndpointRunner, "_handle", broken)
+    patch.setattr(EndpointRunner, "_begin", broken)
 
 
 DEFECTS: Final[dict[str, tuple[Plant, str, float]]] = {

@@ -27,6 +27,7 @@ from weenats.streams.consumers import StreamConsumer, consumer_states
 from weenats.streams.letters import DeadLetters
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import JetStream
+from weenats.transport.nats_py.connection import NatsConnection
 from weenats_codegen.loading import read
 from weenats_codegen.permissions.durable import of_consumer, of_operator
 from weenats_codegen.permissions.entries import Permissions
@@ -51,17 +52,17 @@ class Used:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.published: dict[str, set[str]] = {}
         self.subscribed: dict[str, set[str]] = {}
-        publish, subscribe = NatsTransport.publish, NatsTransport.subscribe
+        send, subscribe = NatsConnection.send, NatsTransport.subscribe
 
-        def publishing(transport: Any, subject: str, *rest: Any, **named: Any) -> None:
-            self.published.setdefault(transport._options.user, set()).add(subject)
-            publish(transport, subject, *rest, **named)
+        def sending(connection: NatsConnection, subject: str, *rest: Any) -> None:
+            self.published.setdefault(connection.options["user"], set()).add(subject)
+            send(connection, subject, *rest)
 
         def subscribing(transport: Any, subject: str, *rest: Any) -> Any:
             self.subscribed.setdefault(transport._options.user, set()).add(subject)
             return subscribe(transport, subject, *rest)
 
-        monkeypatch.setattr(NatsTransport, "publish", publishing)
+        monkeypatch.setattr(NatsConnection, "send", sending)
         monkeypatch.setattr(NatsTransport, "subscribe", subscribing)
 
     def unused(self, role: str, permissions: Permissions) -> list[str]:

@@ -83,7 +83,7 @@ async def _read(
     """Return the commits of a key, with the name of its aggregate."""
     partition = partition_of(key, PARTITIONS)
     subject = (
-        f"{commits(service, partition).removesuffix('>')}*.{key_token(key)}"
+        f"{commits(service).removesuffix('>')}{partition}.*.{key_token(key)}"
         if aggregate is None
         else commits(service, partition, aggregate, key)
     )

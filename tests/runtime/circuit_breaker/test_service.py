@@ -244,6 +244,6 @@ async def test_service_without_a_breaker_has_no_guard() -> None:
     async with NatsServiceBuilder(stage.handlers, transport=stage.transport).build() as service:
         assert service._assembly is not None
         for runner in service._assembly.runners:
-            assert runner._call == runner._handle
+            assert runner._call is None
         stats = await stage.client.get_service_stats()
         assert ["data" in each.model_dump() for each in stats.endpoints] == [False] * 4
