@@ -77,7 +77,7 @@ async def test_guarantees_are_logged_at_start(caplog: pytest.LogCaptureFixture) 
         await start(server.url, CONTRACT)
     how = "acknowledged by 1 server, on disk at a time that is not known"
     assert logged(caplog) == [
-        f"probe stores in probe-events: it does not exist; {BUCKET}: {how}",
+        f"probe stores in probe-events, {BUCKET}: {how}",
         f"probe stores in {BUCKET}: {how}",
     ]
 
@@ -116,14 +116,14 @@ async def test_sync_that_is_not_known_is_refused() -> None:
 
 
 async def test_fewer_replicas_than_demanded_are_refused() -> None:
-    """Of a bucket that exists already, and of streams that do not exist."""
+    """Of a bucket that exists already, and of a stream that is created."""
     stream = Stream(name="probe-events", service="probe", events=("happened",))
     with NatsServer() as server:
         await start(server.url, CONTRACT)
         contract = replace(demanding(replicas=3), streams=(stream,))
         with pytest.raises(
             FailedPreconditionError,
-            match=f"probe-events does not exist; {BUCKET} has replicas: 1, not 3",
+            match=f"probe-events has replicas: 1, not 3; {BUCKET} has replicas: 1, not 3",
         ):
             await start(server.url, contract)
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 
 import pytest
 
-from receipts import (
-    ItemAdded,
-)
+from receipts import Finalize, ItemAdded
 from receipts.handlers import Receipts
 from testkit.nats_peer import Peer
-from testkit.nats_users import CONTRACT, ROLES, as_user, config_of, user_without, users
-from testkit.permission_scenario import COFFEE, COMMANDS, EVENTS, refused_subjects, scenario
+from testkit.nats_users import CONTRACT, ROLES, as_user, config_of, user_without, users, without
+from testkit.permission_scenario import (
+    COFFEE,
+    COMMANDS,
+    EVENTS,
+    GONE,
+    VOID,
+    refused_subjects,
+    scenario,
+)
 from testkit.waiting import LIMIT, exceed_deadline, until
 from weenats import (
     DeadlineExceededError,
@@ -21,10 +28,14 @@ from weenats import (
     PermissionDeniedError,
     ReceivedEvent,
 )
+from weenats.protocol.partitions import partition_of
 from weenats.testing import NatsServer
 from weenats_codegen.permissions.entries import Entry
 from weenats_codegen.permissions.model import Used, of_client, of_service
 
+MONITORING = "receipts.monitoring"
+STORED = [each for each in ROLES["service"].publish if ".stream." in each.subject]
+STREAMS = [each for each in ROLES["service"].publish if each.subject.startswith("$JS.API.STREAM.")]
 pytestmark = pytest.mark.usefixtures("single_instance")
 
 
@@ -102,34 +113,60 @@ async def test_service_without_subscribe_permission(server: NatsServer, entry: E
         Receipts(), server.url, connection=as_user(user_without("service", entry))
     )
     service = builder.build()
-    subject = entry.subject.partition(" ")[0].replace("*", service.instance_id)
+    subject = entry.subject.partition(" ")[0].replace("*", service.instance_id).removesuffix(".>")
     with pytest.raises(PermissionDeniedError) as error:
         await asyncio.wait_for(service.start(), LIMIT)
-    assert f"use {subject} (subscription)" in error.value.message
+    assert f"use {subject}" in error.value.message
+    assert "(subscription)" in error.value.message
     assert not service.is_serving
 
 
-@pytest.mark.parametrize("entry", ROLES["service"].publish, ids=lambda entry: entry.subject)
-async def test_service_without_publish_permission(
-    server: NatsServer, entry: Entry, caplog: pytest.LogCaptureFixture
+async def test_service_without_permission_for_snapshots(
+    server: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its event or snapshot is not published; our log and the server's name the subject."""
+    """They are not published; our log and the server's name the subject."""
+    (entry,) = (each for each in ROLES["service"].publish if each.subject == MONITORING)
     snapshots: list[object] = []
     async with scenario(server, service=user_without("service", entry)) as these:
-        these.free.transport.subscribe("receipts.monitoring", snapshots.append)
+        these.free.transport.subscribe(MONITORING, snapshots.append)
         await these.free.transport.fence()
-        failed = await these.run()
-        if entry.subject == "receipts.monitoring":
-            assert failed == {}
-            await until(lambda: len(refused_subjects(caplog)) > 2)
-            await these.free.check_health()  # what was sent before has arrived
-            assert snapshots == []
-        else:
-            assert failed.keys() == {entry.subject}
-            await until(lambda: snapshots)
-    assert set(refused_subjects(caplog)) == {entry.subject}
-    told = f'{user_without("service", entry)}" - Publish Violation - Subject "{entry.subject}"'
+        assert await these.run() == {}
+        await until(lambda: len(refused_subjects(caplog)) > 2)
+        await these.free.check_health()  # what was sent before has arrived
+        assert snapshots == []
+    assert set(refused_subjects(caplog)) == {MONITORING}
+    told = f'{user_without("service", entry)}" - Publish Violation - Subject "{MONITORING}"'
     await until(lambda: told in server.log())
+
+
+@pytest.mark.parametrize("entry", STORED, ids=lambda entry: entry.subject)
+async def test_service_without_permission_for_an_event(server: NatsServer, entry: Entry) -> None:
+    """The command that emits it fails; the error and the log of the server name the subject."""
+    event = entry.subject.rpartition(".")[2]
+    async with scenario(server, service=user_without("service", entry)) as these:
+        client = these.client
+        if event != "item-added":
+            await client.add_item("r", COFFEE)
+        call = {
+            "item-added": lambda: client.add_item("r", COFFEE),
+            "item-removed": lambda: client.remove_item("r", GONE),
+            "receipt-finalized": lambda: client.finalize("r", Finalize()),
+            "receipt-voided": lambda: client.void_receipt("r", VOID),
+        }[event]
+        subject = entry.subject.replace("*", str(partition_of("r", 16)))
+        with pytest.raises(PermissionDeniedError, match=re.escape(f"use {subject} (publish)")):
+            await call()
+    told = f'{user_without("service", entry)}" - Publish Violation - Subject "{subject}"'
+    await until(lambda: told in server.log())
+
+
+@pytest.mark.parametrize("entry", STREAMS, ids=lambda entry: entry.subject)
+async def test_service_without_permission_for_its_streams(entry: Entry) -> None:
+    """A service that may not look for its streams, or create missing ones, does not start."""
+    with NatsServer(config=config_of({"lacking": without("service", entry)})) as server:
+        service = NatsServiceBuilder(Receipts(), server.url, connection=as_user("lacking")).build()
+        with pytest.raises(PermissionDeniedError, match=re.escape(f"use {entry.subject} (publ")):
+            await asyncio.wait_for(service.start(), LIMIT)
 
 
 async def test_service_without_reply_permission(
@@ -179,10 +216,8 @@ async def test_subscribe_only_client() -> None:
         assert seen == ["r"]
 
 
-async def test_clients_cannot_publish_events(
-    server: NatsServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    """An event that a client publishes is not delivered; its log names the subject."""
+async def test_clients_cannot_publish_events(server: NatsServer) -> None:
+    """Publishing fails, and names the subject."""
     seen: list[object] = []
 
     async def note(event: object) -> None:
@@ -190,10 +225,11 @@ async def test_clients_cannot_publish_events(
 
     async with scenario(server) as these, await these.free.subscribe_item_added(note):
         event = ItemAdded(name="Coffee", price=4.5, quantity=2, line_total=9.0)
-        await these.client.publish_item_added("r", event, revision=1)
-        await these.client.transport.fence()
+        with pytest.raises(
+            PermissionDeniedError, match=r"use receipts\.stream\.\d+\.receipt\.item-a"
+        ):
+            await these.client.publish_item_added("r", event, revision=1)
     assert seen == []
-    assert refused_subjects(caplog) == [f"{EVENTS}item-added"]
 
 
 async def test_service_with_custom_queue_group() -> None:

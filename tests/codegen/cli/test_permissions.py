@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from testkit.parcels import CONTRACT_FOLDER
+from testkit.paths import GOLDEN as CONTRACTS
 from weenats_codegen.cli.main import main
 from weenats_codegen.loading import read
 from weenats_codegen.permissions.entries import Permissions
@@ -146,7 +147,6 @@ def test_invalid_names_are_rejected(
         ["--role", "service", "--operations", "get"],
         ["--role", "service", "--events", "item-added"],
         ["--role", "service", "--discovery"],
-        ["--role", "service", "--inbox-prefix", "mine"],
         ["--role", "client", "--max-timeout", "3"],
         ["--role", "client", "--shared-limits"],
         ["--role", "service", "--max-timeout", "0"],
@@ -161,6 +161,13 @@ def test_invalid_options_exit_with_2(
     """A missing or unknown role, or an option that the role does not have, exits with 2."""
     assert main(["permissions", str(receipts_contract), *options]) == 2
     assert capsys.readouterr().out == ""
+
+
+def test_service_without_jetstream_has_no_inbox(capsys: pytest.CaptureFixture[str]) -> None:
+    """So a prefix of its inbox is wrong usage."""
+    folder = CONTRACTS / "no-events" / "contract"
+    assert main(["permissions", str(folder), "--role", "service", "--inbox-prefix", "mine"]) == 2
+    assert "a service has no inbox" in capsys.readouterr().err
 
 
 def test_unreadable_folder_is_rejected(

@@ -18,6 +18,7 @@ from testkit.parcels import (
     Recorder,
     remove_streams,
 )
+from testkit.paths import REPOSITORY
 from testkit.waiting import until
 from weenats import NatsTransport
 from weenats.events import consume
@@ -26,6 +27,7 @@ from weenats.transport.jetstream import JetStream
 from weenats_codegen.cli.main import main
 
 CONTRACT = str(CONTRACT_FOLDER)
+NO_STREAMS = str(REPOSITORY / "schemas" / "loyalty")
 STREAMS = ["parcels-events", "parcels-events-dead-letters", "couriers", "couriers-dead-letters"]
 Run = Any
 
@@ -146,7 +148,7 @@ def test_a_consumer_is_replayed(run: Run, nats_url: str, start: str, number: int
     assert len(asyncio.run(process(nats_url, number))) == number
 
 
-def test_wrong_arguments_are_explained(run: Run, receipts_contract: Path) -> None:
+def test_wrong_arguments_are_explained(run: Run) -> None:
     """Each error says what is known or expected."""
     run("streams", "apply", CONTRACT)
     replay = ["streams", "replay", CONTRACT, "billing"]
@@ -157,7 +159,7 @@ def test_wrong_arguments_are_explained(run: Run, receipts_contract: Path) -> Non
         ([*replay, "--stream", "couriers", "--from", "x"], "--from is beginning, new, a sequence"),
         ([*replay, "--stream", "couriers", "--from", "9" * 5000], "--from is beginning, new, a"),
         ([*replay, "--stream", "couriers", "--from", "9999-12-31T23:59-23:59"], "--from is"),
-        (["streams", "plan", str(receipts_contract)], "receipts has no durable events"),
+        (["streams", "plan", NO_STREAMS], "loyalty has no durable events"),
         (
             ["dead-letters", "show", CONTRACT, "7", "--stream", "couriers"],
             "there is no dead letter 7",
