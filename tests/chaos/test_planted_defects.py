@@ -26,7 +26,6 @@ from weenats.admission.job import Job
 from weenats.client.call import Exchange
 from weenats.client.retry import ATTEMPT_MEMBER
 from weenats.service.endpoint import EndpointRunner
-from weenats.streams import store
 from weenats.transport.nats_py.connection import NatsConnection
 
 _CALLS: Final = 10
@@ -96,21 +95,6 @@ def _publishing(replace: Callable[[Publish, int], Publish], part: str) -> Plant:
     return plant
 
 
-def _storing(times: int) -> Plant:
-    """Return a defect of what stores durable events: how often it stores each fifth one."""
-
-    def plant(patch: pytest.MonkeyPatch) -> None:
-        numbers = count(1)
-
-        async def broken(*arguments: Any, message_id: str, **options: Any) -> None:
-            for copy in range(1 if next(numbers) % 5 else times):
-                await store(*arguments, message_id=f"{message_id}-{copy}", **options)
-
-        patch.setattr("weenats.streams.publish.store", broken)
-
-    return plant
-
-
 def _drop_every_fifth(publish: Publish, number: int) -> Publish:
     return publish if number % 5 else lambda *_, **__: None
 
@@ -156,12 +140,12 @@ def _execute_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def _answer_from_a_cache(patch: pytest.MonkeyPatch) -> None:
-    handle, answers = EndpointRunner._begin, list[asyncio.Future[Any]]()
+    handle, answers = EndpointRunner._begin, list[Any]()
 
     async def broken(self: EndpointRunner, context: Any) -> Any:
         if not answers:
-            answers.append(asyncio.ensure_future(handle(self, context)))
-        return await answers[0]
+            answers.append(await handle(self, context))
+        return answers[0]
 
     patch.setattr(EndpointRunner, "_begin", broken)
 
@@ -234,8 +218,8 @@ DEFECTS: Final[dict[str, tuple[Plant, str, float]]] = {
         "was executed 2 times",
         LIMIT,
     ),
-    "lost event": (_storing(0), "did not hear the event", LIMIT),
-    "double event": (_storing(2), " 2 times", LIMIT),
+    "lost event": (_publishing(_drop_every_fifth, ".events."), "did not hear the event", LIMIT),
+    "double event": (_publishing(_repeat_every_fifth, ".events."), " 2 times", LIMIT),
     "wrong caller": (_swap, "ended in wrong reply although nothing was wrong", LIMIT),
     "double execution": (_execute_twice, "was executed 2 times", LIMIT),
     "no execution": (_answer_from_a_cache, "was answered, but never executed", LIMIT),

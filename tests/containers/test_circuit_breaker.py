@@ -9,7 +9,7 @@ import pytest
 from typing_extensions import override
 
 from receipts import AddItem, Receipt, ReceiptsClient
-from receipts.handlers import Receipts
+from testkit.core_receipts import CoreReceipts
 from testkit.counting_receipts import TEA
 from testkit.waiting import LIMIT, until
 from weenats import (
@@ -23,7 +23,7 @@ from weenats import (
 THRESHOLD = 3
 
 
-class FlakyReceipts(Receipts):
+class FlakyReceipts(CoreReceipts):
     """Handlers that a test can make fail or block."""
 
     def __init__(self) -> None:

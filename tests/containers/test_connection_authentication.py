@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from receipts import ReceiptsClient
-from receipts.handlers import Receipts
+from testkit.core_receipts import CoreReceipts
 from testkit.counting_receipts import TEA
 from testkit.nats_accounts import Account, KeyPair
 from testkit.nats_container import NatsContainer
@@ -110,7 +110,7 @@ def protected_server(image: str, kind: Kind) -> Iterator[NatsContainer]:
 async def test_valid_credentials(kind: Kind, protected_server: NatsContainer) -> None:
     """Service and client connect, and calls succeed."""
     options = ConnectionOptions(**kind.right)
-    service = NatsServiceBuilder(Receipts(), protected_server.url, connection=options).build()
+    service = NatsServiceBuilder(CoreReceipts(), protected_server.url, connection=options).build()
     async with (
         service,
         ReceiptsClient.connect(protected_server.url, connection=options) as receipts,
@@ -127,7 +127,9 @@ async def test_rejected_credentials(
     for wrong in [*kind.wrong, {}]:
         options = ConnectionOptions(**wrong, connect_timeout=60)
         client = ReceiptsClient.connect(protected_server.url, connection=options, timeout=60)
-        service = NatsServiceBuilder(Receipts(), protected_server.url, connection=options).build()
+        service = NatsServiceBuilder(
+            CoreReceipts(), protected_server.url, connection=options
+        ).build()
         for attempt in (partial(client.get_receipt, "r-1"), service.start):
             with pytest.raises(PermissionDeniedError, match="refused the credentials") as refused:
                 await asyncio.wait_for(attempt(), LIMIT)

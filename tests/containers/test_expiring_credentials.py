@@ -12,7 +12,7 @@ from time import time
 import pytest
 
 from receipts import ReceiptsClient
-from receipts.handlers import Receipts
+from testkit.core_receipts import CoreReceipts
 from testkit.counting_receipts import TEA
 from testkit.nats_accounts import Account
 from testkit.nats_container import NatsContainer
@@ -53,7 +53,7 @@ def credentials(tmp_path: Path, account: Account) -> Path:
 async def service(protected_server: NatsContainer, credentials: Path) -> AsyncIterator[NatsService]:
     """The sample service with these credentials."""
     options = ConnectionOptions(credentials=credentials, reconnect_wait=0.05)
-    builder = NatsServiceBuilder(Receipts(), protected_server.url, connection=options)
+    builder = NatsServiceBuilder(CoreReceipts(), protected_server.url, connection=options)
     async with builder.with_drain_timeout(1).build() as serving:
         yield serving
 

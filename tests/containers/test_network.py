@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from receipts import AddItem, ItemAdded, ReceiptsClient
-from receipts.handlers import Receipts
+from testkit.core_receipts import CoreReceipts
 from testkit.nats_container import NatsContainer
 from testkit.waiting import LIMIT
 from weenats.errors import DeadlineExceededError, UnavailableError
@@ -27,7 +27,7 @@ def container(image: str) -> Iterator[NatsContainer]:
 @pytest.fixture
 async def receipts(container: NatsContainer) -> AsyncIterator[ReceiptsClient]:
     """A client of the sample service; both have their own connection."""
-    service = NatsServiceBuilder(Receipts(), servers=container.url).build()
+    service = NatsServiceBuilder(CoreReceipts(), servers=container.url).build()
     async with service, ReceiptsClient.connect(container.url) as client:
         yield client
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from receipts import ReceiptsClient
-from receipts.handlers import Receipts
+from testkit.core_receipts import CoreReceipts
 from testkit.counting_receipts import TEA, CountingReceipts
 from testkit.nats_container import NatsContainer
 from testkit.waiting import LIMIT
@@ -55,7 +55,7 @@ async def test_denied_call(guarded: NatsContainer) -> None:
 async def test_service_with_a_denied_operation(guarded: NatsContainer) -> None:
     """A service that cannot subscribe to an operation does not start and names it."""
     deaf = ConnectionOptions(user="deaf", password="x")
-    service = NatsServiceBuilder(Receipts(), guarded.url, connection=deaf).build()
+    service = NatsServiceBuilder(CoreReceipts(), guarded.url, connection=deaf).build()
     with pytest.raises(PermissionDeniedError, match=ADD_ITEM):
         await asyncio.wait_for(service.start(), LIMIT)
     assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from receipts import ReceiptsClient
-from receipts.handlers import Receipts
 from testkit.certificates import CertificateAuthority
+from testkit.core_receipts import CoreReceipts
 from testkit.counting_receipts import TEA
 from testkit.nats_container import NatsContainer
 from testkit.waiting import LIMIT
@@ -88,7 +88,7 @@ def options_of(tls: ssl.SSLContext | None) -> ConnectionOptions:
 
 async def assert_connects(url: str, tls: ssl.SSLContext | None) -> None:
     """Check that a service and a client connect and that a call succeeds."""
-    service = NatsServiceBuilder(Receipts(), url, connection=options_of(tls)).build()
+    service = NatsServiceBuilder(CoreReceipts(), url, connection=options_of(tls)).build()
     async with service, ReceiptsClient.connect(url, connection=options_of(tls)) as receipts:
         assert (await receipts.add_item("r-1", TEA)).total == 0.3
 
@@ -96,7 +96,7 @@ async def assert_connects(url: str, tls: ssl.SSLContext | None) -> None:
 async def assert_rejected(url: str, options: ConnectionOptions, match: str) -> None:
     """Check that client and service fail in bounded time and leave no tasks."""
     client = ReceiptsClient.connect(url, connection=options, timeout=90)
-    service = NatsServiceBuilder(Receipts(), url, connection=options).build()
+    service = NatsServiceBuilder(CoreReceipts(), url, connection=options).build()
     for attempt in (partial(client.get_receipt, "r-1"), service.start):
         with pytest.raises(UnavailableError, match=match) as told:
             await asyncio.wait_for(attempt(), LIMIT)

@@ -7,13 +7,13 @@ from collections import Counter
 from typing_extensions import override
 
 from receipts import AddItem, Receipt
-from receipts.handlers import Receipts
+from testkit.core_receipts import CoreReceipts
 from weenats.context import RequestContext
 
 TEA = AddItem(name="Tea", price=0.1, quantity=3)
 
 
-class CountingReceipts(Receipts):
+class CountingReceipts(CoreReceipts):
     """Handlers that count how often they added an item to each receipt, and for which caller.
 
     Args:

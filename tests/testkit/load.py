@@ -14,8 +14,8 @@ from typing import Final
 from typing_extensions import override
 
 from receipts import AddItem, Receipt, ReceiptsClient
-from receipts.handlers import Receipts
 from receipts.operations import ADD_ITEM
+from testkit.core_receipts import CoreReceipts
 from testkit.waiting import eventually
 from weenats import DeadlineExceededError, RequestContext, UnavailableError
 
@@ -30,7 +30,7 @@ WORKERS: Final = 4
 COFFEE: Final = AddItem(name="Coffee", price=4.5, quantity=2)
 
 
-class SlowReceipts(Receipts):
+class SlowReceipts(CoreReceipts):
     """Handlers that take a while, and count executions by the key of the receipt."""
 
     def __init__(self, executions: Counter[str]) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from receipts import (
+    ITEM_ADDED,
+    RECEIPTS_EVENTS_STREAM,
     AddItem,
     Customer,
     Finalize,
@@ -18,6 +20,7 @@ from receipts import (
     RemoveItem,
 )
 from receipts.handlers import Receipts
+from weenats.events import read_events
 from weenats.model import Model
 from weenats.service import NatsServiceBuilder
 from weenats_codegen.demo.recorder import Recorder
@@ -60,6 +63,9 @@ async def _calls(receipts: ReceiptsClient, recorder: Recorder) -> None:
             await _call(text, receipts.add_item(_KEY, item), recorder)
             event = await asyncio.wait_for(arrived.get(), _EVENT_TIMEOUT)
             recorder.event("item-added", event.key, event.revision, event.data)
+    stored = [each async for each in read_events(receipts.transport, ITEM_ADDED, follow=False)]
+    stream = RECEIPTS_EVENTS_STREAM.name
+    recorder.note(f"durable: the stream {stream} keeps all {len(stored)} for consumers")
     await _call(f"receipts.get_receipt({_KEY!r})", receipts.get_receipt(_KEY), recorder)
 
 

@@ -10,9 +10,9 @@ from typing import Final
 from typing_extensions import override
 
 from receipts import ITEM_ADDED
-from receipts.handlers import Receipts
 from testkit.chaos.journal import Journal
 from testkit.chaos.model import SUCCESS
+from testkit.core_receipts import CoreReceipts
 from weenats import Command, Endpoint, RequestContext, UnavailableError
 from weenats.client.retry import ATTEMPT_MEMBER
 from weenats.contract import AnyOperation
@@ -26,7 +26,7 @@ _DAWDLING: Final = 10.0
 Handle = Callable[[RequestContext], Awaitable[object]]
 
 
-class JournaledReceipts(Receipts):
+class JournaledReceipts(CoreReceipts):
     """Handlers with a bounded number of receipts: older ones stay, newer ones are forgotten.
 
     Args:
