@@ -12,7 +12,8 @@ from weenats_codegen.render.package import HANDLERS, STUBS, UPCASTERS
 
 _MARK: Final = "# A stub: "
 _FIRST_LINE: Final = f"{_MARK}`weenats generate` replaces it until you change it. Checksum: "
-_HANDLER_ARGUMENTS: Final = ("self", "key", "context")
+_HANDLER_ARGUMENTS: Final = (("self", "key", "context"), ("self", "state", "context"))
+_FOLD_ARGUMENTS: Final = ["self", "state", "event"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,10 @@ def _compared(file: str, module: ast.Module, contract: Contract) -> HandlerMisma
     bases = {each.name: _base_names(each) for each in classes}
     if not any(contract.handlers in names for names in bases.values()):
         return None
-    known = {operation.method for operation in contract.operations}
-    missing = known - {name for each in classes for name in _members(each)}
+    folds = {event.fold for event in contract.events if event.is_stored}
+    known = folds | {operation.method for operation in contract.operations}
+    answered = {each.method for each in contract.operations if each.is_answered}
+    missing = known - answered - {name for each in classes for name in _members(each)}
     unknown = {name for each in classes for name in _handlers(each)} - known
     if not _relatives(contract.handlers, bases) <= {contract.handlers, *bases}:
         missing.clear()  # a base class in another file may define them
@@ -145,9 +148,11 @@ def _members(node: ast.ClassDef) -> Iterator[str]:
 
 
 def _handlers(node: ast.ClassDef) -> Iterator[str]:
-    """Yield the methods of a class that have the signature of a handler."""
+    """Yield the methods of a class that have the signature of a handler, or of one for an event."""
     for member in node.body:
-        if isinstance(member, ast.AsyncFunctionDef) and not member.name.startswith("_"):
+        if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef) and member.name[0] != "_":
             names = [argument.arg for argument in member.args.args]
-            if (*names[:2], *names[-1:]) == _HANDLER_ARGUMENTS:
+            is_async = isinstance(member, ast.AsyncFunctionDef)
+            is_handler = is_async and (*names[:2], *names[-1:]) in _HANDLER_ARGUMENTS
+            if is_handler or (not is_async and names == _FOLD_ARGUMENTS):
                 yield member.name

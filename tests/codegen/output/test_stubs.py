@@ -197,3 +197,29 @@ def test_handlers_are_not_executed(tmp_path: Path, contract_with: ReadContract) 
     (tmp_path / "things").mkdir()
     (tmp_path / NAME).write_text(f"raise SystemExit(1)\n{STUB}")
     assert mismatches(tmp_path, [contract_with("take")]) == ()
+
+
+def test_handlers_of_an_aggregate_in_a_stream(
+    tmp_path: Path, contract_of: Callable[..., dict[str, Any]], write_contract: Callable[..., Path]
+) -> None:
+    """Commands and methods of events are compared; the query `get` needs no handler."""
+    event = {"description": "It was taken.", "data": {"type": "object"}}
+    command = {"description": "Take it.", "payload": {"type": "object"}, "emits": ["taken"]}
+    document = contract_of(commands={"take": command}, events={"taken": event})
+    document["aggregates"]["thing"]["store"] = "stream"
+    contract = read(write_contract(tmp_path, document))
+
+    def things(*methods: str) -> str:
+        body = "".join(f"    {method}: ...\n" for method in methods)
+        return f"class Things(ThingsHandlers):\n{body}"
+
+    take = "async def take(self, state, command, context)"
+    taken = "def taken(self, state, event)"
+    assert lines(things(take, taken), contract) == []
+    assert lines(things("def helper(self)"), contract) == [
+        f"{NAME} lacks handlers of the contract: take, taken"
+    ]
+    old = [method.replace("take", "lose") for method in (take, taken)]
+    assert lines(things(take, taken, *old), contract) == [
+        f"{NAME} has handlers that are not in the contract: lose, losen"
+    ]
