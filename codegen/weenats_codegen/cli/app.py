@@ -508,10 +508,17 @@ def permissions(  # noqa: PLR0913 - the options of a user
     ] = None,
     consumer: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The name of a durable consumer."),
+        typer.Option(
+            metavar="NAME",
+            help="The name of a durable consumer; with --role service, one that the service runs.",
+        ),
     ] = None,
     projection: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The name of a projection.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The name of a projection; with --role service, one that the service runs.",
+        ),
     ] = None,
     shared_limits: Annotated[
         bool,
