@@ -319,7 +319,11 @@ def run(  # noqa: PLR0913 - the options of the command
     ] = None,
     *,
     embedded: Annotated[
-        bool, typer.Option("--embedded", help="Start a nats-server for the service.")
+        bool,
+        typer.Option(
+            "--embedded",
+            help="Start a nats-server for the service; its data is removed at the end.",
+        ),
     ] = False,
     reload: Annotated[
         bool,
