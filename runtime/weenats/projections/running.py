@@ -18,7 +18,7 @@ from weenats.projections.follower import Follower
 from weenats.projections.lease import Lease
 from weenats.projections.status import GenerationStatus, generation_status
 from weenats.projections.view import View
-from weenats.transport.jetstream import StreamMissingError
+from weenats.transport.jetstream import JetStreamUnavailableError, StreamMissingError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -106,7 +106,10 @@ class RunningProjection(Generic[ViewT]):
             except Exception as error:  # noqa: BLE001 - any exception of a handler or of the view
                 failures = 0 if monotonic() - started > _PAUSES[-1] else failures + 1
                 name = self._projection.name
-                _LOG.error("the projection %s does not go on", name, exc_info=error)
+                if isinstance(error, JetStreamUnavailableError | StreamMissingError):
+                    _LOG.warning("the projection %s does not go on now: %s", name, error)
+                else:
+                    _LOG.error("the projection %s does not go on", name, exc_info=error)
                 await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES)) - 1])
 
     async def _follow(self) -> None:

@@ -17,6 +17,7 @@ from weenats.projections.builder import ProjectionBuilder, opened
 from weenats.projections.catalog import Catalog
 from weenats.projections.follower import Follower
 from weenats.projections.lease import Lease
+from weenats.streams import apply_streams, plan_streams
 from weenats.transport.jetstream import JetStream, KeyValue, WrongSequenceError
 
 
@@ -90,6 +91,20 @@ async def test_a_failing_handler_stops_the_view(
         Broken.broken = None  # type: ignore[assignment]  # repaired
         await counts.caught_up()
         assert await (await counts.view()).get(TOTAL) == 100 * 101 // 2
+
+
+async def test_a_missing_stream_is_waited_for(
+    transport: NatsTransport, deliver: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log names what creates the stream, without a traceback; then the projection goes on."""
+    await JetStream(transport).delete_stream(PARCELS_EVENTS_STREAM.name)
+    async with COUNTS.run(transport) as counts:
+        await until(lambda: "weenats streams apply" in caplog.text)
+        assert "Traceback" not in caplog.text
+        await apply_streams(transport, await plan_streams(transport, [PARCELS_EVENTS_STREAM]))
+        await deliver(5)
+        await counts.caught_up()
+        assert await (await counts.view()).get(TOTAL) == 5
 
 
 async def test_a_handler_that_cancels_itself_fails(
