@@ -20,7 +20,7 @@ LOOP ?= asyncio
 VERSIONS ?= 3.11 3.12 3.13
 # Tests wait for servers and for other processes half of the time: four processes keep two cores busy.
 PROCESSES ?= 4
-FAST := not timing and not container and not wheel and not servers and not site
+FAST := not timing and not container and not wheel and not servers and not site and not slow
 THOROUGH := --hypothesis-profile=thorough
 SLOWEST := --timeout=600 --durations=25
 PARALLEL := -n $(PROCESSES) --dist worksteal

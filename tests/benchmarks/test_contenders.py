@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from testkit.processes import python_environment
 
 FOLDER = Path(__file__).parent
@@ -34,6 +36,7 @@ print(client_path.measure(1))
 """
 
 
+@pytest.mark.slow
 def test_contenders_answer_a_call(nats_url: str) -> None:
     """What `make bench` measures for minutes runs once, in a process of its own."""
     done = subprocess.run(

@@ -61,6 +61,7 @@ def test_least_costs_are_compared(
     assert revisions.table("server", compared).rows == [("weenats", 2.0, 4.0, 2.0)]
 
 
+@pytest.mark.slow
 def test_checkout_is_measured(revisions: ModuleType, repository: Path) -> None:
     """Another checkout is measured with its own programs, and removed afterwards."""
     git = shutil.which("git")

@@ -76,6 +76,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # nothing of mypy is cached in a fresh clone, and the machine may be busy
 def test_packages_and_clients_pass_mypy(packages: Path, clients: Path, tmp_path: Path) -> None:
     """`mypy --strict` reports no error in expected packages, client projects and their READMEs.

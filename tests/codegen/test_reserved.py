@@ -65,6 +65,7 @@ def names(spelling: Callable[[str], str]) -> list[str]:
     return [each for name, each in classes.items() if name not in {"Thing", name.upper()}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelling", [str, str.lower])
 def test_any_used_name_is_an_operation(
     generated: Generate, contract_of: Contract, spelling: Callable[[str], str]
@@ -91,6 +92,7 @@ def test_any_used_name_is_an_operation(
     check_package(package, {"get_thing", *(naming.method_name(name) for name in every[:half])})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelling", [str, str.lower])
 def test_any_used_name_is_a_query_or_an_error(
     generated: Generate, contract_of: Contract, spelling: Callable[[str], str]
@@ -128,6 +130,7 @@ def check_package(package: ModuleType, methods: set[str]) -> None:
         assert getattr(package, name).__module__.startswith(package.__name__) or name.isupper()
 
 
+@pytest.mark.slow
 def test_any_used_name_is_a_property(generated: Generate, contract_of: Contract) -> None:
     """Properties may have the names of attributes, types, keywords and formats."""
     taken = [*FIELDS, *USED, *dir(pydantic.BaseModel), *dir(type), "date", "time", "timedelta"]

@@ -17,6 +17,8 @@ from testkit.foreign_service import foreign_service, micro
 from weenats_codegen.cli.main import main
 from weenats_codegen.cli.output import one_line
 
+pytestmark = pytest.mark.slow
+
 WEENATS = [sys.executable, "-m", "weenats_codegen"]
 ENCODINGS = ("ascii", "cp1252", "utf-16")
 TEXT = "Tea → cup, é, 茶, 😀"

@@ -302,6 +302,7 @@ def test_run_shows_no_password(
     assert "s3cret" not in first + rest + log
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has it")
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_run_serves_when_output_is_full(options: list[str], repository: Path) -> None:

@@ -25,6 +25,7 @@ _SEED = int(os.environ.get("SEED") or 0)
 _PART = 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, _COUNT, _PART))
 def test_verdicts_on_random_pairs_are_true(start: int, tmp_path: Path) -> None:
     """No document disproves a verdict, counterexamples are true, and less than 1 % is unknown."""

@@ -133,6 +133,7 @@ def test_failing_script_is_reported(browser: Browser) -> None:
         tab.evaluate("throw new Error('no such');")
 
 
+@pytest.mark.slow
 def test_browser_loads_a_changed_contract(tmp_path: Path, browser: Browser) -> None:
     """A served page loads itself again after a change: also when there are problems meanwhile."""
     folder = copytree(SAMPLE.parent, tmp_path / "schemas") / SAMPLE.name

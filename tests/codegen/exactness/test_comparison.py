@@ -31,6 +31,7 @@ def test_agreement(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_too_much_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its judge, a model takes what is invalid; the report is reduced to what matters."""
     monkeypatch.setattr(Judge, "is_valid", lambda judge, value: True)

@@ -40,6 +40,7 @@ _KEYWORDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.hypothesis
 @pytest.mark.parametrize("start", range(0, _COUNT, _PART))
 def test_generated_code_and_validator_agree(start: int, tmp_path: Path) -> None:

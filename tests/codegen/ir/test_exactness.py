@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -166,6 +167,7 @@ def difference(seed: int) -> str | None:
     return None
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32))
 @examples(0.5)
 def test_bundle_accepts_what_its_source_accepts(seed: int) -> None:

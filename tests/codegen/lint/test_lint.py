@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -102,6 +103,7 @@ def test_any_value_at_any_path(path: tuple[str | int, ...], value: object) -> No
         assert line.isprintable()
 
 
+@pytest.mark.slow
 @examples(3)
 @given(st.dictionaries(st.sampled_from(["a", "b", "c"]), SCHEMAS, max_size=3))
 @example({"a": {"type": None, "format": []}})
@@ -125,6 +127,7 @@ NAMES = st.sampled_from(
 ) | st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,9}", fullmatch=True)
 
 
+@pytest.mark.slow
 @examples(2)
 @given(
     st.lists(NAMES, max_size=3), st.lists(NAMES, max_size=3), st.lists(NAMES, max_size=3),

@@ -370,6 +370,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @examples(
     1,
     derandomize=True,  # CI says the same twice; raise the factor to search further
