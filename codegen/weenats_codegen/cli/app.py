@@ -18,6 +18,7 @@ from weenats_codegen.cli.options import (
     Token,
     checked,
     example,
+    own_message_id,
     own_service,
     split,
 )
@@ -423,6 +424,14 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
     servers: Servers = LOCAL,
     timeout: Timeout = 5.0,
     token: Token = None,
+    message_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ULID",
+            callback=own_message_id,
+            help="The message id, to repeat a command with that of its first call.",
+        ),
+    ] = None,
     *,
     json: Json = False,
 ) -> None:
@@ -430,7 +439,7 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
     from weenats_codegen.cli import call
 
     values = tuple(each for each in (key, payload) if each is not None)
-    arguments = call.Arguments(service, operation, values, timeout, token)
+    arguments = call.Arguments(service, operation, values, timeout, token, message_id=message_id)
     call.call(arguments, split(servers), as_json=json)
 
 
