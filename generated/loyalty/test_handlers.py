@@ -6,9 +6,7 @@ from weenats import testing
 from receipts.handlers import Receipts
 
 from .handlers import Loyalty
-from .operations import COLLECT, GET_CARD
-
-# The query receipts-by-status is answered from a projection, which needs a NatsServer.
+from .operations import COLLECT, GET_CARD, RECEIPTS_BY_STATUS
 
 
 @pytest.mark.parametrize(
@@ -18,6 +16,7 @@ from .operations import COLLECT, GET_CARD
             COLLECT, key="4f9c1e0a-7b1d-4a55-9d0e-2f1c8b6a3e57", payload={"receipt": "receipt"}
         ),
         testing.Example(GET_CARD, key="4f9c1e0a-7b1d-4a55-9d0e-2f1c8b6a3e57"),
+        testing.Example(RECEIPTS_BY_STATUS, payload={"status": "open"}),
     ],
     ids=str,
 )

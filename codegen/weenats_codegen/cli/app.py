@@ -18,6 +18,7 @@ from weenats_codegen.cli.options import (
     Token,
     checked,
     example,
+    own_message_id,
     own_service,
     split,
 )
@@ -319,7 +320,11 @@ def run(  # noqa: PLR0913 - the options of the command
     ] = None,
     *,
     embedded: Annotated[
-        bool, typer.Option("--embedded", help="Start a nats-server for the service.")
+        bool,
+        typer.Option(
+            "--embedded",
+            help="Start a nats-server for the service; its data is removed at the end.",
+        ),
     ] = False,
     reload: Annotated[
         bool,
@@ -419,6 +424,14 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
     servers: Servers = LOCAL,
     timeout: Timeout = 5.0,
     token: Token = None,
+    message_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ULID",
+            callback=own_message_id,
+            help="The message id, to repeat a command with that of its first call.",
+        ),
+    ] = None,
     *,
     json: Json = False,
 ) -> None:
@@ -426,7 +439,7 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
     from weenats_codegen.cli import call
 
     values = tuple(each for each in (key, payload) if each is not None)
-    arguments = call.Arguments(service, operation, values, timeout, token)
+    arguments = call.Arguments(service, operation, values, timeout, token, message_id=message_id)
     call.call(arguments, split(servers), as_json=json)
 
 
@@ -508,10 +521,17 @@ def permissions(  # noqa: PLR0913 - the options of a user
     ] = None,
     consumer: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The name of a durable consumer."),
+        typer.Option(
+            metavar="NAME",
+            help="The name of a durable consumer; with --role service, one that the service runs.",
+        ),
     ] = None,
     projection: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The name of a projection.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The name of a projection; with --role service, one that the service runs.",
+        ),
     ] = None,
     shared_limits: Annotated[
         bool,

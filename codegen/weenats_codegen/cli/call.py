@@ -56,6 +56,7 @@ class Arguments:
     timeout: float
     token: str | None = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    message_id: str | None = None
 
 
 def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None:
@@ -108,7 +109,9 @@ async def exchange(arguments: Arguments, payload: bytes | None, servers: Sequenc
             key, payload = assign(arguments, payload, endpoint)
             left = max(deadline - monotonic(), 0.0)
             payload, large = await stored_payload(transport, arguments.service, payload, left)
-            request = encode_request(arguments.token, key, payload, endpoint, kind)
+            request = encode_request(
+                arguments.token, key, payload, endpoint, kind, arguments.message_id
+            )
             delivery = await _send(transport, arguments, endpoint.subject, request, deadline, large)
             delivery = await whole_reply(transport, arguments.service, delivery)
         finally:
@@ -301,12 +304,13 @@ def _label(metadata: dict[str, str]) -> str:
     return f"{aggregate}.{name}" if is_standard else name
 
 
-def encode_request(
+def encode_request(  # noqa: PLR0913, PLR0917 - what a request has
     token: str | None,
     key: str | None,
     payload: bytes,
     endpoint: messages.EndpointInfo,
     kind: Kind,
+    own_id: str | None = None,
 ) -> bytes:
     """Return the request as clients send it; an invalid key or payload is wrong usage."""
     mark = secrets.token_hex(16)
@@ -318,6 +322,7 @@ def encode_request(
             else messages.AggregateId(type=_metadata(endpoint)["aggregate"], key=key)
         )
         message_id, timestamp = STAMPER.stamp()
+        message_id = own_id or message_id
         sender = messages.MessageMetadata(
             message_id=message_id,
             timestamp=timestamp,

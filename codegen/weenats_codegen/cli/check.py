@@ -51,7 +51,7 @@ def _show(freshness: Freshness, out: Path, *, as_json: bool) -> None:
     if diff:
         raise CliError(f"generated files in {out} are stale: run `weenats generate`")
     if incomplete:
-        raise CliError(f"services cannot start with the handlers in {', '.join(incomplete)}")
+        raise CliError(f"services cannot start with {', '.join(incomplete)}")
 
 
 def _rendered(diff: str) -> "RenderableType":

@@ -129,7 +129,9 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> "Table":
     from rich.table import Table
 
     several = len({row["aggregate"] for row in rows}) > 1
-    table = Table(*(("aggregate", *_COLUMNS) if several else _COLUMNS))
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("aggregate", *_COLUMNS) if several else _COLUMNS:
+        table.add_column(name, overflow="fold")
     for row in rows:
         values = (
             str(row["revision"]),

@@ -49,3 +49,14 @@ def own_service(text: str | None) -> str | None:
     from weenats.protocol.subjects import check_service_name
 
     return checked(check_service_name, text)
+
+
+def own_message_id(text: str | None) -> str | None:
+    """Refuse text that is not a valid message id."""
+    from weenats.errors import InvalidArgumentError
+    from weenats.protocol.identifiers import check_message_id
+
+    try:
+        return None if text is None else check_message_id(text)
+    except InvalidArgumentError as error:
+        raise typer.BadParameter(error.message) from None

@@ -29,8 +29,8 @@ class Arguments:
         inbox_prefix: The prefix of the inbox of a client.
         max_timeout: The longest timeout of the callers of a service, in seconds.
         streams: What `with_streams` of a service was called with; None if it was not.
-        consumer: The name of a durable consumer.
-        projection: The name of a projection.
+        consumer: The name of a durable consumer; of a service, one that its lifespan runs.
+        projection: The name of a projection; of a service, one that its lifespan runs.
         shared_limits: Whether the instances of a service share their rate limits.
     """
 
@@ -68,7 +68,7 @@ def _of_service(contract: Contract, arguments: Arguments) -> Permissions:
     uses_jetstream = contract.streams or contract.stored or buckets(contract, shared_limits=shared)
     if arguments.inbox_prefix is not None and not uses_jetstream:
         raise typer.BadParameter("a service has no inbox: --inbox-prefix requires --role client")
-    return of_service(
+    needed = of_service(
         contract,
         queue_group=arguments.queue_group,
         max_timeout=arguments.max_timeout or 0.0,
@@ -76,6 +76,11 @@ def _of_service(contract: Contract, arguments: Arguments) -> Permissions:
         inbox_prefix=_prefix(arguments),
         shared_limits=shared,
     )
+    if arguments.consumer is not None:
+        needed = needed.with_those(_of_consumer(contract, arguments))
+    if arguments.projection is not None:
+        needed = needed.with_those(_of_projection(contract, arguments))
+    return needed
 
 
 def _of_client(contract: Contract, arguments: Arguments) -> Permissions:
@@ -118,10 +123,10 @@ _ROLES: Final[dict[str, Callable[[Contract, Arguments], Permissions]]] = {
 def _check_role(arguments: Arguments) -> None:
     """Refuse options that another role has."""
     role = arguments.role
-    if arguments.consumer is not None and role != "consumer":
-        raise typer.BadParameter("--consumer requires --role consumer")
-    if arguments.projection is not None and role != "projection":
-        raise typer.BadParameter("--projection requires --role projection")
+    if arguments.consumer is not None and role not in {"consumer", "service"}:
+        raise typer.BadParameter("--consumer requires --role consumer or service")
+    if arguments.projection is not None and role not in {"projection", "service"}:
+        raise typer.BadParameter("--projection requires --role projection or service")
     if arguments.streams is not None and role != "service":
         raise typer.BadParameter("--streams requires --role service")
     if arguments.shared_limits and role != "service":

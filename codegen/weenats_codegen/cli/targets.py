@@ -35,7 +35,7 @@ def builder_of(target: str) -> NatsServiceBuilder:
     Raises:
         CliError: The target does not exist, is none of these, or has operations without handlers.
     """
-    found = _import(target)
+    found = _import(target, _to_serve)
     kind = _kind(found)
     if _returns_builder(found):
         found = _called(found, target)
@@ -64,7 +64,7 @@ def projection_of(target: str) -> "Projection[Any]":
     Raises:
         CliError: The target does not exist, or is not a projection.
     """
-    found = _import(target)
+    found = _import(target, _projections)
     if inspect.isfunction(found) and not inspect.iscoroutinefunction(found):
         found = _called(found, target, "name a function that takes none")
     if _is_projection(found):
@@ -110,8 +110,13 @@ def of_process(builder: NatsServiceBuilder, number: int) -> NatsServiceBuilder:
         raise CliError(f"process {number} cannot start: {error}") from error
 
 
-def _import(target: str) -> object:
-    """Import MODULE, also from the working directory and from `generated`, and return its NAME."""
+def _import(target: str, suggestion: Callable[[ModuleType, str], str]) -> object:
+    """Import MODULE, also from the working directory and from `generated`, and return its NAME.
+
+    Args:
+        target: MODULE:NAME.
+        suggestion: Returns what the module has instead of a name that it does not have.
+    """
     module_name, _, name = target.partition(":")
     if not (module_name and name) or module_name.startswith("."):
         raise typer.BadParameter(
@@ -135,10 +140,16 @@ def _import(target: str) -> object:
     try:
         return getattr(module, name)
     except AttributeError:
-        raise CliError(f"{module_name} has no {name}; {_suggestion(module, name)}") from None
+        raise CliError(f"{module_name} has no {name}; {suggestion(module, name)}") from None
 
 
-def _suggestion(module: ModuleType, name: str) -> str:
+def _projections(module: ModuleType, name: str) -> str:
+    """Return a name that is similar, otherwise the names of all projections."""
+    names = [each for each, value in vars(module).items() if _is_projection(value)]
+    return did_you_mean(name, names, f"its projections: {', '.join(sorted(names)) or 'none'}")
+
+
+def _to_serve(module: ModuleType, name: str) -> str:
     """Return a name that is similar, otherwise all names that can be served."""
     names = [each for each, value in vars(module).items() if _is_target(value)]
     if names:

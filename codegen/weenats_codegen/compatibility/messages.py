@@ -28,6 +28,8 @@ NEW: Final = 1
 _SIDES: Final = ("old", "new")
 _MISSING: Final = frozenset({"required", "dependentRequired"})
 """The keywords that refuse a document because it has not some members."""
+_CLOSING: Final = frozenset({"additionalProperties", "unevaluatedProperties"})
+"""The keywords that refuse members which are not declared."""
 _KEY: Final = re.compile("/aggregates/[^/]+/key")
 """The place of the schema of a key."""
 _IN_MESSAGES: Final = "-in-messages"
@@ -131,7 +133,13 @@ class MessageSchemas:
         is_breaking = side == direction.receiver
         wide, narrow = names[side], names[1 - side]
         found = self._differences.refused(wide, side, narrow, *([] if is_breaking else [1]))
+        open_places: set[tuple[str, Steps, Steps]] = set()
         for reason in found.reasons:
+            if self._is_any_member(reason, 1 - side, names[1 - side]):
+                place = (reason.definition, reason.path, reason.instance)
+                if place in open_places:
+                    continue  # another name of the same kind
+                open_places.add(place)
             yield self._finding(direction, side, names, reason, user)
         if found.rest.holds is None:
             bundle = self._bundles[NEW]
@@ -147,6 +155,16 @@ class MessageSchemas:
                 (user,),
                 tried=found.rest.tried,
             )
+
+    def _is_any_member(self, reason: Reason, side: int, name: str) -> bool:
+        """Return whether a member is refused that the other side allows but does not declare."""
+        if reason.keyword not in _CLOSING or not reason.names:
+            return False
+        definitions = self._bundles[side].definitions
+        found, path = place_of(definitions, name.removesuffix(_IN_MESSAGES), reason.instance)
+        schema = part_at(definitions[found], path)
+        members = schema.get("properties") if isinstance(schema, dict) else None
+        return isinstance(members, dict) and members.keys().isdisjoint(reason.names)
 
     def _finding(
         self, direction: Direction, side: Side, names: tuple[str, str], reason: Reason, user: str

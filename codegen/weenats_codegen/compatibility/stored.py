@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from weenats_codegen.compatibility.findings import Finding
@@ -61,5 +62,8 @@ def _compare_data(
         message = f"{old.name} has lost older versions of its data, which are stored"
         place = event_place(contract, new)
         yield Finding(RULES["stored-event-narrowed"], message, place, place, (old.name,))
-    for data, accepting in zip(before, after, strict=False):
-        yield from schemas.compare_stored(data, accepting, old.name)
+    for number, (data, accepting) in enumerate(zip(before, after, strict=False), 1):
+        is_changed = number == len(before) == len(after)
+        for finding in schemas.compare_stored(data, accepting, old.name):
+            hint = f"{finding.message}; name the data before the change as its `previous` version"
+            yield replace(finding, message=hint) if is_changed else finding

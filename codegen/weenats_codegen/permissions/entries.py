@@ -38,6 +38,18 @@ class Permissions:
     subscribe: tuple[Entry, ...]
     reply_within: float | None = None
 
+    def with_those(self, other: "Permissions") -> Self:
+        """Return these and what only the other ones have, for one connection that needs both.
+
+        Args:
+            other: The other ones, of a user that replies to no messages.
+        """
+        return replace(
+            self,
+            publish=_united(self.publish, other.publish),
+            subscribe=_united(self.subscribe, other.subscribe),
+        )
+
 
 def inbox(prefix: str) -> Entry:
     """Return the entry of the inbox of a user.
@@ -50,3 +62,8 @@ def inbox(prefix: str) -> Entry:
     """
     checked = subjects.check_inbox_prefix(prefix)
     return Entry(f"{checked}.>", "replies, to all users with this prefix")
+
+
+def _united(entries: tuple[Entry, ...], others: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    known = {each.subject for each in entries}
+    return (*entries, *(each for each in others if each.subject not in known))

@@ -15,6 +15,7 @@ from weenats.errors import ConnectionClosedError, UnavailableError
 from weenats.projections.builder import CHECK, GRACE, ProjectionBuilder, opened
 from weenats.projections.catalog import Record, current
 from weenats.projections.follower import Follower
+from weenats.projections.health import ProjectionHealth
 from weenats.projections.lease import Lease
 from weenats.projections.status import GenerationStatus, generation_status
 from weenats.projections.view import View
@@ -42,6 +43,9 @@ class RunningProjection(Generic[ViewT]):
         projection: the projection.
         transport: the connection.
         telemetry: records CONSUMER spans and metrics.
+
+    Attributes:
+        health: why it does not go on.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class RunningProjection(Generic[ViewT]):
         self._builder = ProjectionBuilder(projection, transport, telemetry)
         self._views: list[tuple[Record, ViewT]] = []
         self._checked = float("-inf")
+        self.health = ProjectionHealth(projection.name)
 
     async def view(self) -> ViewT:
         """Return the view to answer a query from; do not keep it for another query.
@@ -106,7 +111,10 @@ class RunningProjection(Generic[ViewT]):
             except Exception as error:  # noqa: BLE001 - any exception of a handler or of the view
                 failures = 0 if monotonic() - started > _PAUSES[-1] else failures + 1
                 name = self._projection.name
-                _LOG.error("the projection %s does not go on", name, exc_info=error)
+                if self.health.fails(error):
+                    _LOG.warning("the projection %s does not go on now: %s", name, error)
+                else:
+                    _LOG.error("the projection %s does not go on", name, exc_info=error)
                 await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES)) - 1])
 
     async def _follow(self) -> None:
@@ -116,11 +124,13 @@ class RunningProjection(Generic[ViewT]):
             record = current(records, self._projection.version)
             if record is None:
                 await self._builder.build()
+                self.health.goes_on()
                 continue
             lease = Lease(self._builder.catalog.bucket, record.number)
             if await lease.take():
                 await lease.run(self._change(record))
             else:
+                self.health.goes_on()  # in another instance
                 await asyncio.sleep(CHECK)
 
     async def _change(self, record: Record) -> None:
@@ -133,6 +143,7 @@ class RunningProjection(Generic[ViewT]):
                     await asyncio.wait({following}, timeout=CHECK)
                     if following.done():
                         following.result()
+                    self.health.goes_on()
             finally:
                 following.cancel()
                 await asyncio.wait({following})
@@ -185,7 +196,8 @@ async def running(
     # An empty context: the task belongs to no request and no trace.
     following = asyncio.get_running_loop().create_task(found.follow(), context=Context())
     try:
-        yield found
+        with found.health.shown():
+            yield found
     finally:
         following.cancel()
         await asyncio.wait({following})

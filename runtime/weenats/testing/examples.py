@@ -6,6 +6,7 @@ import asyncio
 import unittest
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import to_json
@@ -14,7 +15,7 @@ from typing_extensions import override
 from weenats.client import ServiceClient
 from weenats.codec.parts import Decoder
 from weenats.contract import Command
-from weenats.errors import ServiceError, UnimplementedError
+from weenats.errors import ServiceError, UnavailableError, UnimplementedError
 from weenats.principal import Principal
 from weenats.schema.part import declared_type
 from weenats.service import NatsServiceBuilder
@@ -23,7 +24,7 @@ from weenats.testing.nats_server import NatsServer, NatsServerError
 from weenats.transport.nats import NatsTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from pydantic import JsonValue
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from weenats.transport.base import Transport
 
 __all__ = ["Example", "check_example"]
+_READY_AFTER: Final = 5.0
+_PAUSE: Final = 0.05
 _TOKEN: Final = "example"  # noqa: S105 - any token is accepted
 
 
@@ -59,8 +62,10 @@ class Example:
 def check_example(handlers: ServiceHandlers, example: Example, *others: ServiceHandlers) -> None:
     """Call an operation in memory, and check that the answer is one that the contract allows.
 
-    Tokens are not checked: the caller has the scopes that the operation requires. Services that
-    keep an aggregate in a stream run on a NatsServer, which needs the extra `server`.
+    Tokens are not checked: the caller has the scopes that the operation requires. Services with
+    durable events, or an aggregate that is kept in a stream, run on a NatsServer, which needs the
+    extra `server`. A query that is UNAVAILABLE is sent again for up to five seconds: the view of a
+    projection is complete a moment after the start.
 
     Args:
         handlers: the handlers; their `lifespan` is entered.
@@ -100,7 +105,7 @@ async def _check(
             client.execute if isinstance(operation, Command) else client.query
         )
         try:
-            await call(operation, key, payload)
+            await _answered(call, operation, key, payload)
         except UnimplementedError:
             raise unittest.SkipTest(f"{operation.label} is not implemented yet") from None
         except operation.errors:
@@ -112,13 +117,34 @@ async def _check(
             ) from error
 
 
+async def _answered(
+    call: Callable[..., Awaitable[object]], operation: AnyOperation, key: object, payload: object
+) -> None:
+    """Call an operation; a query is called again while it is unexpectedly UNAVAILABLE."""
+    until = monotonic() + _READY_AFTER
+    while True:
+        try:
+            await call(operation, key, payload)
+        except operation.errors:
+            raise
+        except UnavailableError:
+            if isinstance(operation, Command) or monotonic() >= until:
+                raise
+            await asyncio.sleep(_PAUSE)
+        else:
+            return
+
+
 async def _transport(stack: AsyncExitStack, services: Sequence[ServiceHandlers]) -> Transport:
     """Return a transport on which services run: in memory if none of them needs JetStream."""
-    if not any(each.stored_aggregates() for each in services):
+    is_stored = any(each.stored_aggregates() for each in services)
+    if not is_stored and not any(each.contract.streams for each in services):
         return MemoryTransport()
     try:
         server = stack.enter_context(NatsServer())
     except NatsServerError as error:
+        if not is_stored:
+            return MemoryTransport()  # it acknowledges durable events
         raise unittest.SkipTest(str(error)) from None
     transport = NatsTransport(server.url)
     stack.push_async_callback(transport.close)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from testkit.cli_service import TEA
+from weenats import new_message_id
 from weenats.discovery import get_service_info
 from weenats.protocol.messages import EndpointInfo, Failure, InfoResponse
 from weenats.protocol.subjects import Kind, build
@@ -43,6 +44,17 @@ def test_call_json_prints_envelope(receipts_url: str, capsys: pytest.CaptureFixt
     reply = json.loads(capsys.readouterr().out)
     assert reply["success"] is True
     assert set(reply["metadata"]) >= {"messageId", "timestamp", "correlation"}
+
+
+def test_call_sends_message_id(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The request has the given message id, which must be a valid one."""
+    arguments = ["call", "receipts", "add-item", "r-5", TEA, "--servers", receipts_url, "--json"]
+    message_id = new_message_id()
+    assert main([*arguments, "--message-id", message_id]) == 0
+    reply = json.loads(capsys.readouterr().out)
+    assert reply["metadata"]["correlation"]["causationId"] == message_id
+    assert main([*arguments, "--message-id", "first"]) == 2
+    assert "must be a ULID in upper case" in " ".join(capsys.readouterr().err.split())
 
 
 def test_call_reads_payload_from_stdin(

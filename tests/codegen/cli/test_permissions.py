@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,13 +47,38 @@ def test_durable_events_match_golden_files(case: str, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == (GOLDEN / f"{case}.conf").read_text()
 
 
+def test_service_with_a_consumer_and_a_projection(capsys: pytest.CaptureFixture[str]) -> None:
+    """A service whose lifespan runs both needs what all three roles need, each line once."""
+
+    def claims(*options: str) -> dict[str, Any]:
+        assert main(["permissions", str(CONTRACT_FOLDER), "--json", *options]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    service, consumer = ["--role", "service"], ["--consumer", "billing"]
+    projection = ["--projection", "parcel-counts"]
+    roles = [
+        claims(*service),
+        claims("--role", "consumer", *consumer),
+        claims("--role", "projection", *projection),
+    ]
+    found = claims(*service, *consumer, *projection)
+    for kind in ("pub", "sub"):
+        subjects = found[kind]["allow"]
+        assert set(subjects) == {subject for role in roles for subject in role[kind]["allow"]}
+        assert len(set(subjects)) == len(subjects)
+    assert found["resp"] == roles[0]["resp"]
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
         (["--role", "consumer"], "--role consumer requires --consumer NAME"),
-        (["--role", "client", "--consumer", "b"], "--consumer requires --role consumer"),
+        (["--role", "client", "--consumer", "b"], "--consumer requires --role consumer or service"),
         (["--role", "projection"], "--role projection requires --projection NAME"),
-        (["--role", "client", "--projection", "b"], "--projection requires --role projection"),
+        (
+            ["--role", "client", "--projection", "b"],
+            "--projection requires --role projection or service",
+        ),
         (["--role", "client", "--streams", "check"], "--streams requires --role service"),
         (["--role", "operator", "--discovery"], "--role operator has no options but"),
     ],

@@ -811,3 +811,22 @@ def test_order_of_versions() -> None:
     assert versions == sorted(versions)
     assert parsed("1.2.3+x") == Version((1, 2, 3), is_release=True, pre=())
     assert raised(parsed("1.2.3"), parsed("1.2.3+x")) == "none"
+
+
+def test_open_members_are_one_finding(tmp_path: Path) -> None:
+    """That a sender is open now is reported once, besides the members that it declares."""
+
+    def use(document: Contract, *names: str, is_open: bool) -> None:
+        members = {name: {"type": "integer"} for name in names}
+        data = {"type": "object", "properties": members, "additionalProperties": is_open}
+        document["events"]["opened"]["data"] = data
+
+    comparison = _compared(
+        tmp_path,
+        lambda new: use(new, "a", "b", is_open=True),
+        lambda old: use(old, "a", is_open=False),
+    )
+    found = [each for each in comparison.findings if each.rule.id == "event-widened"]
+    declared = [each for each in found if each.document and "b" in str(each.document.value)]
+    assert len(found) == 2
+    assert len(declared) == 1

@@ -141,7 +141,10 @@ def test_check_knows_older_versions(tmp_path: Path) -> None:
     """A change of data is refused, unless the data before it is an older version now."""
     wider = object_of("a b", a=NUMBER, b={**TEXT, "default": "x"})
     assert compared(tmp_path / "a", [NEW], [wider]) == [
-        'the new version refuses a stored event without the member "b"'
+        (
+            'the new version refuses a stored event without the member "b"; name the data before '
+            "the change as its `previous` version"
+        )
     ]
     further = [open_object("a", a=NUMBER)], [open_object("a", a=NUMBER, b=TEXT)]
     assert compared(tmp_path / "further", *further) == []

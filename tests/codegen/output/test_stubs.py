@@ -13,6 +13,7 @@ from weenats_codegen.loading import read
 from weenats_codegen.output.stubs import (
     HandlerMismatch,
     compare_handlers,
+    compare_upcasters,
     is_untouched,
     mismatches,
     seal,
@@ -197,3 +198,61 @@ def test_handlers_are_not_executed(tmp_path: Path, contract_with: ReadContract) 
     (tmp_path / "things").mkdir()
     (tmp_path / NAME).write_text(f"raise SystemExit(1)\n{STUB}")
     assert mismatches(tmp_path, [contract_with("take")]) == ()
+
+
+def test_handlers_of_an_aggregate_in_a_stream(
+    tmp_path: Path, contract_of: Callable[..., dict[str, Any]], write_contract: Callable[..., Path]
+) -> None:
+    """Commands and methods of events are compared; the query `get` needs no handler."""
+    event = {"description": "It was taken.", "data": {"type": "object"}}
+    command = {"description": "Take it.", "payload": {"type": "object"}, "emits": ["taken"]}
+    document = contract_of(commands={"take": command}, events={"taken": event})
+    document["aggregates"]["thing"]["store"] = "stream"
+    contract = read(write_contract(tmp_path, document))
+
+    def things(*methods: str) -> str:
+        body = "".join(f"    {method}: ...\n" for method in methods)
+        return f"class Things(ThingsHandlers):\n{body}"
+
+    take = "async def take(self, state, command, context)"
+    taken = "def taken(self, state, event)"
+    assert lines(things(take, taken), contract) == []
+    assert lines(things("def helper(self)"), contract) == [
+        f"{NAME} lacks handlers of the contract: take, taken"
+    ]
+    old = [method.replace("take", "lose") for method in (take, taken)]
+    assert lines(things(take, taken, *old), contract) == [
+        f"{NAME} has handlers that are not in the contract: lose, losen"
+    ]
+
+
+def test_missing_upcasters_are_reported(
+    tmp_path: Path, contract_of: Callable[..., dict[str, Any]], write_contract: Callable[..., Path]
+) -> None:
+    """An upcaster that the contract needs is reported if the file cannot have it."""
+    euros = {"type": "object", "required": ["euros"], "properties": {"euros": {"type": "number"}}}
+    cents = {"type": "object", "required": ["cents"], "properties": {"cents": {"type": "integer"}}}
+    paid = {"description": "It was paid.", "durable": True, "data": cents}
+    paid["previous"] = [{"data": euros, "upcaster": True}]
+    contract = read(write_contract(tmp_path, contract_of(events={"paid": paid})))
+
+    def problems(text: str) -> list[str]:
+        found = compare_upcasters("upcasters.py", text.encode(), contract)
+        return found.lines if found else []
+
+    for complete in (
+        "def paid_from_1(data): ...",
+        "paid_from_1 = other",
+        "from .money import paid_from_1",
+        "from .money import euros as paid_from_1",
+        "from .money import *",
+    ):
+        assert problems(complete) == []
+    assert problems("def paid_from_2(data): ...") == [
+        "upcasters.py lacks upcasters of the contract: paid_from_1"
+    ]
+    (line,) = problems("def (")
+    assert line.startswith("upcasters.py cannot be parsed: ")
+    (tmp_path / "things").mkdir()
+    (tmp_path / "things" / "upcasters.py").write_text("# none yet\n", encoding="utf-8")
+    assert [each.missing for each in mismatches(tmp_path, [contract])] == [("paid_from_1",)]

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testkit.parcels import CONTRACT, PARCELS_EVENTS_STREAM
+from testkit.parcels import CONTRACT, PARCELS_EVENTS_STREAM, Parcels, ParcelsClient
 from testkit.projections import COUNTS, NAME, TOTAL, Counting, Failing, SqlView
-from testkit.waiting import until
-from weenats import AbortedError, NatsTransport, UnavailableError
+from testkit.waiting import LIMIT, until
+from weenats import AbortedError, NatsServiceBuilder, NatsTransport, UnavailableError
 from weenats.projections import Projection
 from weenats.projections.builder import ProjectionBuilder, opened
 from weenats.projections.catalog import Catalog
 from weenats.projections.follower import Follower
 from weenats.projections.lease import Lease
+from weenats.streams import apply_streams, plan_streams, publish
 from weenats.transport.jetstream import JetStream, KeyValue, WrongSequenceError
 
 
@@ -90,6 +93,20 @@ async def test_a_failing_handler_stops_the_view(
         Broken.broken = None  # type: ignore[assignment]  # repaired
         await counts.caught_up()
         assert await (await counts.view()).get(TOTAL) == 100 * 101 // 2
+
+
+async def test_a_missing_stream_is_waited_for(
+    transport: NatsTransport, deliver: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log names what creates the stream, without a traceback; then the projection goes on."""
+    await JetStream(transport).delete_stream(PARCELS_EVENTS_STREAM.name)
+    async with COUNTS.run(transport) as counts:
+        await until(lambda: "weenats streams apply" in caplog.text)
+        assert "Traceback" not in caplog.text
+        await apply_streams(transport, await plan_streams(transport, [PARCELS_EVENTS_STREAM]))
+        await deliver(5)
+        await counts.caught_up()
+        assert await (await counts.view()).get(TOTAL) == 5
 
 
 async def test_a_handler_that_cancels_itself_fails(
@@ -241,3 +258,42 @@ async def test_a_lease_outlives_a_failure(
     failures += [UnavailableError("away")] * 9999
     with pytest.raises(AbortedError, match=r"lease\.1 was not renewed in time"):
         await lease.run(asyncio.sleep(30))
+
+
+async def test_a_service_shows_why_a_projection_does_not_go_on(
+    transport: NatsTransport, deliver: Any, nats_url: str
+) -> None:
+    """It is a check: an error without the stream, a message when a handler fails, else ok."""
+
+    class Broken(Failing):
+        broken = 5
+
+    projection = Projection(NAME, COUNTS.view, Broken, stream=PARCELS_EVENTS_STREAM)
+
+    class Handlers(Parcels):
+        @asynccontextmanager
+        async def lifespan(self) -> AsyncIterator[None]:
+            async with projection.run(self.transport):
+                yield
+
+    async def shows(status: str, message: str | None) -> None:
+        wanted = (f"projection {NAME}", status, message)
+        async with asyncio.timeout(LIMIT):
+            while True:
+                data = (await parcels.check_health()).data
+                assert data is not None
+                if [(each.name, each.status, each.message) for each in data.checks] == [wanted]:
+                    return
+                await asyncio.sleep(0.01)
+
+    service = NatsServiceBuilder(Handlers(), nats_url).build()
+    await JetStream(transport).delete_stream(PARCELS_EVENTS_STREAM.name)
+    async with service, ParcelsClient.connect(nats_url) as parcels:
+        missing = publish.missing(PARCELS_EVENTS_STREAM).message
+        await shows("error", missing)
+        await apply_streams(transport, await plan_streams(transport, [PARCELS_EVENTS_STREAM]))
+        await shows("ok", None)
+        await deliver(5)
+        await shows("ok", "it does not go on, see the log: KeyError")
+        Broken.broken = None  # type: ignore[assignment]  # repaired
+        await shows("ok", None)

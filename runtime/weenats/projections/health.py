@@ -1,0 +1,73 @@
+"""The health of a projection in this instance: a check of the service that runs it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from weenats.admission.scope import SCOPE
+from weenats.protocol.messages import HealthCheckEntry
+from weenats.transport.jetstream import JetStreamUnavailableError, StreamMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["ProjectionHealth"]
+
+
+class ProjectionHealth:
+    """Knows why a projection does not go on in this instance.
+
+    Args:
+        name: the name of the projection.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name: Final = f"projection {name}"
+        self._error: Exception | None = None
+
+    def fails(self, error: Exception) -> bool:
+        """Remember why it does not go on.
+
+        Args:
+            error: what a handler, the view or the connection raised.
+
+        Returns:
+            Whether no events arrive: their stream does not exist, or cannot be reached.
+        """
+        self._error = error
+        return isinstance(error, JetStreamUnavailableError | StreamMissingError)
+
+    def goes_on(self) -> None:
+        """Forget the last failure."""
+        self._error = None
+
+    def check(self) -> HealthCheckEntry:
+        """Return its health: an error when no events arrive, else what stops it."""
+        error = self._error
+        if isinstance(error, JetStreamUnavailableError | StreamMissingError):
+            return HealthCheckEntry(name=self._name, status="error", message=error.message)
+        why = None if error is None else f"it does not go on, see the log: {type(error).__name__}"
+        return HealthCheckEntry(name=self._name, status="ok", message=why)
+
+    @contextmanager
+    def shown(self) -> Generator[None]:
+        """Make it a check of the service whose lifespan is running, if there is one."""
+        scope = SCOPE.get()
+        if scope is not None:
+            scope.add(self, self.check)
+        try:
+            yield
+        finally:
+            if scope is not None:
+                scope.discard(self)
+
+    async def end(self, timeout: float) -> None:
+        """Do nothing: the projection ends with the lifespan.
+
+        Args:
+            timeout: how long it may take, in seconds.
+        """
+
+    def abort(self) -> None:
+        """Do nothing: the projection ends with the lifespan."""
