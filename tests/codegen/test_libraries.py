@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import pickle
 import shutil
 import sys
@@ -426,6 +427,16 @@ def test_library_names_what_differs() -> None:
     with pytest.raises(ImportError, match=r"installed \(Point, Tree\)") as caught:
         library.require("orders", {"Address": "1", "Point": "3", "Tree": "4"})
     assert caught.value.name == "shared"
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    """A file or folder whose name is not UTF-8 keeps no contract from being read."""
+    root = write(tmp_path, {"orders/service.json": {"$schema": "https://example.com/own"}})
+    for name in (b"caf\xe9/address.json", b"shared/caf\xe9.json"):
+        path = root / os.fsdecode(name)
+        path.parent.mkdir()
+        path.write_text(json.dumps({**ADDRESS, "$id": "https://example.com/own"}))
+    assert [each.service for each in read_contracts([root / "orders"])] == ["orders"]
 
 
 def test_problems_of_a_library_are_reported_once(tmp_path: Path) -> None:

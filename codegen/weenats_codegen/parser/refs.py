@@ -36,7 +36,7 @@ class InvalidReferenceError(Exception):
 
 def file_uri(path: str) -> str:
     """Return the URI of a file, given its path relative to the root folder."""
-    return FILES + quote(path)
+    return FILES + quote(path, errors="surrogateescape")
 
 
 def is_absolute(ref: str) -> bool:
@@ -88,7 +88,7 @@ def path_of(base: str, ref: str) -> str:
         raise InvalidReferenceError("has a backslash", "use / between folders")
     if "?" in ref or not path.isprintable():
         raise InvalidReferenceError("is not a valid file path")
-    folder = posixpath.dirname(unquote(base.removeprefix(FILES)))
+    folder = posixpath.dirname(unquote(base.removeprefix(FILES), errors="surrogateescape"))
     found = posixpath.normpath(posixpath.join(folder, path))
     if found == ".." or found.startswith("../"):
         raise InvalidReferenceError("leads out of the folder that holds the contracts")

@@ -128,7 +128,9 @@ class Resources:
         """Return the contract or library that a resource belongs to, None for meta-schemas."""
         if not resource.file_uri.startswith(FILES):
             return None
-        return self._reader.owner(unquote(resource.file_uri.removeprefix(FILES)))
+        return self._reader.owner(
+            unquote(resource.file_uri.removeprefix(FILES), errors="surrogateescape")
+        )
 
     @property
     def schemas(self) -> list[Place]:

@@ -66,10 +66,12 @@ SCHEMAS: st.SearchStrategy[Any] = st.recursive(
 
 def diagnostics_of(contract: object) -> list[str]:
     """Return the diagnostics of a contract in service.json; without any, the IR can be built."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "service.json").write_text(json.dumps(contract))
+    with tempfile.TemporaryDirectory() as root:  # what is beside the contract may be read, too
+        folder = Path(root, "parcels")
+        folder.mkdir()
+        (folder / "service.json").write_text(json.dumps(contract))
         try:
-            read(Path(folder))
+            read(folder)
         except ContractError as error:
             return [str(diagnostic) for diagnostic in error.diagnostics]
     return []
