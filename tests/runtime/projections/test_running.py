@@ -273,6 +273,7 @@ async def test_a_service_shows_why_a_projection_does_not_go_on(
     class Handlers(Parcels):
         @asynccontextmanager
         async def lifespan(self) -> AsyncIterator[None]:
+            await JetStream(transport).delete_stream(PARCELS_EVENTS_STREAM.name)
             async with projection.run(self.transport):
                 yield
 
@@ -287,7 +288,6 @@ async def test_a_service_shows_why_a_projection_does_not_go_on(
                 await asyncio.sleep(0.01)
 
     service = NatsServiceBuilder(Handlers(), nats_url).build()
-    await JetStream(transport).delete_stream(PARCELS_EVENTS_STREAM.name)
     async with service, ParcelsClient.connect(nats_url) as parcels:
         missing = publish.missing(PARCELS_EVENTS_STREAM).message
         await shows("error", missing)
