@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from receipts import ReceiptsClient
-from receipts.handlers import Receipts
+from testkit.core_receipts import CoreReceipts
 from testkit.load import COFFEE
 from testkit.waiting import LIMIT, wait_for
 from weenats import ConnectionOptions, NatsServiceBuilder, UnavailableError
@@ -16,7 +16,7 @@ OPTIONS = ConnectionOptions(connect_timeout=10)
 
 async def assert_call(servers: str | list[str], service: str | list[str]) -> None:
     """Check that a client at one place can call a service at another."""
-    builder = NatsServiceBuilder(Receipts(), service, connection=OPTIONS)
+    builder = NatsServiceBuilder(CoreReceipts(), service, connection=OPTIONS)
     async with builder.build(), ReceiptsClient.connect(servers, connection=OPTIONS) as client:
         async with asyncio.timeout(LIMIT):
             while True:
