@@ -204,3 +204,31 @@ def test_valid_subjects_are_plain_text() -> None:
     assert subjects.encode_subject("é") == b"\xc3\xa9"
     with pytest.raises(UnicodeEncodeError):
         subjects.encode_subject("a\ud800")
+
+
+def test_subjects_of_commits() -> None:
+    """Commits are found by service, aggregate and key."""
+    assert subjects.commits("orders") == "orders.commits.>"
+    assert subjects.commits("orders", 3, "order", "o.1") == "orders.commits.3.order.o=2E1"
+    assert subjects.commits("orders", 0, "order", "o-1") == "orders.commits.0.order.o-1"
+    assert subjects.commits_of("orders", "order") == "orders.commits.*.order.*"
+    assert subjects.contract("orders") == "orders.contract"
+    for call in (lambda: subjects.commits("a b"), lambda: subjects.commits_of("orders", "*")):
+        with pytest.raises(SubjectError, match="is not a valid"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("key", "token"),
+    [
+        ("o-1", "o-1"),
+        ("a_Z9", "a_Z9"),
+        ("a.b", "a=2Eb"),
+        ("é=", "=C3=A9=3D"),
+        ("*", "=2A"),
+    ],
+)
+def test_keys_are_one_token(key: str, token: str) -> None:
+    """A key has one token, which gives the key again."""
+    assert subjects.key_token(key) == token
+    assert subjects.key_of_token(token) == key
