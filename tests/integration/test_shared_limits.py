@@ -193,7 +193,7 @@ async def test_limits_are_shared_again(
         await JetStream(these.clients[0].transport).delete_stream(BUCKET)
         async with asyncio.timeout(LIMIT):
             while caplog.text.count("count for all instances again") < 2:
-                assert await these.passed(2) == 2
+                await these.passed(2)  # until the burst is used up
         assert caplog.text.count("count per instance now") == 2
         assert await these.passed(60) <= 20
 
