@@ -109,6 +109,20 @@ class CircuitBreaker:
         if generation == self._generation and not self._state.is_closed:
             self._trials -= 1
 
+    def ended(self, generation: int, *, is_failure: bool | None) -> None:
+        """Count a call that ended with an exception.
+
+        Args:
+            generation: what `admit` returned for the call.
+            is_failure: whether the exception is a failure; None if it counts as neither.
+        """
+        if is_failure is None:
+            self.released(generation)
+        elif is_failure:
+            self.failed(generation)
+        else:
+            self.succeeded(generation)
+
     def seconds_to_trial(self) -> float:
         """Return the seconds until trial calls are admitted, 0 unless it is open."""
         if self._state.current is not CircuitState.OPEN:

@@ -59,19 +59,10 @@ class HandlerGuard:
         try:
             response = await call_next(context)
         except BaseException as error:
-            self._count(call, error, context)
+            self._breaker.ended(call, is_failure=self._classify(error, context))
             raise
         self._breaker.succeeded(call)
         return response
-
-    def _count(self, call: int, error: BaseException, context: RequestContext) -> None:
-        is_failure = self._classify(error, context)
-        if is_failure is None:
-            self._breaker.released(call)
-        elif is_failure:
-            self._breaker.failed(call)
-        else:
-            self._breaker.succeeded(call)
 
     def _classify(self, error: BaseException, context: RequestContext) -> bool | None:
         """Return whether an exception is a failure, None when it counts as neither."""

@@ -75,13 +75,7 @@ class EventGuard:
         try:
             response = await call_next(context)
         except BaseException as error:
-            is_failure = self._classify(error, context)
-            if is_failure is None:
-                self._breaker.released(call)
-            elif is_failure:
-                self._breaker.failed(call)
-            else:
-                self._breaker.succeeded(call)
+            self._breaker.ended(call, is_failure=self._classify(error, context))
             raise
         self._breaker.succeeded(call)
         return response

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 __all__ = ["ProjectionHealth"]
+_NO_EVENTS: Final = (JetStreamUnavailableError, StreamMissingError)
+"""With these errors no events arrive."""
 
 
 class ProjectionHealth:
@@ -36,7 +38,7 @@ class ProjectionHealth:
             Whether no events arrive: their stream does not exist, or cannot be reached.
         """
         self._error = error
-        return isinstance(error, JetStreamUnavailableError | StreamMissingError)
+        return isinstance(error, _NO_EVENTS)
 
     def goes_on(self) -> None:
         """Forget the last failure."""
@@ -45,7 +47,7 @@ class ProjectionHealth:
     def check(self) -> HealthCheckEntry:
         """Return its health: an error when no events arrive, else what stops it."""
         error = self._error
-        if isinstance(error, JetStreamUnavailableError | StreamMissingError):
+        if isinstance(error, _NO_EVENTS):
             return HealthCheckEntry(name=self._name, status="error", message=error.message)
         why = None if error is None else f"it does not go on, see the log: {type(error).__name__}"
         return HealthCheckEntry(name=self._name, status="ok", message=why)
