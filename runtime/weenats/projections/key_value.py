@@ -15,7 +15,12 @@ from weenats.projections.generation import bucket_of
 from weenats.projections.view import View
 from weenats.protocol.subjects import key_of_token, key_token
 from weenats.transport.jetstream import MAX_BATCH, BatchMessage, JetStream, publish_batch
-from weenats.transport.jetstream.key_value import DELETED, is_deleted
+from weenats.transport.jetstream.key_value import (
+    DELETED,
+    bucket_stream,
+    bucket_subject,
+    is_deleted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -53,8 +58,8 @@ class KeyValueView(View, Generic[ValueT]):
         bucket, number = bucket_of(generation.projection), generation.number
         self._transport = generation.transport
         self._jetstream = JetStream(generation.transport)
-        self._stream = f"KV_{bucket}"
-        self._prefix = f"$KV.{bucket}.{number}."
+        self._stream = bucket_stream(bucket)
+        self._prefix = bucket_subject(bucket, f"{number}.")
         self._values = f"{self._prefix}value."
         self._position = f"{self._prefix}position"
         self._type = TypeAdapter(value)

@@ -18,6 +18,7 @@ from pydantic_core import from_json
 from weenats._internal.limited_log import LimitedLogger
 from weenats.errors import AlreadyExistsError, UnavailableError
 from weenats.transport.jetstream import JetStream, WrongSequenceError, bucket_config
+from weenats.transport.jetstream.key_value import bucket_subject
 
 if TYPE_CHECKING:
     from weenats.contract import RateLimit
@@ -77,7 +78,7 @@ class Ledger:
         self._config = ledger_config(service)
         self._jetstream = JetStream(transport, _TIMEOUT)
         self._bucket = self._jetstream.key_value(f"{service}-limits")
-        self._clock = f"$KV.{service}-limits.clock-{uuid4().hex}"
+        self._clock = bucket_subject(f"{service}-limits", f"clock-{uuid4().hex}")
         self._offset = 0.0
         """The clock of the server minus the monotonic clock."""
         self._clock_is_due = -math.inf

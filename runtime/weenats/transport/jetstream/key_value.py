@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from weenats.transport.jetstream.client import JetStream
     from weenats.transport.jetstream.messages import StoredMessage
 
-__all__ = ["DELETED", "KeyValue", "KeyValueEntry", "bucket_config", "is_deleted"]
+__all__ = [
+    "DELETED",
+    "KeyValue",
+    "KeyValueEntry",
+    "bucket_config",
+    "bucket_stream",
+    "bucket_subject",
+    "is_deleted",
+]
 _KEY: Final = re.compile(r"[-/_=a-zA-Z0-9]+(?:\.[-/_=a-zA-Z0-9]+)*")
 _OPERATION: Final = "KV-Operation"
 DELETED: Final = b"KV-Operation: DEL\r\nNats-TTL: 60s\r\n"
@@ -38,6 +46,25 @@ class KeyValueEntry:
     revision: int
 
 
+def bucket_stream(bucket: str) -> str:
+    """Return the name of the stream of a bucket.
+
+    Args:
+        bucket: the name of the bucket.
+    """
+    return f"KV_{bucket}"
+
+
+def bucket_subject(bucket: str, key: str) -> str:
+    """Return the subject of a key of a bucket.
+
+    Args:
+        bucket: the name of the bucket.
+        key: the key.
+    """
+    return f"$KV.{bucket}.{key}"
+
+
 def bucket_config(
     bucket: str, *, replicas: int = 1, ttl: float | None = None, max_bytes: int | None = None
 ) -> StreamConfig:
@@ -50,8 +77,8 @@ def bucket_config(
         max_bytes: the maximum size; None for no limit.
     """
     return StreamConfig(
-        name=f"KV_{bucket}",
-        subjects=(f"$KV.{bucket}.>",),
+        name=bucket_stream(bucket),
+        subjects=(bucket_subject(bucket, ">"),),
         replicas=replicas,
         discard="new",
         max_age=ttl,
@@ -74,8 +101,8 @@ class KeyValue:
 
     def __init__(self, jetstream: JetStream, bucket: str) -> None:
         self._jetstream = jetstream
-        self._stream = f"KV_{bucket}"
-        self._prefix = f"$KV.{bucket}."
+        self._stream = bucket_stream(bucket)
+        self._prefix = bucket_subject(bucket, "")
 
     async def get(self, key: str, *, leader: bool = False) -> KeyValueEntry | None:
         """Return the value of a key; None if there is none, it was deleted, or it has expired.
