@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 from testkit.chromium import Browser
 from testkit.paths import REPOSITORY
 from testkit.processes import restore_interrupts
+from testkit.server_files import finish_removals
 from weenats._internal.limited_log import LimitedLogger
 
 # How long an example takes depends on the machine, and on coverage.
@@ -65,6 +66,14 @@ def fresh_log_limits() -> None:
     """Log records that earlier tests caused do not count towards the limits of this one."""
     for log in _limited_loggers(len(sys.modules)):
         log._kinds.clear()
+
+
+@pytest.fixture(autouse=True)
+def removed_streams(request: pytest.FixtureRequest) -> Generator[None]:
+    """Streams that a test has deleted on the shared server are gone when the next test begins."""
+    yield
+    if "nats_server" in request.fixturenames:
+        finish_removals(request.getfixturevalue("nats_server"))
 
 
 @lru_cache(maxsize=1)

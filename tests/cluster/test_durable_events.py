@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from testkit.parcels import (
     ParcelsClient,
     Recorder,
 )
-from testkit.waiting import eventually
+from testkit.waiting import answered, eventually
 from weenats import NatsTransport
 from weenats.events import consume
 from weenats.streams import apply_streams, plan_streams
@@ -33,40 +34,42 @@ KEYS, EVENTS = 8, 40
 async def test_killed_servers_lose_nothing() -> None:
     """Each acknowledged event is stored once and processed, those of a key in order."""
     with NatsCluster(3) as cluster:
-        urls = [each.url for each in cluster.servers]
-        transports = [NatsTransport(urls) for _ in range(3)]
-        plans = await plan_streams(transports[0], STREAMS)
-        await apply_streams(transports[0], plans)
-        order: dict[str, list[int]] = defaultdict(list)
+        async with AsyncExitStack() as stack:
+            urls = [each.url for each in cluster.servers]
+            transports = [NatsTransport(urls) for _ in range(3)]
+            for each in transports:
+                stack.push_async_callback(each.close)
+            plans = await answered(lambda: plan_streams(transports[0], STREAMS))
+            await apply_streams(transports[0], plans)
+            order: dict[str, list[int]] = defaultdict(list)
 
-        async def act(event: Any) -> None:
-            order[event.key].append(event.data.count)
+            async def act(event: Any) -> None:
+                order[event.key].append(event.data.count)
 
-        runs = [
-            await consume(each, Recorder(act), "billing", ack_wait=2.0) for each in transports[:2]
-        ]
-        publisher = ParcelsClient(transports[2])
-
-        async def publish(key: str) -> None:
-            for count in range(EVENTS):
-                await publisher.publish_delivered(key, Delivered(count=count), timeout=30)
-                await asyncio.sleep(0.02)
-
-        async def kill() -> None:
-            for server in cluster.servers:
-                await asyncio.to_thread(server.kill)
-                await asyncio.sleep(0.2)
-                await asyncio.to_thread(server.start)
-
-        keys = [f"p-{number}" for number in range(KEYS)]
-        await asyncio.gather(kill(), *map(publish, keys))
-        expected = list(range(EVENTS))
-        await eventually(lambda: all([*dict.fromkeys(order[key])] == expected for key in keys))
-        info = await JetStream(transports[0]).stream_info(STREAM.name)
-        assert info.messages == KEYS * EVENTS
-        for run in runs:
-            await run.stop()
-        for each in transports:
-            await each.close()
+            for each in transports[:2]:
+                run = await consume(each, Recorder(act), "billing", ack_wait=2.0)
+                stack.push_async_callback(run.stop)
+            keys = [f"p-{number}" for number in range(KEYS)]
+            publisher = ParcelsClient(transports[2])
+            await asyncio.gather(kill(cluster), *(publish(publisher, key) for key in keys))
+            expected = list(range(EVENTS))
+            await eventually(lambda: all([*dict.fromkeys(order[key])] == expected for key in keys))
+            info = await answered(lambda: JetStream(transports[0]).stream_info(STREAM.name))
+            assert info.messages == KEYS * EVENTS
     for key in keys:  # a repetition follows the event itself, never a later one
         assert order[key] == sorted(order[key])
+
+
+async def publish(publisher: ParcelsClient, key: str) -> None:
+    """Publish the events of a key."""
+    for count in range(EVENTS):
+        await publisher.publish_delivered(key, Delivered(count=count), timeout=30)
+        await asyncio.sleep(0.02)
+
+
+async def kill(cluster: NatsCluster) -> None:
+    """Kill one server after the other, each of which starts again."""
+    for server in cluster.servers:
+        await asyncio.to_thread(server.kill)
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(server.start)

@@ -26,13 +26,13 @@ STREAM = PARCELS_EVENTS_STREAM
 
 async def test_streams_are_applied_at_the_start(nats_url: str) -> None:
     """A service creates its streams, so that its handlers can publish."""
-    await remove_streams(nats_url)
-    handlers = Parcels()
-    builder = NatsServiceBuilder(handlers, nats_url)
-    for _ in range(2):
-        async with builder.with_streams("apply").build():
-            await handlers.publish_shipped("p-1", Shipped(depot="A"))
     async with parcel_streams(nats_url) as transport:
+        await remove_streams(nats_url)
+        handlers = Parcels()
+        builder = NatsServiceBuilder(handlers, nats_url)
+        for _ in range(2):
+            async with builder.with_streams("apply").build():
+                await handlers.publish_shipped("p-1", Shipped(depot="A"))
         assert (await JetStream(transport).stream_info(STREAM.name)).messages == 2
 
 

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from testkit.paths import REPOSITORY
 from weenats import NatsTransport
-from weenats.streams import apply_streams, plan_streams
-from weenats.transport.jetstream import JetStream, StreamMissingError
+from weenats.testing import clean_streams
 
 GOLDEN: Final = REPOSITORY / "tests" / "codegen" / "golden" / "durable"
 CONTRACT_FOLDER: Final = GOLDEN / "contract"
@@ -109,8 +108,8 @@ class Recorder(ParcelsConsumer):
 async def parcel_streams(url: str) -> AsyncGenerator[NatsTransport]:
     """Create the streams of parcels on a server, connect to it, and remove them afterwards."""
     transport = NatsTransport(url)
-    await apply_streams(transport, await plan_streams(transport, CONTRACT.streams))
     try:
+        await clean_streams.renew_streams(transport, CONTRACT)
         yield transport
     finally:
         await transport.close()
@@ -120,10 +119,5 @@ async def parcel_streams(url: str) -> AsyncGenerator[NatsTransport]:
 async def remove_streams(url: str) -> None:
     """Remove the streams of parcels, those that are there."""
     transport = NatsTransport(url)
-    for stream in CONTRACT.streams:
-        for name in (stream.name, stream.dead_letters):
-            try:
-                await JetStream(transport).delete_stream(name)
-            except StreamMissingError:
-                continue
+    await clean_streams.remove_streams(transport, CONTRACT)
     await transport.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from testkit.server_files import store_of
 from weenats.testing import NatsServer
 
 
@@ -42,5 +43,4 @@ class Disk:
 
     @property
     def _store(self) -> Path:
-        assert self._server._folder is not None
-        return self._server._folder / "store"
+        return store_of(self._server)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic, sleep
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pytest
 
-from weenats import DeadlineExceededError
+from weenats import DeadlineExceededError, ServiceError
 
+Answer = TypeVar("Answer")
 LIMIT: Final = 30.0
 """Seconds that a test waits for something that happens at once on a machine that is idle."""
 _POLL: Final = 0.01
@@ -36,6 +37,20 @@ async def eventually(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(LIMIT):
         while not condition():  # noqa: ASYNC110 - any condition will do
             await asyncio.sleep(_POLL)
+
+
+async def answered(call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Repeat a call until it succeeds, since streams have no leader after the end of a server.
+
+    Raises:
+        TimeoutError: it did not succeed within twice LIMIT seconds.
+    """
+    async with asyncio.timeout(2 * LIMIT):
+        while True:
+            try:
+                return await call()
+            except ServiceError:
+                await asyncio.sleep(_POLL)
 
 
 def wait_for(condition: Callable[[], Any]) -> None:

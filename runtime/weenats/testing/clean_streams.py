@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from weenats.client.loop_thread import process_loop
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.settings import SERVICE
-from weenats.transport.jetstream import JetStream
+from weenats.transport.jetstream import JetStream, StreamMissingError
 from weenats.transport.nats import NatsTransport
 
 if TYPE_CHECKING:
     from weenats.contract import ServiceContract
+    from weenats.transport.base import Transport
 
-__all__ = ["CleanStreams", "clean_streams_on"]
+    _Action = Callable[[Transport, ServiceContract], Coroutine[object, object, None]]
+
+__all__ = ["CleanStreams", "clean_streams_on", "remove_streams", "renew_streams"]
 CleanStreams = Callable[["ServiceContract"], None]
 """Creates the streams of a contract, empty and without consumers."""
 _BUCKETS: Final = ("KV_{}-once", "KV_{}-limits", "OBJ_{}-large")
 """The buckets of a service, beside the streams that say whose they are."""
+_TIMEOUT: Final = 10.0
+_PAUSE: Final = 0.05
+"""Seconds until streams are created again that were not new."""
 
 
 @contextmanager
@@ -33,25 +40,69 @@ def clean_streams_on(url: str) -> Generator[CleanStreams]:
 
     def create(contract: ServiceContract) -> None:
         contracts.append(contract)
-        process_loop().run(_renew(url, contract, create=True))
+        process_loop().run(_run(url, renew_streams, contract))
 
     try:
         yield create
     finally:
         for each in contracts:
-            process_loop().run(_renew(url, each, create=False))
+            process_loop().run(_run(url, remove_streams, each))
 
 
-async def _renew(url: str, contract: ServiceContract, *, create: bool) -> None:
+async def renew_streams(transport: Transport, contract: ServiceContract) -> None:
+    """Create the streams of a contract, empty and without consumers; remove what there was.
+
+    Args:
+        transport: the connection.
+        contract: the contract of the service.
+
+    Raises:
+        TimeoutError: the server does not finish the removal within ten seconds.
+        ServiceError: see `streams.apply_streams`.
+    """
+    async with asyncio.timeout(_TIMEOUT):
+        while True:
+            await remove_streams(transport, contract)
+            await apply_streams(transport, await plan_streams(transport, contract.streams))
+            if await _are_new(transport, contract):
+                return
+            await asyncio.sleep(_PAUSE)
+
+
+async def remove_streams(transport: Transport, contract: ServiceContract) -> None:
+    """Remove all that the service of a contract has stored, and nothing of other services.
+
+    Args:
+        transport: the connection.
+        contract: the contract of the service.
+
+    Raises:
+        ServiceError: see `JetStream.delete_stream`.
+    """
+    jetstream = JetStream(transport)
+    buckets = {each.format(contract.name) for each in _BUCKETS}
+    for each in await jetstream.streams():
+        name = each.config.name
+        if name in buckets or each.config.metadata.get(SERVICE) == contract.name:
+            with suppress(StreamMissingError):
+                await jetstream.purge(name)
+                await jetstream.delete_stream(name)
+
+
+async def _are_new(transport: Transport, contract: ServiceContract) -> bool:
+    """Whether streams begin with the first sequence.
+
+    A server that still removes a stream of the same name in the background keeps the files of the
+    next one that is deleted, and takes them for those of the one that is created afterwards.
+    """
+    jetstream = JetStream(transport)
+    names = {name for each in contract.streams for name in (each.name, each.dead_letters)}
+    return not any([(await jetstream.stream_info(name)).last_sequence for name in names])
+
+
+async def _run(url: str, action: _Action, contract: ServiceContract) -> None:
     transport = NatsTransport(url)
     try:
-        jetstream = JetStream(transport)
-        buckets = {each.format(contract.name) for each in _BUCKETS}
-        for each in await jetstream.streams():
-            name = each.config.name
-            if name in buckets or each.config.metadata.get(SERVICE) == contract.name:
-                await jetstream.delete_stream(name)
-        if create:
-            await apply_streams(transport, await plan_streams(transport, contract.streams))
+        await action(transport, contract)
     finally:
         await transport.close()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from typing import Any
 
 import pytest
 
 from testkit.parcels import CONTRACT, PARCELS_EVENTS_STREAM, Delivered, ParcelsClient, Recorder
-from testkit.waiting import until
+from testkit.server_files import store_of
+from testkit.waiting import eventually, until
 from testkit.wallets import builder, client, wallets
 from weenats import NatsTransport
 from weenats.events import consume
 from weenats.streams.consumers import consumer_states
-from weenats.testing.clean_streams import CleanStreams, clean_streams_on
+from weenats.testing import NatsServer
+from weenats.testing import clean_streams as clean_streams_module
+from weenats.testing.clean_streams import CleanStreams, clean_streams_on, renew_streams
 from weenats.transport.jetstream import JetStream, StreamMissingError, bucket_config
 
 
@@ -29,6 +34,33 @@ async def test_each_test_begins_with_empty_streams(
         async with await consume(parcels.transport, recorder, "billing"):
             await until(lambda: recorder.seen)
         assert recorder.seen == [("p-1", turn)]
+
+
+async def test_streams_are_empty_beside_an_unfinished_removal(
+    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of a removed stream, which the server keeps meanwhile, do not come back."""
+    checked: list[bool] = []
+    are_new = clean_streams_module._are_new
+
+    async def check(*arguments: Any) -> bool:
+        checked.append(await are_new(*arguments))
+        return checked[-1]
+
+    monkeypatch.setattr(clean_streams_module, "_are_new", check)
+    name = PARCELS_EVENTS_STREAM.name
+    async with ParcelsClient.connect(own_nats_server.url) as parcels:
+        await renew_streams(parcels.transport, CONTRACT)
+        await parcels.publish_delivered("p-1", Delivered(count=1))
+        [folder] = store_of(own_nats_server).glob(f"jetstream/*/streams/{name}")
+        unfinished = folder.with_name(f".{name}") / "msgs"
+        unfinished.mkdir(parents=True)
+        renewal = asyncio.create_task(renew_streams(parcels.transport, CONTRACT))
+        await eventually(lambda: checked == [True, False])
+        shutil.rmtree(unfinished.parent)
+        await renewal
+        assert checked[-1]
+        assert (await JetStream(parcels.transport).stream_info(name)).last_sequence == 0
 
 
 async def test_nothing_of_the_service_is_left(nats_url: str) -> None:

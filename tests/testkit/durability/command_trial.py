@@ -24,7 +24,7 @@ from testkit.durability.faults import Fault, Log, Progress, happen_in_turn, kill
 from testkit.durability.findings import Findings
 from testkit.durability.processes import CONNECTION, Slot, cancel
 from testkit.durability.wallet_processes import Terms, call, serve
-from testkit.waiting import LIMIT
+from testkit.waiting import LIMIT, answered
 from testkit.wallets import wallets
 from weenats import NatsTransport, ServiceError
 from weenats.aggregates.aggregates import streams_of
@@ -186,17 +186,14 @@ class CommandTrial:
 
 async def _create_streams(transport: NatsTransport, replicas: int) -> None:
     """Create the streams, once the cluster can."""
-    jetstream = JetStream(transport)
-    async with asyncio.timeout(LIMIT):
-        while True:
-            try:
-                for config in streams_of("wallets", replicas=replicas):
-                    await jetstream.create_stream(config)
-                streams = [replace(each, replicas=replicas) for each in wallets.CONTRACT.streams]
-                await apply_streams(transport, await plan_streams(transport, streams))
-                break
-            except ServiceError:
-                await asyncio.sleep(_POLL)
+
+    async def create() -> None:
+        for config in streams_of("wallets", replicas=replicas):
+            await JetStream(transport).create_stream(config)
+        streams = [replace(each, replicas=replicas) for each in wallets.CONTRACT.streams]
+        await apply_streams(transport, await plan_streams(transport, streams))
+
+    await answered(create)
 
 
 async def _settled(transport: NatsTransport) -> None:
@@ -216,10 +213,14 @@ async def _settled(transport: NatsTransport) -> None:
 async def _read(transport: NatsTransport, name: str) -> list[StoredMessage]:
     """Read a stream to its end, without gaps; the replica that is asked may be behind at first."""
     jetstream = JetStream(transport)
+
+    async def read() -> list[StoredMessage]:
+        return [each async for each in jetstream.read(name)]
+
     async with asyncio.timeout(_PATIENCE):
         while True:
-            info = await jetstream.stream_info(name)
-            found = [each async for each in jetstream.read(name)]
+            info = await answered(lambda: jetstream.stream_info(name))
+            found = await answered(read)
             if len(found) >= info.messages:
                 break
             await asyncio.sleep(_POLL)

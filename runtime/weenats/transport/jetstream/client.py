@@ -18,7 +18,11 @@ from weenats.transport.jetstream.config import (
     StreamConfig,
     StreamInfo,
 )
-from weenats.transport.jetstream.errors import JetStreamUnavailableError, StreamMissingError
+from weenats.transport.jetstream.errors import (
+    JetStreamRefusedError,
+    JetStreamUnavailableError,
+    StreamMissingError,
+)
 from weenats.transport.jetstream.exclusive import ExclusivePull
 from weenats.transport.jetstream.key_value import KeyValue
 from weenats.transport.jetstream.messages import PublishAck, StoredMessage, stored_message
@@ -37,6 +41,9 @@ _READ_BATCH: Final = 256
 _READ_BYTES: Final = 4 * 1024 * 1024
 _NOT_FOUND: Final = "404"
 _END: Final = "204"
+_STORE_FAILED: Final = 10049
+_STORE_PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""Seconds until a stream is created again whose folder could not be created."""
 
 
 class JetStream:
@@ -72,9 +79,16 @@ class JetStream:
             JetStreamRefusedError: the server cannot have such a stream.
             ServiceError: see `api.call`.
         """
-        return StreamInfo.from_json(
-            await self._call(f"STREAM.CREATE.{config.name}", config.to_json(), config.name)
-        )
+        operation, body = f"STREAM.CREATE.{config.name}", config.to_json()
+        for pause in _STORE_PAUSES:
+            try:
+                return StreamInfo.from_json(await self._call(operation, body, config.name))
+            except JetStreamRefusedError as error:
+                # The server still removes the folder of a stream that was deleted just now.
+                if error.error_code != _STORE_FAILED:
+                    raise
+                await asyncio.sleep(pause)
+        return StreamInfo.from_json(await self._call(operation, body, config.name))
 
     async def update_stream(self, config: StreamConfig) -> StreamInfo:
         """Change all settings of a stream: begin with those of `stream_info`.

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from testkit.server_files import store_of
 from weenats import AlreadyExistsError, NatsTransport, UnavailableError
 from weenats.testing import MemoryBroker, MemoryTransport, NatsServer
 from weenats.transport.jetstream import (
@@ -51,6 +52,20 @@ async def test_creating_an_equal_stream_changes_nothing(jetstream: JetStream, st
     await jetstream.create_stream(config)
     with pytest.raises(AlreadyExistsError, match=stream):
         await jetstream.create_stream(replace(config, max_messages=1))
+
+
+async def test_a_stream_whose_folder_is_still_removed_is_created(
+    own_nats_server: NatsServer,
+) -> None:
+    """The server refuses a stream at first whose predecessor was deleted just now."""
+    transport = NatsTransport(own_nats_server.url)
+    jetstream = JetStream(transport)
+    await jetstream.create_stream(StreamConfig("other"))
+    [other] = store_of(own_nats_server).glob("jetstream/*/streams/other")
+    other.with_name("again").touch()  # is no folder, and goes with the first attempt
+    assert (await jetstream.create_stream(StreamConfig("again"))).config.name == "again"
+    assert "Stream create failed" in own_nats_server.log()
+    await transport.close()
 
 
 async def test_an_update_keeps_unknown_settings(jetstream: JetStream, stream: str) -> None:
