@@ -15,7 +15,7 @@ from testkit.durability.commands import (
     StoredEvent,
     Wallet,
 )
-from testkit.durability.findings import NOT_ANSWERED, Findings
+from testkit.durability.findings import Findings
 
 KINDS: Final = (
     "lost",
@@ -23,7 +23,7 @@ KINDS: Final = (
     "out of order",
     "different reply",
     "reply without commit",
-    NOT_ANSWERED,
+    "not answered",
     "refused and stored",
     "unknown command",
     "wrong key",
@@ -141,7 +141,7 @@ class _Check:
         replies = [each.value for each in call.attempts if each.outcome == REPLIED]
         outcomes = {each.outcome for each in call.attempts}
         if not outcomes & {REPLIED, REFUSED}:
-            self._find(NOT_ANSWERED, f"{call.id} of {call.key}")
+            self._find("not answered", f"{call.id} of {call.key}")
         is_stored = call.id in self._results
         if replies and not is_stored:
             self._find("reply without commit", f"{call.id} of {call.key}: {replies[0]}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from random import Random
@@ -19,6 +20,8 @@ from weenats.testing.nats_cluster import ClusterServer, NatsCluster
 _PATIENCE: Final = 120.0
 _SOME: Final = 20
 """After so many commands a run goes on."""
+_CUT: Final = 20.0
+"""Seconds after which a server that was cut off is connected again."""
 Log = Callable[[str], None]
 
 
@@ -64,11 +67,17 @@ def kill(server: NatsServer) -> Fault:
 
 
 def partition(cluster: NatsCluster, network: Network, server: ClusterServer) -> Fault:
-    """Return a fault: a server is cut off from the others, until both sides have noticed."""
+    """Return a fault: a server is cut off from the others, until both sides have noticed.
+
+    It does not last until there are answers: if all callers are connected to the server that is
+    cut off, and all instances to others, there are none before it is connected again.
+    """
 
     async def happen(progress: Progress) -> None:
         async with cut_off(cluster, network, server):
-            await progress.reach(progress.done + _SOME)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CUT):
+                    await progress.reach(progress.done + _SOME)
         await asyncio.to_thread(server.join)
         await progress.reach(progress.done + _SOME)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-NOT_ANSWERED: Final = "not answered"
 _SHOWN: Final = 20
 
 
@@ -38,15 +37,6 @@ class Findings:
     def kinds(self) -> set[str]:
         """The kinds that were found."""
         return {kind for kind, count in self.counts.items() if count}
-
-    @property
-    def broken_promises(self) -> set[str]:
-        """The kinds that were found, without commands that nobody has answered.
-
-        A cluster that loses one server after the other may be without a leader for longer than a
-        caller waits: that is an outage, which a report shows.
-        """
-        return self.kinds - {NOT_ANSWERED}
 
     def __str__(self) -> str:
         counts = ", ".join(f"{kind} {count}" for kind, count in self.counts.items())
