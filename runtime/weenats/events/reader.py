@@ -113,6 +113,8 @@ async def read_stored(
     codecs = {each.path: event_codec(each) for each in events}
     while True:
         try:
+            if place == "new":  # also for the consumers after the first one
+                place = (await jetstream.stream_info(stream.name)).last_sequence + 1
             async with _reader(jetstream, stream, events, place) as info:
                 if not follow and not info.pending:
                     return

@@ -109,7 +109,7 @@ class RunningProjection(Generic[ViewT]):
             except ConnectionClosedError:
                 return
             except Exception as error:  # noqa: BLE001 - any exception of a handler or of the view
-                failures = 0 if monotonic() - started > _PAUSES[-1] else failures + 1
+                failures = failures_in_a_row(failures, monotonic() - started)
                 name = self._projection.name
                 if self.health.fails(error):
                     _LOG.warning("the projection %s does not go on now: %s", name, error)
@@ -175,6 +175,16 @@ class RunningProjection(Generic[ViewT]):
         if record is None:
             raise UnavailableError(f"the projection {self._projection.name} is being built")
         return record, records
+
+
+def failures_in_a_row(before: int, seconds: float) -> int:
+    """Return how many failures there were in a row, with the one that has just happened.
+
+    Args:
+        before: how many there were before it.
+        seconds: how long it worked since then.
+    """
+    return 1 if seconds > _PAUSES[-1] else before + 1
 
 
 @asynccontextmanager

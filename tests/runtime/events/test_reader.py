@@ -19,12 +19,13 @@ from testkit.parcels import (
     parcel_streams,
     remove_streams,
 )
-from testkit.waiting import until
+from testkit.waiting import LIMIT, until
 from weenats import InvalidArgumentError, NatsTransport
 from weenats.events import consuming, read_events
 from weenats.streams.consumers import consumer_states
 from weenats.streams.letters import DeadLetters
 from weenats.testing import NatsServer
+from weenats.transport import Delivery
 from weenats.transport.jetstream import JetStream, Pull, StreamMissingError
 
 STREAM = PARCELS_EVENTS_STREAM
@@ -75,18 +76,42 @@ async def test_a_lost_message_is_read_again(
 ) -> None:
     """A gap in the deliveries begins anew after the last event."""
     await deliver(parcels, *range(5))
-    on_delivery, lost = Pull._on_delivery, []
+    lost = lose(monkeypatch, b'"count":2')
+    read = [each async for each in read_events(transport, DELIVERED, follow=False)]
+    assert [each.data.count for each in read] == list(range(5))
+    assert len(lost) == 1
 
-    def lose_third(pull: Any, delivery: Any) -> None:
-        if b'"count":2' in delivery.payload and not lost:
+
+async def test_the_first_of_new_events_is_read_again(
+    parcels: ParcelsClient, transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was stored after the begin is read, also if the first delivery is lost."""
+    await deliver(parcels, 0)
+    lost = lose(monkeypatch, b'"count":1')
+    reading = read_events(transport, DELIVERED, start="new")
+    first = asyncio.create_task(anext(reading))
+    jetstream = JetStream(transport)
+    async with asyncio.timeout(LIMIT):
+        while not (await jetstream.stream_info(STREAM.name)).consumers:
+            pass
+    await deliver(parcels, 1, 2)
+    assert [(await first).data.count, (await anext(reading)).data.count] == [1, 2]
+    assert len(lost) == 1
+    await reading.aclose()
+
+
+def lose(monkeypatch: pytest.MonkeyPatch, payload: bytes) -> list[Delivery]:
+    """Lose the first delivery with this in its payload; return what was lost."""
+    on_delivery, lost = Pull._on_delivery, list[Delivery]()
+
+    def deliver_or_lose(pull: Any, delivery: Delivery) -> None:
+        if payload in delivery.payload and not lost:
             lost.append(delivery)
         else:
             on_delivery(pull, delivery)
 
-    monkeypatch.setattr(Pull, "_on_delivery", lose_third)
-    read = [each async for each in read_events(transport, DELIVERED, follow=False)]
-    assert [each.data.count for each in read] == list(range(5))
-    assert len(lost) == 1
+    monkeypatch.setattr(Pull, "_on_delivery", deliver_or_lose)
+    return lost
 
 
 async def test_a_reader_needs_durable_events_of_one_stream(
