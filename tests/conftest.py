@@ -4,9 +4,7 @@ import gc
 import sys
 from collections.abc import Generator
 from functools import lru_cache
-from itertools import chain, groupby
 from pathlib import Path
-from random import Random
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -53,19 +51,6 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mix the modules for processes that run side by side.
-
-    Each begins with a part of the list. In the order of the folders all that wait for other
-    processes would follow each other, and so would all that compute.
-    """
-    if hasattr(config, "workerinput"):
-        modules = [list(group) for _, group in groupby(items, key=lambda item: item.path)]
-        Random(0).shuffle(modules)  # noqa: S311 - the same order in each process
-        items[:] = chain.from_iterable(modules)
 
 
 @pytest.fixture(scope="module")
