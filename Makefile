@@ -155,11 +155,11 @@ faults: $(STAMP)  ## measure what clients see while servers of a cluster fail or
 chaos: $(STAMP)  ## make everything fail that can fail, for five minutes (SEED=, SECONDS=)
 	@PYTHONPATH=tests $(BIN)/python -m testkit.chaos chaos --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
 
-durability: $(STAMP)  ## check 100,000 commands, then as many events, while instances and servers are killed (COUNT=, KEYS=, SECONDS=, SEED=)
+durability: $(STAMP)  ## check 100,000 commands, then as many events, while instances and servers are killed (COUNT=, KEYS=, PAUSE=, SECONDS=, SEED=)
 	@for what in commands events; do \
 		echo "== $$what"; \
 		PYTHONPATH=tests $(BIN)/python -m testkit.durability $$what --count $(or $(COUNT),100000) --keys $(or $(KEYS),1000) \
-			$(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) || failed=1; \
+			$(if $(PAUSE),--pause $(PAUSE)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) || failed=1; \
 	done; [ -z "$$failed" ]
 
 soak: $(STAMP)  ## check for leaks during ten minutes at half of the possible load (SECONDS=)
