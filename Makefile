@@ -1,6 +1,6 @@
 # Every verb sets up what it needs: in a fresh clone `make demo` is all there is to do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all matrix lowest newest check format style types mypy pyright layers fresh docs dist bench regression faults chaos durability soak fuzz exactness compatibility mutation generate clean
+.PHONY: help setup demo test test-all covered uncovered matrix lowest newest check format style types mypy pyright layers fresh docs dist bench regression faults chaos durability soak fuzz exactness compatibility mutation generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -18,9 +18,11 @@ STAMP := $(VENV)/.installed
 EXTRA ?= dev
 LOOP ?= asyncio
 VERSIONS ?= 3.11 3.12 3.13
-# Tests wait for servers and for other processes half of the time: four processes keep two cores busy.
-PROCESSES ?= 4
+# Tests wait for servers and for timers half of the time: six processes keep two cores busy.
+PROCESSES ?= 6
 FAST := not timing and not container and not wheel and not servers and not site and not slow
+# Tests with random input, and those of which others look at the same more briefly, need no coverage, which slows them.
+UNCOVERED := (hypothesis or wheel or servers or site or slow) and not timing and not container
 THOROUGH := --hypothesis-profile=thorough
 SLOWEST := --timeout=600 --durations=25
 PARALLEL := -n $(PROCESSES) --dist worksteal
@@ -43,16 +45,26 @@ test: $(STAMP)  ## run the fast tests in parallel, without coverage (ARGS=paths 
 test-all: $(STAMP)  ## run all tests, those that measure time alone, with branch coverage of 98 % or more
 	@$(BIN)/coverage erase
 	@failed=; \
-	echo "== tests that may run in parallel"; \
-	$(BIN)/coverage run -m pytest -q $(PARALLEL) $(SLOWEST) -m "not timing and not container and not hypothesis" || failed=1; \
-	echo "== tests with random input, with many examples and without coverage"; \
-	$(BIN)/python -m pytest -q $(PARALLEL) $(SLOWEST) $(THOROUGH) -m "hypothesis and not timing" || failed=1; \
+	$(SIDE_BY_SIDE) covered uncovered || failed=1; \
 	while [ -n "$(AFTER)" ] && kill -0 $(AFTER) 2>/dev/null; do sleep 1; done; \
 	echo "== tests that run alone: timing, containers, chaos, soak, fuzzing"; \
 	$(BIN)/coverage run -m pytest -q $(SLOWEST) -m "timing or container" || failed=1; \
 	$(BIN)/coverage combine --quiet; \
 	$(BIN)/coverage report || failed=1; \
 	[ -z "$$failed" ]
+
+# A variable: make runs lines with its own name also with --dry-run.
+SIDE_BY_SIDE = $(MAKE) --jobs=2 --keep-going
+
+covered: $(STAMP)
+	@echo "== fast tests, with coverage"
+	@$(BIN)/coverage run -m pytest -q $(PARALLEL) $(SLOWEST) -m "$(FAST) and not hypothesis"
+
+# They compute while the others wait; what they print is shown at the end.
+uncovered: $(STAMP)
+	@printed=$$($(BIN)/python -m pytest -q -n 2 --dist worksteal $(SLOWEST) $(THOROUGH) -m "$(UNCOVERED)" 2>&1); code=$$?; \
+	printf '%s\n' "== slow tests, and those with random input with many examples, without coverage" "$$printed"; \
+	exit $$code
 
 # VERB=setup only sets the environments up.
 VERB ?= test
@@ -143,11 +155,11 @@ faults: $(STAMP)  ## measure what clients see while servers of a cluster fail or
 chaos: $(STAMP)  ## make everything fail that can fail, for five minutes (SEED=, SECONDS=)
 	@PYTHONPATH=tests $(BIN)/python -m testkit.chaos chaos --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
 
-durability: $(STAMP)  ## check 100,000 commands, then as many events, while instances and servers are killed (COUNT=, KEYS=, SECONDS=, SEED=)
+durability: $(STAMP)  ## check 100,000 commands, then as many events, while instances and servers are killed (COUNT=, KEYS=, PAUSE=, SECONDS=, SEED=)
 	@for what in commands events; do \
 		echo "== $$what"; \
 		PYTHONPATH=tests $(BIN)/python -m testkit.durability $$what --count $(or $(COUNT),100000) --keys $(or $(KEYS),1000) \
-			$(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) || failed=1; \
+			$(if $(PAUSE),--pause $(PAUSE)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) || failed=1; \
 	done; [ -z "$$failed" ]
 
 soak: $(STAMP)  ## check for leaks during ten minutes at half of the possible load (SECONDS=)

@@ -178,6 +178,7 @@ def check_output(shown: str, printed: str) -> None:
     assert OutputChecker().check_output(shown, printed, flags), printed
 
 
+@pytest.mark.wheel  # a dry run: it builds the metadata only
 def test_first_command_installs() -> None:
     """`pip install` of a clone finds the package and the extra `all`."""
     done = subprocess.run(

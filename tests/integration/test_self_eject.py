@@ -11,7 +11,7 @@ import pytest
 
 from testkit.clocks import FakeClock, shift_time
 from testkit.probe import Outcome, Probe, ProbeClient, Run
-from testkit.waiting import until
+from testkit.waiting import LIMIT, until
 from weenats import (
     InternalError,
     NatsService,
@@ -39,7 +39,9 @@ class Instance:
         self.held = asyncio.Event()
         self.held.set()
         builder = NatsServiceBuilder(Probe(work=self._work), url, transport=transport)
-        builder = builder.with_queue_group("probe", max_concurrency=100, self_eject=True)
+        builder = builder.with_queue_group(
+            "probe", max_concurrency=100, max_queue_time=LIMIT, self_eject=True
+        )
         policy = CircuitBreakerPolicy(failure_threshold=3, scope="service", clock=self.clock)
         self.service: NatsService = builder._with_breakers(policy).build()
 
@@ -73,7 +75,7 @@ class Instance:
 async def call(client: ProbeClient, number: int) -> str:
     """Make a call and return its outcome; a call that gets no reply is an error."""
     try:
-        outcome = await client.run(f"k{number}", WORK, timeout=20)
+        outcome = await client.run(f"k{number}", WORK, timeout=LIMIT)
     except NoRespondersError:
         return "nobody"
     except UnavailableError as error:

@@ -27,7 +27,6 @@ from weenats.testing import NatsServer
 from weenats_codegen.documents import breaking
 from weenats_codegen.permissions.entries import Permissions
 
-pytestmark = pytest.mark.usefixtures("patient_discovery")
 NARROWED = 'request-narrowed: the new version refuses a request without the member "price"'
 
 
@@ -45,8 +44,11 @@ class Found:
 
 
 @pytest.fixture(autouse=True)
-def fresh(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def fresh(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, single_instance: None
+) -> Iterator[None]:
     """What other tests found is forgotten, and no process is started to compare contracts."""
+    del single_instance  # a test with more of them takes `patient_discovery`
     caplog.set_level(logging.INFO, logger="weenats.client")
     monkeypatch.setattr(verification, "entry_points", lambda group: [Found(breaking)])
     verification.forget_verified()
@@ -191,6 +193,7 @@ async def test_client_is_newer(nats_url: str) -> None:
         assert await client.ping()
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_two_versions_side_by_side(nats_url: str, caplog: pytest.LogCaptureFixture) -> None:
     """The instance that is not compatible is found beside others, whichever answers calls."""
     async with (
@@ -391,6 +394,7 @@ async def test_text_of_others_is_escaped(nats_url: str, caplog: pytest.LogCaptur
     assert warning.isprintable()
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_at_most_a_few_versions_are_asked(
     nats_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,7 @@
-"""The exported names of all public modules, and the docstrings of what they export."""
+"""The exported names of all public modules, and the docstrings of what they export.
+
+Each test looks at all modules: one test for each of them would cost more than what it does.
+"""
 
 from __future__ import annotations
 
@@ -103,6 +106,8 @@ GENERATED = "weenats.protocol.messages"  # all its classes are public; its field
 CONSTANTS = "weenats.telemetry.semconv"  # names of attributes only
 FIXTURES = "weenats.testing.plugin"  # parameters of fixtures are other fixtures
 
+LISTED = [each for each in MODULES if each not in {GENERATED, CONSTANTS}]
+
 CREATED_BY_WEENATS = {
     *("ClusterServer", "Consumption", "EventSubscription", "MessageContext", "NatsService"),
     "ReceivedEvent",
@@ -119,35 +124,37 @@ def exports(name: str) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("name", [each for each in MODULES if each not in {GENERATED, CONSTANTS}])
-def test_all_names_exist(name: str) -> None:
+def test_all_names_exist() -> None:
     """Each name in `__all__` exists and is listed once."""
-    names = exports(name)
-    module = importlib.import_module(name)
-    assert [each for each in names if not hasattr(module, each)] == []
-    assert len(names) == len(set(names))
+    exported = [(module, name) for module in LISTED for name in exports(module)]
+    missing = [
+        f"{module}.{name}"
+        for module, name in exported
+        if not hasattr(importlib.import_module(module), name)
+    ]
+    assert missing == []
+    assert len(exported) == len(set(exported))
 
 
-@pytest.mark.parametrize(
-    "name", [each for each in MODULES if each not in {*EXPORTS, GENERATED, CONSTANTS}]
-)
-def test_all_public_definitions_are_exported(name: str) -> None:
+def test_all_public_definitions_are_exported() -> None:
     """`__all__` has every public class and function that the module defines."""
-    names = exports(name)
     defined = {
-        member
-        for member, value in vars(importlib.import_module(name)).items()
+        f"{module}.{name}"
+        for module in LISTED
+        if module not in EXPORTS
+        for name, value in vars(importlib.import_module(module)).items()
         if (inspect.isclass(value) or inspect.isfunction(value))
-        and value.__module__ == name
-        and not member.startswith("_")
+        and value.__module__ == module
+        and not name.startswith("_")
     }
-    assert defined - set(names) == set()
+    assert defined
+    assert defined - {f"{module}.{name}" for module in LISTED for name in exports(module)} == set()
 
 
-@pytest.mark.parametrize("name", EXPORTS)
-def test_exports_are_recorded(name: str) -> None:
+def test_exports_are_recorded() -> None:
     """`__all__` of a module for users is the recorded list."""
-    assert sorted(exports(name)) == EXPORTS[name].split()
+    recorded = {module: names.split() for module, names in EXPORTS.items()}
+    assert {module: sorted(exports(module)) for module in EXPORTS} == recorded
 
 
 class Documented:
@@ -237,16 +244,18 @@ def _sections(docstring: str) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def _checked(name: str) -> list[Documented]:
-    return documented(name)
+def _all_documented() -> list[tuple[str, Documented]]:
+    """Return what the modules define and export, with the names of the modules."""
+    found = [(name, each) for name in MODULES if name != FIXTURES for each in documented(name)]
+    assert found
+    return found
 
 
-@pytest.mark.parametrize("name", [each for each in MODULES if each != FIXTURES])
-def test_parameters_are_documented(name: str) -> None:
+def test_parameters_are_documented() -> None:
     """Docstrings have all parameters: in Args, in Attributes of a class, or in backquotes."""
     missing = [
-        f"{each.name}: {parameter}"
-        for each in _checked(name)
+        f"{module}.{each.name}: {parameter}"
+        for module, each in _all_documented()
         if not _refers(each)
         for parameter in sorted(each.parameters)
         if f"`{parameter}`" not in each.docstring
@@ -255,26 +264,16 @@ def test_parameters_are_documented(name: str) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("name", [each for each in MODULES if each != FIXTURES])
-def test_raised_errors_are_documented(name: str) -> None:
+def test_raised_errors_are_documented() -> None:
     """Docstrings have a Raises section with each error that the function itself raises."""
     missing = [
-        f"{each.name}: {error}"
-        for each in _checked(name)
+        f"{module}.{each.name}: {error}"
+        for module, each in _all_documented()
         if not _refers(each)
         for error in sorted(each.raised)
         if f"{error}: " not in _sections(each.docstring).get("Raises", "")
     ]
     assert missing == []
-
-
-EXAMPLES = [
-    pytest.param(textwrap.dedent(example), id=f"{name}.{each.name}")
-    for name in MODULES
-    if "```python" in _source(name)
-    for each in documented(name)
-    for example in re.findall(r"```python\n(.*?)```", each.docstring, flags=re.DOTALL)
-]
 
 
 @pytest.fixture
@@ -288,10 +287,19 @@ def root_logger() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("root_logger")
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_examples(example: str) -> None:
+def test_examples(subtests: pytest.Subtests) -> None:
     """The examples in docstrings are valid Python; those that have their imports run."""
+    examples = [
+        (f"{module}.{each.name}", textwrap.dedent(example))
+        for module in MODULES
+        if "```python" in _source(module)
+        for each in documented(module)
+        for example in re.findall(r"```python\n(.*?)```", each.docstring, flags=re.DOTALL)
+    ]
+    assert examples
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    code = compile(example, "<example>", "exec", flags, dont_inherit=True)
-    if example.startswith(("import ", "from ")):
-        exec(code, {"__name__": "__main__"})  # noqa: S102 - our own docstrings
+    for name, example in examples:
+        with subtests.test(name):
+            code = compile(example, f"<example of {name}>", "exec", flags, dont_inherit=True)
+            if example.startswith(("import ", "from ")):
+                exec(code, {"__name__": "__main__"})  # noqa: S102 - our own docstrings

@@ -23,9 +23,12 @@ _PYTEST_INI: Final = """
 asyncio_mode = auto
 asyncio_default_fixture_loop_scope = function
 """
-_CONTRACTS: Final = Path("contracts")
 _LIMIT: Final = 110.0
 """Seconds that a block may take."""
+_Contracts = tuple[tuple[str, str], ...]
+"""The name of the file and the text of each."""
+_PACKAGES: Final[dict[_Contracts, Path]] = {}
+"""The folders with the packages of contracts, which all blocks below them import."""
 
 
 def run_block(document: Document, block: Block, folder: Path) -> str:
@@ -44,21 +47,41 @@ def run_block(document: Document, block: Block, folder: Path) -> str:
     """
     log = folder / "output.txt"
     (folder / "schemas").symlink_to(REPOSITORY / "schemas")
-    with forked(_run, document, block, cwd=folder, stdout=log) as process:
+    contracts = tuple(
+        (each.note, each.text)
+        for each in document.of_kind("yaml")
+        if each.is_contract and each.line < block.line
+    )
+    if contracts and contracts not in _PACKAGES:
+        _PACKAGES[contracts] = _generate(contracts, folder)
+    packages = _PACKAGES.get(contracts)
+    with forked(_run, document, block, packages, cwd=folder, stdout=log) as process:
         process.join(_LIMIT)
         if process.exitcode == 0:
             return ""
         return f"exit code {process.exitcode}\n{log.read_text()}"
 
 
-def _run(document: Document, block: Block) -> None:
+def _generate(contracts: _Contracts, folder: Path) -> Path:
+    """Generate the packages of contracts, beside the samples' libraries; return their folder."""
+    copytree(REPOSITORY / "schemas/shop", folder / "contracts/shop")
+    files = [folder / "contracts" / Path(note).relative_to("schemas") for note, _ in contracts]
+    for file, (_, text) in zip(files, contracts, strict=True):
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    generate([file.parent for file in files], folder / "packages")
+    return folder / "packages"
+
+
+def _run(document: Document, block: Block, packages: Path | None) -> None:
     sys.warnoptions.append("error")  # what pytest looks at
     warnings.simplefilter("error")
     sys.path.insert(0, str(Path.cwd()))
     for each in document.of_kind("python"):
         if each.note and each.line < block.line:
             Path(each.note).write_text(each.text)
-    _generate([each for each in document.of_kind("yaml") if each.is_contract], block)
+    if packages is not None:
+        sys.path.insert(0, str(packages))
     if "def test_" in block.text:
         _run_tests(document, block)
         return
@@ -68,27 +91,12 @@ def _run(document: Document, block: Block) -> None:
     exec(code, main.__dict__)  # noqa: S102 - what documents show is run
 
 
-def _generate(contracts: list[Block], block: Block) -> None:
-    """Write the packages of the contracts above a block, beside the libraries of the samples."""
-    folders = [_contract(each) for each in contracts if each.line < block.line]
-    if folders:
-        copytree(REPOSITORY / "schemas/shop", _CONTRACTS / "shop")
-        generate(folders, Path("packages"))
-        sys.path.insert(0, str(Path("packages").absolute()))
-
-
-def _contract(block: Block) -> Path:
-    file = _CONTRACTS / Path(block.note).relative_to("schemas")
-    file.parent.mkdir(parents=True)
-    file.write_text(block.text)
-    return file.parent
-
-
 def _run_tests(document: Document, block: Block) -> None:
     settings = [each.text for each in document.of_kind("ini")]
     Path("pytest.ini").write_text(settings[0] if settings else _PYTEST_INI)
     Path("test_block.py").write_text(block.text)
     Path("generated").symlink_to(Path(receipts.__path__[0]).parent)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the other plugins take a second
-    options = ["-q", "-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin"]
+    # Only this file: the packages of the samples have tests of their own.
+    options = ["-q", "-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin", "test_block.py"]
     assert pytest.main(options) == pytest.ExitCode.OK

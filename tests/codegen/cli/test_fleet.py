@@ -18,7 +18,6 @@ from weenats.testing import NatsServer
 from weenats_codegen.cli import fleet
 from weenats_codegen.cli.main import main
 
-pytestmark = pytest.mark.usefixtures("patient_discovery")
 EVIL = "\x1b[2J\x9b31m\u202e"
 
 
@@ -43,6 +42,7 @@ async def both(nats_url: str) -> AsyncIterator[tuple[NatsService, NatsService]]:
             yield old, new
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_two_running_versions(
     nats_url: str, both: tuple[NatsService, NatsService], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -57,6 +57,7 @@ async def test_two_running_versions(
     assert f"\n    {contract(shops.BREAKING)}/service.json#/commands/refund\n" in out
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_json(
     nats_url: str, both: tuple[NatsService, NatsService], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,6 +75,7 @@ async def test_json(
     assert "version-lowered" in {each["rule"] for each in second["findings"]}
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_sarif_and_annotations(
     nats_url: str, both: tuple[NatsService, NatsService], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +90,7 @@ async def test_sarif_and_annotations(
     assert "concerns: refund (0 calls)%0Arunning: " in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_files_may_be_the_old_version(
     nats_url: str, both: tuple[NatsService, NatsService], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +154,7 @@ ODD = {
 }
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_odd_instances_cost_their_own_row(
     nats_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -178,6 +182,7 @@ async def test_odd_instances_cost_their_own_row(
     assert outputs["github"].count(start) == len(ODD)
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_older_and_foreign_instances(
     nats_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -189,6 +194,7 @@ async def test_older_and_foreign_instances(
     assert "it does not send its contract" in out
 
 
+@pytest.mark.usefixtures("single_instance")
 async def test_wrong_digest(nats_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A document with another digest is compared, with a warning: another release may count."""
     document = shops.package(shops.BREAKING).CONTRACT.document().encode()
@@ -199,6 +205,7 @@ async def test_wrong_digest(nats_url: str, capsys: pytest.CaptureFixture[str]) -
     assert "shop 2.0.0 -> 2.0.0: compatible" in out
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_honest_instance_is_preferred(
     nats_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,6 +225,7 @@ async def test_honest_instance_is_preferred(
     assert "shop 1.0.0 -> 1.1.0: compatible\n  running: i1, i2, i3\n" in out
 
 
+@pytest.mark.usefixtures("single_instance")
 async def test_impostor_of_another_name(nats_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Answers in the name of another service do not count."""
     answers = micro("other", "i1", identity={"metadata": {"contract": "sha256:x"}})
@@ -228,6 +236,7 @@ async def test_impostor_of_another_name(nats_url: str, capsys: pytest.CaptureFix
     assert "the service shop is new" in out
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_flood_of_contracts(
     nats_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +254,7 @@ async def test_flood_of_contracts(
     assert out.count("there are more than 2 different contracts of the service") == 4
 
 
+@pytest.mark.usefixtures("patient_discovery")
 @pytest.mark.parametrize("output", ["text", "json", "sarif", "github"])
 async def test_output_is_escaped(
     nats_url: str, capsys: pytest.CaptureFixture[str], output: str
@@ -263,6 +273,7 @@ async def test_output_is_escaped(
     assert {each for each in out + err if not each.isprintable()} <= {"\n"}
 
 
+@pytest.mark.usefixtures("single_instance")
 async def test_contract_that_cannot_be_compared(
     nats_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,6 +288,7 @@ async def test_contract_that_cannot_be_compared(
     assert "its contract cannot be compared: RecursionError" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_page_of_what_runs(
     nats_url: str,
     both: tuple[NatsService, NatsService],
@@ -298,6 +310,7 @@ async def test_page_of_what_runs(
     assert "index.html" in out
 
 
+@pytest.mark.usefixtures("single_instance")
 async def test_page_without_services(
     own_nats_server: NatsServer, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -114,6 +114,7 @@ def failure(retry_after: str) -> bytes:
     return f'{{"success": false, "duration": 1, "error": {error}}}'.encode()
 
 
+@pytest.mark.usefixtures("single_instance")
 @pytest.mark.parametrize(
     ("answers", "told"),
     [
@@ -150,7 +151,7 @@ def test_call_of_odd_service_is_one_line(
     assert shown.err.count("\n") == 1
 
 
-@pytest.mark.usefixtures("patient_discovery")
+@pytest.mark.usefixtures("single_instance")
 def test_similar_names_are_suggested(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A service or an operation that does not exist names the most similar one."""
     for arguments, told in (
@@ -163,7 +164,7 @@ def test_similar_names_are_suggested(receipts_url: str, capsys: pytest.CaptureFi
         assert told in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("patient_discovery")
+@pytest.mark.usefixtures("single_instance")
 def test_service_with_invalid_statistics_only(
     nats_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
