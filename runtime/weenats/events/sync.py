@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self, cast
 from typing_extensions import TypeVar, Unpack
 
 from weenats._internal.threads import DaemonThreads
+from weenats._internal.uncopyable import Uncopyable
 from weenats._internal.validation import is_async
 from weenats.events.handling import EventHandler, ReceivedEvent
 from weenats.events.subscribe import (
@@ -42,7 +43,7 @@ class _Subscribe(Protocol[DataT, KeyT]):
     ) -> Coroutine[Any, Any, EventSubscription]: ...
 
 
-class SyncEventSubscription:
+class SyncEventSubscription(Uncopyable):
     """A running subscription of a synchronous client; `with` ends it.
 
     Args:
