@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,13 +14,16 @@ from testkit.probe import Outcome, Probe, ProbeClient, Run, UndeclaredError
 from testkit.waiting import LIMIT, exceed_deadline
 from weenats import (
     CancelledError,
+    ConnectionOptions,
     InternalError,
     InvalidArgumentError,
     MessageTooLargeError,
     NatsServiceBuilder,
+    NatsTransport,
     NotFoundError,
     RequestContext,
     ResourceExhaustedError,
+    ServiceError,
     UnavailableError,
 )
 
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from conftest import Gate
 
 RUN = "probe.command.thing.run"
+HIDDEN = ConnectionOptions(credentials="/run/hidden.creds")
 WITH_CONTEXT = (
     b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a"},"metadata":'
     b'{"messageId":"01JD8Q3X7B9Z6M0N4R5S8T2VWY","timestamp":"2026-03-01T09:30:00.125Z",'
@@ -155,6 +161,55 @@ async def test_exception_text_is_not_sent_to_the_caller(
     assert "hunter2" in caplog.text
     stats = await client.get_service_stats()
     assert (stats.endpoints[0].num_errors, stats.endpoints[0].last_error) == (1, "INTERNAL")
+
+
+@pytest.mark.parametrize(
+    ("use", "code", "told"),
+    [
+        (lambda inner: inner.request("hidden.subject", b"", b"", monotonic() + LIMIT), 503, ""),
+        (lambda inner: inner.publish("hidden subject", b""), 500, "hidden subject"),
+        (lambda inner: inner.publish("hidden.subject", b"x" * 2_000_000), 429, "2000000 bytes"),
+        (lambda inner: NatsTransport(inner.servers, HIDDEN).connect(), 500, "hidden.creds"),
+    ],
+)
+async def test_text_of_connections_is_not_sent_to_the_caller(
+    client: ProbeClient,
+    handlers: Probe,
+    caplog: pytest.LogCaptureFixture,
+    use: Any,
+    code: int,
+    told: str,
+) -> None:
+    """Subjects, servers and files are for the log; the caller gets the code, if it is for it."""
+
+    async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
+        used = use(handlers.transport)
+        if used is not None:
+            await used
+        return Outcome(text=key)
+
+    handlers.actions["fail"] = fail
+    with pytest.raises(ServiceError) as error:
+        await client.run("k", Run(action="fail"))
+    assert error.value.number == code
+    assert error.value.message == type(error.value).description
+    assert error.value.remote
+    assert (told or "hidden.subject") in caplog.text
+
+
+async def test_handler_that_raises_generator_exit(
+    client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged as any exception, and not by asyncio."""
+
+    async def leave(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise GeneratorExit
+
+    handlers.actions["leave"] = leave
+    with pytest.raises(InternalError):
+        await client.run("k", Run(action="leave"))
+    gc.collect()
+    assert [each.name for each in caplog.records] == ["weenats.admission"]
 
 
 async def test_undeclared_service_error_becomes_internal(

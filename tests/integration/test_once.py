@@ -549,3 +549,20 @@ async def test_explain_shows_how_long_replies_are_kept() -> None:
     settings = {each.name: (each.value, each.source) for each in policies["run"].settings}
     assert settings["once"] == (60, "contract")
     assert "once" not in {each.name for each in policies["forget"].settings}
+
+
+async def test_errors_of_connections_are_not_kept(pair: Pair) -> None:
+    """A denied subject or a wrong setting of the service is mended, and the command runs then."""
+    runs: list[str] = []
+
+    async def go(key: str, *_: Any) -> Outcome:
+        runs.append(key)
+        if len(runs) == 1:
+            pair.handlers.transport.publish("not a subject", b"")
+        return Outcome(text=key)
+
+    pair.handlers.actions["go"] = go
+    message_id = new_message_id()
+    with pytest.raises(InternalError):
+        await pair.clients[0].run("k", GO, message_id=message_id)
+    assert (await pair.clients[1].run("k", GO, message_id=message_id)).text == "k"

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job
-from weenats.codec.failures import broken_rule, encode_error_headers, encode_failure
+from weenats.codec.failures import (
+    broken_rule,
+    encode_error_headers,
+    encode_failure,
+    of_connection,
+    without_text,
+)
 from weenats.codec.operations import ContractBreachError, operation_codec
 from weenats.codec.violations import SchemaError
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response, UnreadContext
@@ -176,6 +182,8 @@ class EndpointRunner:
     def _public_error(self, error: Exception) -> ServiceError:
         """Return the error that the caller gets."""
         if isinstance(error, ServiceError) and not broken_rule(error):
+            if of_connection(error):
+                return without_text(error)
             return error if self._codec.declares(error) else InternalError()
         return InternalError()
 
@@ -186,6 +194,8 @@ class EndpointRunner:
             text, cause = f"broke its contract: {error}", None
         elif isinstance(error, ServiceError) and (rule := broken_rule(error)):
             text = f"raised {type(error).__name__}, which is not a valid error: {rule}"
+        elif isinstance(error, ServiceError) and of_connection(error):
+            text, cause = f"failed: {error}", None
         elif isinstance(error, ServiceError):
             text = f"raised {error.label}, which its contract does not declare"
         else:
