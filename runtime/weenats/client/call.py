@@ -233,16 +233,16 @@ class Exchange:
                 Transport.request.
         """
         deadline = cast("float", context.deadline)
-        remaining = int((deadline - monotonic()) * 1000)
-        if remaining <= 0:
-            raise DeadlineExceededError("the deadline passed before the call was sent")
         headers = context.headers
         lines = self._header_lines if headers is self._headers else header_names.encode(headers)
         lines = (context.trace_headers or inherited_header_lines()) + lines
         body = self._codec.encode_request(context)
         if self._large is not None:
-            body, reference = await self._large.sent(context, body)
+            body, reference = await self._large.sent(context, body, deadline)
             lines += reference
+        remaining = int((deadline - monotonic()) * 1000)
+        if remaining <= 0:
+            raise DeadlineExceededError("the deadline passed before the call was sent")
         reply = await self._transport.request(
             self._subject,
             body,
@@ -254,7 +254,7 @@ class Exchange:
         )
         answer = reply.payload
         if self._large is not None:
-            answer = await self._large.received(reply)
+            answer = await self._large.received(reply, deadline)
         try:
             return self._codec.decode_response(answer)
         except InternalError as error:
