@@ -86,13 +86,17 @@ class SharedBudget:
             _LOG.info(_RESTORED, self._service)
         return grant
 
-    def lease(self, bucket: LeasedBucket) -> None:
+    def lease(self, bucket: LeasedBucket) -> asyncio.Task[None]:
         """Let a bucket take more in the background.
 
         Args:
             bucket: the bucket.
+
+        Returns:
+            What takes. It goes on when a request that waits for it is cancelled: what it had taken
+            would be lost for everybody.
         """
-        self._background.run(bucket.lease())
+        return self._background.run(bucket.lease())
 
     def _lose(self, error: ServiceError) -> None:
         if self.is_shared:
@@ -130,6 +134,10 @@ class LeasedBucket:
     def is_idle(self) -> bool:
         """Whether it is like a new one, so that it can be dropped."""
         return not self._lock.locked() and self._local.level == 0
+
+    async def leased(self) -> None:
+        """Wait until it has taken from the limit."""
+        await asyncio.shield(self._budget.lease(self))
 
     async def lease(self) -> None:
         """Take from the limit, unless another request has done so meanwhile."""
