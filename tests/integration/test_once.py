@@ -17,7 +17,7 @@ from testkit.forks import Connection, fork
 from testkit.once import BUCKET, ONCE, OnceClient, OnceProbe, Pair, two_instances
 from testkit.probe import MissingDetails, NotReadyError, Outcome, PartMissingError, Probe, Run
 from testkit.tokens import FakeValidator, good_claims, token
-from testkit.waiting import LIMIT, eventually, until
+from testkit.waiting import LIMIT, cancel_call, eventually, until
 from weenats import (
     DeadlineExceededError,
     FailedPreconditionError,
@@ -566,3 +566,31 @@ async def test_errors_of_connections_are_not_kept(pair: Pair) -> None:
     with pytest.raises(InternalError):
         await pair.clients[0].run("k", GO, message_id=message_id)
     assert (await pair.clients[1].run("k", GO, message_id=message_id)).text == "k"
+
+
+async def test_claim_of_a_cancelled_call_is_released(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller that gives up while its command is claimed may repeat it at once."""
+    monkeypatch.setattr(lease, "LEASE", 3600.0)
+    counted(pair.handlers)
+    update, claimed, go_on = KeyValue.update, asyncio.Event(), asyncio.Event()
+
+    async def slow(self: KeyValue, *arguments: Any, **options: Any) -> int:
+        revision = await update(self, *arguments, **options)
+        if not claimed.is_set():
+            claimed.set()
+            await go_on.wait()
+        return revision
+
+    monkeypatch.setattr(KeyValue, "update", slow)
+    message_id = new_message_id()
+    call = asyncio.create_task(pair.clients[0].run("k", GO, message_id=message_id))
+    await claimed.wait()
+    await cancel_call(call)
+    admission = pair.services[0]._assembly.admission  # type: ignore[union-attr]
+    await eventually(lambda: not admission.running)
+    go_on.set()
+    assert await pair.clients[1].run("k", GO, message_id=message_id, timeout=LIMIT) == Outcome(
+        text="1"
+    )
