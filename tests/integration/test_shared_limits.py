@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -366,3 +367,25 @@ async def test_cancelled_request_loses_nothing() -> None:
     go_on.set()
     await until(lambda: not bucket.is_empty)
     assert bucket.wait() == 0.0
+
+
+async def test_jetstream_that_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests wait for one attempt together, and not each for its own."""
+    module = importlib.import_module("weenats.rate_limit.leases")
+    monkeypatch.setattr(module, "_RETRY", LIMIT)
+    monkeypatch.setattr(module, "_TAKE_TIMEOUT", 0.05)
+    attempts = 0
+
+    class Silent(Ledger):
+        async def take(self, name: str, limit: RateLimit, amount: float) -> Grant:
+            nonlocal attempts
+            attempts += 1
+            await asyncio.Event().wait()
+            return Grant(amount)
+
+    budget = SharedBudget("probe", Silent("probe", MemoryTransport()))
+    bucket = LeasedBucket(budget, "all", RateLimit(max_requests_per_second=100, burst=100))
+    await asyncio.gather(*(bucket.leased() for _ in range(20)))
+    assert attempts == 1
+    assert not bucket.is_empty
+    assert not budget.is_shared
