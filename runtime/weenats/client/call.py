@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import monotonic
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
@@ -27,8 +28,6 @@ from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.telemetry.propagation import inherited_header_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pydantic import JsonValue
 
     from weenats.client.large import LargeCall
@@ -149,9 +148,10 @@ def _apply(options: CallOptions, context: RequestContext) -> None:
     if "causation_id" in options:
         context.causation_id = check_correlation(options["causation_id"], "causation_id")
     if "context" in options:
-        context.metadata_context = MappingProxyType(
-            {**context.metadata_context, **options["context"]}
-        )
+        given: object = options["context"]
+        if not isinstance(given, Mapping):
+            raise InvalidArgumentError(f"context must be a mapping, not {type(given).__name__}")
+        context.metadata_context = MappingProxyType({**context.metadata_context, **given})
     if "headers" in options:
         header_names.check(options["headers"])
         context.headers = MappingProxyType({**context.headers, **options["headers"]})
