@@ -212,6 +212,44 @@ async def test_handler_that_raises_generator_exit(
     assert [each.name for each in caplog.records] == ["weenats.admission"]
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # nothing is closed
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of nats-py
+def test_loop_that_is_closed_while_a_handler_runs(
+    nats_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The coroutine of the request ends without a reply, which no loop could send."""
+    ended = 0
+
+    async def begin() -> list[object]:
+        entered = asyncio.Event()
+
+        async def hang(key: str, command: Run, context: RequestContext) -> Outcome:
+            nonlocal ended
+            entered.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended += 1
+            return Outcome(text=key)
+
+        handlers = Probe()
+        handlers.actions["hang"] = hang
+        service = NatsServiceBuilder(handlers, nats_url).build()
+        await service.start()
+        client = ProbeClient.connect(nats_url, verify="off")
+        call = asyncio.create_task(client.run("k", Run(action="hang")))
+        await entered.wait()
+        return [service, client, call]
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin()).clear()
+    loop.close()
+    del loop
+    gc.collect()
+    assert ended == 1
+    assert not [each for each in caplog.records if each.name.startswith("weenats")]
+
+
 async def test_undeclared_service_error_becomes_internal(
     client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
 ) -> None:

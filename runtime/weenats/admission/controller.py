@@ -230,7 +230,7 @@ class Admission:
             raise
         except BaseException as error:
             # GeneratorExit is raised by the handler, or where a task ends that never finished.
-            if isinstance(error, GeneratorExit) and not _is_running(job):
+            if isinstance(error, GeneratorExit) and not job.is_current:
                 raise
             self._refuse(job, InternalError())  # unless it was answered before
             _LOG.exception("unexpected error while handling a message on %s", job.delivery.subject)
@@ -304,14 +304,6 @@ class Admission:
         reply = job.delivery.reply
         if self._calls.get(reply) is job:
             del self._calls[reply]
-
-
-def _is_running(job: Job) -> bool:
-    """Return whether the caller is the task of a job, which its event loop runs."""
-    try:
-        return asyncio.current_task() is job.task
-    except RuntimeError:  # no event loop is running
-        return False
 
 
 def _is_current(job: Job) -> bool:

@@ -107,7 +107,7 @@ class EndpointRunner:
             job.deadline = now + timeout
         self._admission.submit(job, now)
 
-    async def run(self, job: Job) -> None:  # noqa: C901 - all requests take this way
+    async def run(self, job: Job) -> None:  # noqa: C901, PLR0912 - all requests take this way
         """Serve one request and answer it.
 
         Args:
@@ -148,8 +148,9 @@ class EndpointRunner:
                 self._log(error)
             elif isinstance(error, UnimplementedError):
                 self._log_unimplemented(error)
-        except BaseException:  # SystemExit and the like end the process, after the reply
-            self._answer_failure(job, InternalError(), started, context)
+        except BaseException as error:  # SystemExit and the like end the process, after the reply
+            if not isinstance(error, GeneratorExit) or job.is_current:
+                self._answer_failure(job, InternalError(), started, context)
             raise
         else:
             self._answer(job, reply, headers, elapsed)
