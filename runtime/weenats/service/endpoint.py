@@ -8,6 +8,7 @@ from traceback import extract_tb
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.text import printable
 from weenats.admission.job import Job
 from weenats.codec.failures import (
     broken_rule,
@@ -30,6 +31,7 @@ from weenats.errors import (
 from weenats.interceptors import Interceptor, chain, result_of
 from weenats.protocol import headers as header_names
 from weenats.protocol.identifiers import STAMPER
+from weenats.protocol.subjects import is_inbox
 from weenats.protocol.timeouts import timeout_in
 from weenats.service.discovery import EndpointCounters
 
@@ -46,6 +48,8 @@ __all__ = ["EndpointRunner"]
 _LOG: Final = LimitedLogger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
 _NANOSECONDS_PER_SECOND: Final = 1e9
+_NO_REPLY: Final = "a request on %s has no reply subject and was dropped"
+_NO_INBOX: Final = "a request on %s was dropped, since its reply subject is no inbox: %s"
 _TOO_LARGE: Final = (
     "the reply of %s has %d bytes, the NATS server carries at most %d; the request was executed"
 )
@@ -91,8 +95,11 @@ class EndpointRunner:
         """
         received = monotonic_ns()
         job = Job(self, delivery, None, received)
-        if not delivery.reply:
-            _LOG.warning("a request on %s has no reply subject and was dropped", delivery.subject)
+        if not is_inbox(delivery.reply):
+            if delivery.reply:
+                _LOG.warning(_NO_INBOX, delivery.subject, printable(delivery.reply))
+            else:
+                _LOG.warning(_NO_REPLY, delivery.subject)
             self._count(job, 0, InvalidArgumentError())
             return
         try:

@@ -85,7 +85,10 @@ def test_path_as_tls_option_is_rejected(tls: Any) -> None:
         ConnectionOptions(tls=tls)
 
 
-@pytest.mark.parametrize("prefix", ["", "a b", "a..b", "a.>", "a\r\nPUB x 0\r\n"])
+@pytest.mark.parametrize(
+    "prefix",
+    ["", "a b", "a..b", "a.>", "a\r\nPUB x 0\r\n", "$JS", "orders.events.inbox", "orders.stream"],
+)
 def test_malformed_inbox_prefix_is_rejected(prefix: str) -> None:
     """The prefix of reply subjects is checked when it is written, not when it is sent."""
     with pytest.raises(InvalidArgumentError, match="inbox_prefix: "):
