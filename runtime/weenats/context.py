@@ -350,12 +350,7 @@ class RequestContext(MessageContext):
 
     @property
     def envelope(self) -> bytes:
-        """The request as it was received; b"" on the client side.
-
-        It has its large payload, once that was fetched.
-        """
-        if WITH_LARGE_PAYLOAD in self:
-            return self[WITH_LARGE_PAYLOAD]
+        """The request as it was received; b"" on the client side."""
         return b"" if self._work is None else self._work.envelope
 
     @property
@@ -541,9 +536,6 @@ class Response:
         """Header lines of the reply that say where the result is; b"" if it is in the reply."""
         return b""
 
-
-WITH_LARGE_PAYLOAD: Final = Key[bytes]("with its large payload")
-"""The envelope of a request whose payload did not fit into the message."""
 
 CURRENT: Final[ContextVar[MessageContext | None]] = ContextVar(
     "weenats_current_message", default=None

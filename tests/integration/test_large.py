@@ -36,7 +36,6 @@ from weenats import (
     CallOptions,
     DeadlineExceededError,
     Endpoint,
-    FailedPreconditionError,
     InternalError,
     InvalidArgumentError,
     MessageTooLargeError,
@@ -370,31 +369,6 @@ async def test_object_of_empty_chunks(these: Running) -> None:
     reference = f"Wee-Large: {name} 2 {sha256(b'{}').hexdigest()}\r\n"
     answer = await these.raw(reference, {"command": None})
     assert json.loads(answer.payload)["error"]["code"] == "INVALID_ARGUMENT"
-
-
-async def test_message_id_of_another_large_payload(url: str) -> None:
-    """With `once`, a repeat has to have the payload of the first message, also a large one."""
-    both = replace(LARGE, once=60)
-
-    class OnceLargeProbe(LargeProbe):
-        def endpoints(self) -> tuple[Endpoint, ...]:
-            return (Endpoint.command(both, self.run), Endpoint.command(FORGET, self.forget))
-
-    async def short(*_: Any) -> Outcome:
-        return Outcome(text="short")
-
-    handlers, actions = OnceLargeProbe(), ["x" * SIZE, "y" * SIZE]
-    handlers.actions |= dict.fromkeys(actions, short)
-    async with (
-        NatsServiceBuilder(handlers, url).build(),
-        LargeClient.connect(url, verify="off") as client,
-    ):
-        message_id = new_message_id()
-        for _ in range(2):
-            await client.execute(both, "k", Run(action=actions[0]), message_id=message_id)
-        with pytest.raises(FailedPreconditionError, match="with another payload"):
-            await client.execute(both, "k", Run(action=actions[1]), message_id=message_id)
-        assert len(handlers.seen) == 1
 
 
 async def test_cancelled_upload_leaves_nothing(

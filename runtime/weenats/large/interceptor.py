@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from weenats.codec.operations import operation_codec
-from weenats.context import WITH_LARGE_PAYLOAD, Response
+from weenats.context import Response
 from weenats.errors import InvalidArgumentError
 from weenats.large.envelopes import ROOM, check_size, restored, without
 from weenats.large.objects import ObjectDamagedError, Reference
@@ -71,7 +71,6 @@ class LargeInterceptor:
             failure = InvalidArgumentError("the large payload is missing, or not what was sent")
         else:
             context.received = self._codec.decode_request(body)
-            context[WITH_LARGE_PAYLOAD] = body
             return
         raise failure
 
