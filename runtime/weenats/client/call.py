@@ -148,10 +148,12 @@ def _apply(options: CallOptions, context: RequestContext) -> None:
     if "causation_id" in options:
         context.causation_id = check_correlation(options["causation_id"], "causation_id")
     if "context" in options:
-        given: object = options["context"]
+        given = cast("object", options["context"])
         if not isinstance(given, Mapping):
             raise InvalidArgumentError(f"context must be a mapping, not {type(given).__name__}")
-        context.metadata_context = MappingProxyType({**context.metadata_context, **given})
+        context.metadata_context = MappingProxyType(
+            {**context.metadata_context, **options["context"]}
+        )
     if "headers" in options:
         header_names.check(options["headers"])
         context.headers = MappingProxyType({**context.headers, **options["headers"]})
