@@ -26,6 +26,7 @@ from weenats import (
     ServiceError,
     UnavailableError,
 )
+from weenats.protocol.subjects import key_token
 
 if TYPE_CHECKING:
     from conftest import Gate
@@ -195,6 +196,24 @@ async def test_text_of_connections_is_not_sent_to_the_caller(
     assert error.value.message == type(error.value).description
     assert error.value.remote
     assert (told or "hidden.subject") in caplog.text
+
+
+async def test_keys_in_text_of_connections_are_not_logged(
+    client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The subjects of streams have the keys of aggregates, which logs have not."""
+
+    async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
+        subject = f"things.commits.3.thing.{key_token(key)}"
+        await handlers.transport.request(subject, b"", b"", monotonic() + LIMIT)
+        return Outcome(text=key)
+
+    handlers.actions["fail"] = fail
+    for key in ("ann-7", "ann 7"):
+        with pytest.raises(UnavailableError):
+            await client.run(key, Run(action="fail"))
+    assert caplog.text.count("no responders on things.commits.3.thing.KEY") == 2
+    assert "ann" not in caplog.text
 
 
 async def test_handler_that_raises_generator_exit(

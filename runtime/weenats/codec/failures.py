@@ -1,6 +1,7 @@
 """Error replies, and messages that are described by one model."""
 
 import math
+import re
 from functools import cache
 from types import NoneType
 from typing import Any, Final, TypeVar
@@ -27,6 +28,7 @@ from weenats.errors import (
 from weenats.model import Model
 from weenats.protocol import headers as header_names
 from weenats.protocol import messages
+from weenats.protocol.subjects import key_token
 from weenats.schema.part import declared_type
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "encode_error_headers",
     "encode_failure",
     "of_connection",
+    "without_key",
     "without_text",
 ]
 ModelT = TypeVar("ModelT", bound=Model)
@@ -97,6 +100,19 @@ def of_connection(error: ServiceError) -> bool:
         module = traceback.tb_frame.f_globals.get("__name__", "")
         traceback = traceback.tb_next
     return module.startswith(_CONNECTIONS)
+
+
+def without_key(error: ServiceError, key: str) -> str:
+    """Return the text of an error of a connection for the log, which has no keys of aggregates.
+
+    Args:
+        error: the error, whose text may have the subject of a stream.
+        key: the key of the request, "" for none.
+    """
+    if not key:
+        return str(error)
+    names = "|".join(map(re.escape, (key, key_token(key))))
+    return re.sub(rf"(?<![\w=-])({names})(?![\w=-])", "KEY", str(error))
 
 
 def without_text(error: ServiceError) -> ServiceError:

@@ -15,6 +15,7 @@ from weenats.codec.failures import (
     encode_error_headers,
     encode_failure,
     of_connection,
+    without_key,
     without_text,
 )
 from weenats.codec.operations import ContractBreachError, operation_codec
@@ -152,7 +153,7 @@ class EndpointRunner:
             failure = self._public_error(error)
             self._answer_failure(job, failure, started, context)
             if failure is not error:
-                self._log(error)
+                self._log(error, "" if context is None else context.key)
             elif isinstance(error, UnimplementedError):
                 self._log_unimplemented(error)
         except BaseException as error:  # SystemExit and the like end the process, after the reply
@@ -195,7 +196,7 @@ class EndpointRunner:
             return error if self._codec.declares(error) else InternalError()
         return InternalError()
 
-    def _log(self, error: Exception) -> None:
+    def _log(self, error: Exception, key: str) -> None:
         """Log an exception that the caller does not get."""
         cause: Exception | None = error
         if isinstance(error, ContractBreachError):
@@ -203,7 +204,7 @@ class EndpointRunner:
         elif isinstance(error, ServiceError) and (rule := broken_rule(error)):
             text = f"raised {type(error).__name__}, which is not a valid error: {rule}"
         elif isinstance(error, ServiceError) and of_connection(error):
-            text, cause = f"failed: {error}", None
+            text, cause = f"failed: {without_key(error, key)}", None
         elif isinstance(error, ServiceError):
             text = f"raised {error.label}, which its contract does not declare"
         else:
