@@ -155,6 +155,7 @@ async def test_client_overlays_are_immutable_and_combine(
         ({"headers": {"x y": "1"}}, "not a valid header name"),
         ({"headers": {"x": "a\r\nb"}}, "that is not printable"),
         ({"context": {"x": object()}}, "cannot be encoded"),
+        ({"context": 5}, "context must be a mapping, not int"),
     ],
 )
 async def test_invalid_options_are_rejected_before_sending(

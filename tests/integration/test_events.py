@@ -189,6 +189,9 @@ async def test_invalid_options_are_rejected(client: ProbeClient) -> None:
             await client.publish_happened(key, happened(), revision=1)
     with pytest.raises(InvalidArgumentError):
         await client.publish_happened("k", happened(), revision=1, headers={"Nats-Msg-Id": "1"})
+    wrong: Any = 5
+    with pytest.raises(InvalidArgumentError, match="context must be a mapping, not int"):
+        await client.publish_happened("k", happened(), revision=1, context=wrong)
     for options in ({"max_concurrency": 0}, {"max_concurrency": 1001}, {"queue_group": "A b"}):
         with pytest.raises(ValueError, match=r"max_concurrency|queue group"):
             await client.subscribe_happened(asyncio.Queue().put, **options)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,20 +14,25 @@ from testkit.probe import Outcome, Probe, ProbeClient, Run, UndeclaredError
 from testkit.waiting import LIMIT, exceed_deadline
 from weenats import (
     CancelledError,
+    ConnectionOptions,
     InternalError,
     InvalidArgumentError,
     MessageTooLargeError,
     NatsServiceBuilder,
+    NatsTransport,
     NotFoundError,
     RequestContext,
     ResourceExhaustedError,
+    ServiceError,
     UnavailableError,
 )
+from weenats.protocol.subjects import key_token
 
 if TYPE_CHECKING:
     from conftest import Gate
 
 RUN = "probe.command.thing.run"
+HIDDEN = ConnectionOptions(credentials="/run/hidden.creds")
 WITH_CONTEXT = (
     b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a"},"metadata":'
     b'{"messageId":"01JD8Q3X7B9Z6M0N4R5S8T2VWY","timestamp":"2026-03-01T09:30:00.125Z",'
@@ -155,6 +162,111 @@ async def test_exception_text_is_not_sent_to_the_caller(
     assert "hunter2" in caplog.text
     stats = await client.get_service_stats()
     assert (stats.endpoints[0].num_errors, stats.endpoints[0].last_error) == (1, "INTERNAL")
+
+
+@pytest.mark.parametrize(
+    ("use", "code", "told"),
+    [
+        (lambda inner: inner.request("hidden.subject", b"", b"", monotonic() + LIMIT), 503, ""),
+        (lambda inner: inner.publish("hidden subject", b""), 500, "hidden subject"),
+        (lambda inner: inner.publish("hidden.subject", b"x" * 2_000_000), 429, "2000000 bytes"),
+        (lambda inner: NatsTransport(inner.servers, HIDDEN).connect(), 500, "hidden.creds"),
+    ],
+)
+async def test_text_of_connections_is_not_sent_to_the_caller(
+    client: ProbeClient,
+    handlers: Probe,
+    caplog: pytest.LogCaptureFixture,
+    use: Any,
+    code: int,
+    told: str,
+) -> None:
+    """Subjects, servers and files are for the log; the caller gets the code, if it is for it."""
+
+    async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
+        used = use(handlers.transport)
+        if used is not None:
+            await used
+        return Outcome(text=key)
+
+    handlers.actions["fail"] = fail
+    with pytest.raises(ServiceError) as error:
+        await client.run("k", Run(action="fail"))
+    assert error.value.number == code
+    assert error.value.message == type(error.value).description
+    assert error.value.remote
+    assert (told or "hidden.subject") in caplog.text
+
+
+async def test_keys_in_text_of_connections_are_not_logged(
+    client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The subjects of streams have the keys of aggregates, which logs have not."""
+
+    async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
+        subject = f"things.commits.3.thing.{key_token(key)}"
+        await handlers.transport.request(subject, b"", b"", monotonic() + LIMIT)
+        return Outcome(text=key)
+
+    handlers.actions["fail"] = fail
+    for key in ("ann-7", "ann 7"):
+        with pytest.raises(UnavailableError):
+            await client.run(key, Run(action="fail"))
+    assert caplog.text.count("no responders on things.commits.3.thing.KEY") == 2
+    assert "ann" not in caplog.text
+
+
+async def test_handler_that_raises_generator_exit(
+    client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged as any exception, and not by asyncio."""
+
+    async def leave(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise GeneratorExit
+
+    handlers.actions["leave"] = leave
+    with pytest.raises(InternalError):
+        await client.run("k", Run(action="leave"))
+    gc.collect()
+    assert [each.name for each in caplog.records] == ["weenats.admission"]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # nothing is closed
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of nats-py
+def test_loop_that_is_closed_while_a_handler_runs(
+    nats_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The coroutine of the request ends without a reply, which no loop could send."""
+    ended = 0
+
+    async def begin() -> list[object]:
+        entered = asyncio.Event()
+
+        async def hang(key: str, command: Run, context: RequestContext) -> Outcome:
+            nonlocal ended
+            entered.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended += 1
+            return Outcome(text=key)
+
+        handlers = Probe()
+        handlers.actions["hang"] = hang
+        service = NatsServiceBuilder(handlers, nats_url).build()
+        await service.start()
+        client = ProbeClient.connect(nats_url, verify="off")
+        call = asyncio.create_task(client.run("k", Run(action="hang")))
+        await entered.wait()
+        return [service, client, call]
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin()).clear()
+    loop.close()
+    del loop
+    gc.collect()
+    assert ended == 1
+    assert not [each for each in caplog.records if each.name.startswith("weenats")]
 
 
 async def test_undeclared_service_error_becomes_internal(

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from time import monotonic
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from testkit.waiting import LIMIT
 from weenats import (
     CallNext,
     CallOptions,
+    DeadlineExceededError,
     Endpoint,
     InternalError,
     InvalidArgumentError,
@@ -46,6 +48,7 @@ from weenats import (
     ServiceError,
     UnauthenticatedError,
     UnavailableError,
+    new_message_id,
 )
 from weenats.contract import Command
 from weenats.large import LargeObjects, Reference
@@ -323,6 +326,49 @@ async def test_large_payloads_in_memory(caplog: pytest.LogCaptureFixture) -> Non
     async with NatsServiceBuilder(LargeProbe(), transport=transport).build():
         action = "x" * 100_000
         assert await LargeClient(transport).run("k", Run(action=action)) == Outcome(text=action)
+
+
+@pytest.mark.parametrize("method", ["put", "get"])
+async def test_silent_object_store(
+    these: Running, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """The deadline of a call bounds storing its payload, and getting its result."""
+
+    async def silent(*_: Any) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    async def large(*_: Any) -> Outcome:
+        # Only the side of the caller is silent: the service has stored its result before.
+        monkeypatch.setattr(LargeObjects, "get", silent)
+        return Outcome(text="x" * SIZE)
+
+    these.handlers.actions["large"] = large
+    action = "large"
+    if method == "put":
+        action = "x" * SIZE
+        monkeypatch.setattr(LargeObjects, "put", silent)
+    text = "could not be stored in time" if method == "put" else "did not arrive in time"
+    timeout = 0.05
+    while True:  # until the machine is quick enough to get so far
+        with pytest.raises(DeadlineExceededError) as raised:
+            await these.client.run("k", Run(action=action), timeout=timeout)
+        if text in str(raised.value):
+            break
+        timeout *= 2
+    assert timeout < LIMIT
+
+
+async def test_object_of_empty_chunks(these: Running) -> None:
+    """It is refused at its first chunk, however many there are."""
+    transport, name = these.client.transport, new_message_id()
+    for _ in range(2):
+        transport.publish(f"$O.probe-large.C.{name}", b"")
+    transport.publish(f"$O.probe-large.C.{name}", b"{}")
+    await transport.fence()
+    reference = f"Wee-Large: {name} 2 {sha256(b'{}').hexdigest()}\r\n"
+    answer = await these.raw(reference, {"command": None})
+    assert json.loads(answer.payload)["error"]["code"] == "INVALID_ARGUMENT"
 
 
 async def test_cancelled_upload_leaves_nothing(

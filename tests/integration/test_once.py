@@ -17,7 +17,7 @@ from testkit.forks import Connection, fork
 from testkit.once import BUCKET, ONCE, OnceClient, OnceProbe, Pair, two_instances
 from testkit.probe import MissingDetails, NotReadyError, Outcome, PartMissingError, Probe, Run
 from testkit.tokens import FakeValidator, good_claims, token
-from testkit.waiting import LIMIT, eventually, until
+from testkit.waiting import LIMIT, cancel_call, eventually, until
 from weenats import (
     DeadlineExceededError,
     FailedPreconditionError,
@@ -549,3 +549,48 @@ async def test_explain_shows_how_long_replies_are_kept() -> None:
     settings = {each.name: (each.value, each.source) for each in policies["run"].settings}
     assert settings["once"] == (60, "contract")
     assert "once" not in {each.name for each in policies["forget"].settings}
+
+
+async def test_errors_of_connections_are_not_kept(pair: Pair) -> None:
+    """A denied subject or a wrong setting of the service is mended, and the command runs then."""
+    runs: list[str] = []
+
+    async def go(key: str, *_: Any) -> Outcome:
+        runs.append(key)
+        if len(runs) == 1:
+            pair.handlers.transport.publish("not a subject", b"")
+        return Outcome(text=key)
+
+    pair.handlers.actions["go"] = go
+    message_id = new_message_id()
+    with pytest.raises(InternalError):
+        await pair.clients[0].run("k", GO, message_id=message_id)
+    assert (await pair.clients[1].run("k", GO, message_id=message_id)).text == "k"
+
+
+async def test_claim_of_a_cancelled_call_is_released(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller that gives up while its command is claimed may repeat it at once."""
+    monkeypatch.setattr(lease, "LEASE", 3600.0)
+    counted(pair.handlers)
+    update, claimed, go_on = KeyValue.update, asyncio.Event(), asyncio.Event()
+
+    async def slow(self: KeyValue, *arguments: Any, **options: Any) -> int:
+        revision = await update(self, *arguments, **options)
+        if not claimed.is_set():
+            claimed.set()
+            await go_on.wait()
+        return revision
+
+    monkeypatch.setattr(KeyValue, "update", slow)
+    message_id = new_message_id()
+    call = asyncio.create_task(pair.clients[0].run("k", GO, message_id=message_id))
+    await claimed.wait()
+    await cancel_call(call)
+    admission = pair.services[0]._assembly.admission  # type: ignore[union-attr]
+    await eventually(lambda: not admission.running)
+    go_on.set()
+    assert await pair.clients[1].run("k", GO, message_id=message_id, timeout=LIMIT) == Outcome(
+        text="1"
+    )

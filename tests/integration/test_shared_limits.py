@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +18,7 @@ from testkit.jetstream_users import INBOX, service_as, users_config
 from testkit.nats_users import as_user
 from testkit.once import CONTRACT, OnceClient, OnceProbe
 from testkit.probe import RUN, Probe, Run
-from testkit.waiting import LIMIT
+from testkit.waiting import LIMIT, cancel_call, until
 from weenats import (
     Endpoint,
     NatsService,
@@ -27,8 +28,8 @@ from weenats import (
     UnavailableError,
 )
 from weenats.contract import RateLimit
-from weenats.rate_limit.leases import LeasedLimiter, SharedBudget
-from weenats.rate_limit.ledger import Ledger, ledger_config
+from weenats.rate_limit.leases import LeasedBucket, LeasedLimiter, SharedBudget
+from weenats.rate_limit.ledger import Grant, Ledger, ledger_config
 from weenats.testing import MemoryTransport, NatsServer
 from weenats.transport.jetstream import JetStream
 from weenats_codegen.loading import read
@@ -349,3 +350,45 @@ async def test_permissions_of_shared_limits(
     if is_shared:
         await JetStream(free).delete_stream(BUCKET)
     await free.close()
+
+
+async def test_cancelled_request_loses_nothing() -> None:
+    """What is taken for a caller that gives up is there for the next one."""
+    entered, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(Ledger):
+        async def take(self, name: str, limit: RateLimit, amount: float) -> Grant:
+            entered.set()
+            await go_on.wait()
+            return Grant(amount)
+
+    budget = SharedBudget("probe", Slow("probe", MemoryTransport()))
+    bucket = LeasedBucket(budget, "all", RateLimit(max_requests_per_second=100, burst=100))
+    waiting = asyncio.create_task(bucket.leased())
+    await entered.wait()
+    await cancel_call(waiting)
+    go_on.set()
+    await until(lambda: not bucket.is_empty)
+    assert bucket.wait() == 0.0
+
+
+async def test_jetstream_that_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests wait for one attempt together, and not each for its own."""
+    module = importlib.import_module("weenats.rate_limit.leases")
+    monkeypatch.setattr(module, "_RETRY", LIMIT)
+    monkeypatch.setattr(module, "_TAKE_TIMEOUT", 0.05)
+    attempts = 0
+
+    class Silent(Ledger):
+        async def take(self, name: str, limit: RateLimit, amount: float) -> Grant:
+            nonlocal attempts
+            attempts += 1
+            await asyncio.Event().wait()
+            return Grant(amount)
+
+    budget = SharedBudget("probe", Silent("probe", MemoryTransport()))
+    bucket = LeasedBucket(budget, "all", RateLimit(max_requests_per_second=100, burst=100))
+    await asyncio.gather(*(bucket.leased() for _ in range(20)))
+    assert attempts == 1
+    assert not bucket.is_empty
+    assert not budget.is_shared

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import inspect
 import logging
@@ -612,3 +613,31 @@ async def test_blocked_loop_does_not_keep_the_process() -> None:
     with fork(run_program, BLOCKED) as child:
         assert "is blocked" in await child.receive()
         assert await child.wait() == 0
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+def test_event_handler_that_ends_its_thread(
+    client: ProbeSyncClient, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    """It is logged as a failure of the handler, and the next event is handled."""
+    done = threading.Event()
+
+    def on_happened(event: ReceivedEvent[Happened]) -> None:
+        if event.data.text == "end":
+            raise error
+        done.set()
+
+    with client.subscribe_happened(on_happened, max_concurrency=1):
+        for text in ("end", "go on"):
+            client.publish_happened("k", Happened(text=text), revision=1)
+        assert done.wait(LIMIT)
+    gc.collect()
+    assert {each.name for each in caplog.records} <= {"weenats.events", "weenats.admission"}
+    assert "raised" in caplog.text or "unexpected error" in caplog.text
+
+
+def test_options_of_subscriptions_are_checked(client: ProbeSyncClient) -> None:
+    """As those of the async client."""
+    wrong: Any = "1"
+    with pytest.raises(ValueError, match="max_concurrency is from 1 to 1000"):
+        client.subscribe_happened(print, max_concurrency=wrong)

@@ -11,11 +11,22 @@ import pytest
 from nats.aio.client import Client as RawClient
 
 from testkit.chained_service import ChainedService, Handle
+from testkit.probe import ProbeClient
 from testkit.transports import connected
 from testkit.waiting import LIMIT, exceed_deadline
-from weenats import DeadlineExceededError, NatsServiceBuilder, NatsTransport, RequestContext
+from weenats import (
+    ConnectionOptions,
+    DeadlineExceededError,
+    NatsServiceBuilder,
+    NatsTransport,
+    RequestContext,
+    UnavailableError,
+)
 from weenats.client import DEFAULT_TIMEOUT
+from weenats.testing import NatsServer
+from weenats.transport.jetstream import JetStream
 
+PATIENT = ConnectionOptions(connect_timeout=LIMIT)
 REQUEST = b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"go"}}'
 
 
@@ -145,3 +156,42 @@ async def test_deadline_at_the_last_hop_ends_the_chain(nats_url: str) -> None:
                     await transport.fence()
     kinds = {type(outcome) for outcome in outcomes}
     assert kinds <= {DeadlineExceededError, asyncio.CancelledError}
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.list_instances(),
+        lambda client: client.on_all(lambda one: one.get("k"), max_wait=0.05),
+        lambda client: client.get_service_info(),
+        lambda client: client.get("k"),
+    ],
+)
+async def test_unreachable_server_and_discovery(ask: Any) -> None:
+    """The timeout of the client bounds connecting as well."""
+    client = ProbeClient.connect("nats://127.0.0.1:1", connection=PATIENT, timeout=0.05)
+    async with asyncio.timeout(LIMIT / 2):
+        with pytest.raises(UnavailableError, match="until the deadline"):
+            await ask(client)
+    await client.close()
+
+
+async def test_strict_verification_and_unreachable_server() -> None:
+    """The deadline of a call bounds the verification that it waits for."""
+    client = ProbeClient.connect("nats://127.0.0.1:1", connection=PATIENT, verify="strict")
+    async with asyncio.timeout(LIMIT / 2):
+        with pytest.raises(DeadlineExceededError, match="was not verified"):
+            await client.get("k", timeout=0.05)
+    await client.close()
+
+
+async def test_stored_messages_of_a_server_that_hangs(own_nats_server: NatsServer) -> None:
+    """Each step of reading a stream has the time limit of JetStream, not that of the connection."""
+    transport = NatsTransport(own_nats_server.url, ConnectionOptions(close_timeout=0.1))
+    await transport.connect()
+    own_nats_server.pause()
+    async with asyncio.timeout(LIMIT / 4):
+        with pytest.raises(DeadlineExceededError, match="does not answer in time"):
+            await anext(JetStream(transport, timeout=0.05).read("orders"))
+    await transport.close()
+    own_nats_server.resume()

@@ -22,15 +22,19 @@ class Background:
         """Return how many are running."""
         return len(self._tasks)
 
-    def run(self, work: Coroutine[object, object, None]) -> None:
+    def run(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Start a task in an empty context: it belongs to no request and no trace.
 
         Args:
             work: what it does; it must not raise.
+
+        Returns:
+            The task. Who waits for it shields it, or its own cancellation would end it.
         """
         task = asyncio.get_running_loop().create_task(work, context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def close(self, timeout: float) -> None:
         """Wait for the tasks, and cancel those that are left after a timeout.

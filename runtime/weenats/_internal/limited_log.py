@@ -17,8 +17,11 @@ _BURST: Final = 10
 """How many alike records are logged at once."""
 _PERIOD: Final = 1.0
 """Seconds after which one more is logged."""
+_OF_TEXT: Final = 10
+"""How many times as many records may have one text, whatever its first argument is."""
 _MAX_KINDS: Final = 1000
 """How many kinds of records are counted at a time; beyond it counting begins anew."""
+_ANY: Final = object()
 _Kind = tuple[object, object, type[BaseException] | None]
 
 
@@ -27,7 +30,8 @@ class LimitedLogger(logging.LoggerAdapter[logging.Logger]):
 
     Records are alike if they have the same text before formatting, the same first argument and the
     same class of exception. Ten are logged at once, then one in a second, with the number of those
-    that were left out.
+    that were left out. Of one text with any first argument, which a peer may choose, it is a
+    hundred at once, then ten in a second.
 
     Args:
         name: the name of the logger.
@@ -55,24 +59,35 @@ class LimitedLogger(logging.LoggerAdapter[logging.Logger]):
         """Count a record; return how many were left out before, None if it is left out as well."""
         with self._lock:
             now = self._clock()
-            allowance = self._kinds.get(kind)
-            if allowance is None:
-                if len(self._kinds) >= _MAX_KINDS:
-                    self._kinds.clear()
-                allowance = self._kinds[kind] = _Allowance(now)
-            return allowance.take(now)
+            left_out = self._allowance(kind, now).take(now)
+            if left_out is None or kind[1] is None:
+                return left_out
+            others = self._allowance((kind[0], _ANY, None), now, _OF_TEXT).take(now)
+            return None if others is None else left_out + others
+
+    def _allowance(self, kind: _Kind, now: float, factor: int = 1) -> _Allowance:
+        allowance = self._kinds.get(kind)
+        if allowance is None:
+            if len(self._kinds) >= _MAX_KINDS:
+                # Those of texts stay: they are as many as there are lines that log.
+                of_texts = {each: a for each, a in self._kinds.items() if each[1] is _ANY}
+                self._kinds = of_texts if len(of_texts) < _MAX_KINDS else {}
+            allowance = self._kinds[kind] = _Allowance(now, factor)
+        return allowance
 
 
 class _Allowance:
     """How many records of one kind may be logged now."""
 
-    def __init__(self, now: float) -> None:
-        self._records = float(_BURST)
+    def __init__(self, now: float, factor: int) -> None:
+        self._most = float(_BURST * factor)
+        self._period = _PERIOD / factor
+        self._records = self._most
         self._counted_at = now
         self._left_out = 0
 
     def take(self, now: float) -> int | None:
-        self._records = min(self._records + (now - self._counted_at) / _PERIOD, _BURST)
+        self._records = min(self._records + (now - self._counted_at) / self._period, self._most)
         self._counted_at = now
         if self._records < 1:
             self._left_out += 1

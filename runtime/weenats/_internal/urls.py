@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
 
-def split_http(text: str) -> SplitResult | None:
+def split_http(text: object) -> SplitResult | None:
     """Split an http or https URL without a fragment; return None if it is not one.
 
     Args:
-        text: the URL.
+        text: the URL, or what was given in its place.
     """
+    if not isinstance(text, str):
+        return None
     if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
         return None
     try:

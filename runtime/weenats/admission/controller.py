@@ -226,9 +226,12 @@ class Admission:
         started = job.started = clock()
         try:
             await job.worker.run(job)
-        except (asyncio.CancelledError, SystemExit, KeyboardInterrupt, GeneratorExit):
+        except (asyncio.CancelledError, SystemExit, KeyboardInterrupt):
             raise
-        except BaseException:  # noqa: BLE001 - any exception of the worker is logged
+        except BaseException as error:
+            # GeneratorExit is raised by the handler, or where a task ends that never finished.
+            if isinstance(error, GeneratorExit) and not job.is_current:
+                raise
             self._refuse(job, InternalError())  # unless it was answered before
             _LOG.exception("unexpected error while handling a message on %s", job.delivery.subject)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import monotonic
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
@@ -27,8 +28,6 @@ from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.telemetry.propagation import inherited_header_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pydantic import JsonValue
 
     from weenats.client.large import LargeCall
@@ -149,6 +148,9 @@ def _apply(options: CallOptions, context: RequestContext) -> None:
     if "causation_id" in options:
         context.causation_id = check_correlation(options["causation_id"], "causation_id")
     if "context" in options:
+        given = cast("object", options["context"])
+        if not isinstance(given, Mapping):
+            raise InvalidArgumentError(f"context must be a mapping, not {type(given).__name__}")
         context.metadata_context = MappingProxyType(
             {**context.metadata_context, **options["context"]}
         )
@@ -233,16 +235,16 @@ class Exchange:
                 Transport.request.
         """
         deadline = cast("float", context.deadline)
-        remaining = int((deadline - monotonic()) * 1000)
-        if remaining <= 0:
-            raise DeadlineExceededError("the deadline passed before the call was sent")
         headers = context.headers
         lines = self._header_lines if headers is self._headers else header_names.encode(headers)
         lines = (context.trace_headers or inherited_header_lines()) + lines
         body = self._codec.encode_request(context)
         if self._large is not None:
-            body, reference = await self._large.sent(context, body)
+            body, reference = await self._large.sent(context, body, deadline)
             lines += reference
+        remaining = int((deadline - monotonic()) * 1000)
+        if remaining <= 0:
+            raise DeadlineExceededError("the deadline passed before the call was sent")
         reply = await self._transport.request(
             self._subject,
             body,
@@ -254,7 +256,7 @@ class Exchange:
         )
         answer = reply.payload
         if self._large is not None:
-            answer = await self._large.received(reply)
+            answer = await self._large.received(reply, deadline)
         try:
             return self._codec.decode_response(answer)
         except InternalError as error:

@@ -12,6 +12,7 @@ from typing_extensions import Unpack
 
 from weenats import discovery
 from weenats import interceptors as chains
+from weenats._internal.uncopyable import Uncopyable
 from weenats.client.call import CallDefaults, CallOptions, Exchange
 from weenats.client.retry import RetryInterceptor, check_not_retried
 from weenats.client.sharing import Connected, SharedTelemetry
@@ -50,7 +51,7 @@ ResultT = TypeVar("ResultT")
 AnswerT = TypeVar("AnswerT")
 
 
-class ServiceClient:
+class ServiceClient(Uncopyable):
     """The base class of generated clients: calls the operations of one contract.
 
     A client is immutable. Every `with_*` method returns a new client that uses the same connection.
@@ -73,7 +74,7 @@ class ServiceClient:
         ```
 
     Raises:
-        TypeError: the transport is a URL: use `connect`.
+        TypeError: the transport is a URL: use `connect`; or it is no transport.
     """
 
     contract: ClassVar[ServiceContract]
@@ -82,6 +83,11 @@ class ServiceClient:
     def __init__(self, transport: Transport) -> None:
         if isinstance(cast("object", transport), str):
             raise TypeError(f"to connect to a URL, use {type(self).__name__}.connect(url)")
+        if not hasattr(transport, "request_many"):
+            raise TypeError(
+                f"{type(self).__name__} takes a transport, such as NatsTransport(url) or that of"
+                f" another client, not {type(transport).__name__}"
+            )
         self._transport = transport
         self._owns_transport = False
         self._blocks: list[ServiceClient] = []  # shared by clients with the same connection
@@ -92,6 +98,12 @@ class ServiceClient:
         self._instance: str | None = None
         self._verification: Verification | None = None
         self._chains: dict[AnyOperation, CallNext] = {}  # shared by clients with the same members
+
+    def __copy__(self) -> Self:
+        # As the `with_*` methods: a client with the same connection. Others would be copies of it.
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
 
     @classmethod
     def connect(  # noqa: PLR0913 - the settings of a client

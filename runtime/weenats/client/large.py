@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from weenats.codec.operations import operation_codec
-from weenats.errors import InternalError
+from weenats.errors import DeadlineExceededError, InternalError
 from weenats.large.envelopes import ROOM, check_size, restored, without
 from weenats.large.objects import LargeObjects, ObjectDamagedError, Reference
 from weenats.protocol import headers as header_names
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from weenats.context import RequestContext
     from weenats.contract import AnyOperation
     from weenats.transport.base import Delivery, Transport
@@ -32,32 +37,40 @@ class LargeCall:
         self._transport = transport
         self._objects = LargeObjects(operation.contract.name, transport)
 
-    async def sent(self, context: RequestContext, body: bytes) -> tuple[bytes, bytes]:
+    async def sent(
+        self, context: RequestContext, body: bytes, deadline: float
+    ) -> tuple[bytes, bytes]:
         """Return the request to send and the header lines that refer to its payload, b"" for none.
 
         Args:
             context: the request.
             body: the request as a whole.
+            deadline: when to stop storing it, on the monotonic clock.
 
         Raises:
+            DeadlineExceededError: JetStream did not answer before the deadline.
             MessageTooLargeError: the payload is larger than the contract allows.
             ServiceError: it cannot be stored.
         """
-        await self._transport.connect()  # else the maximum size of messages is not known
-        if len(body) <= self._transport.max_payload - ROOM:
-            return body, b""
-        envelope, payload = without(body, self._codec.payload_place(body, context))
-        check_size("payload", self._operation, len(payload))
-        reference = await self._objects.put(payload, context.remaining or 0.0)
+        late = f"the large payload of {self._operation.name} could not be stored in time"
+        async with _until(deadline, late):
+            await self._transport.connect()  # else the maximum size of messages is not known
+            if len(body) <= self._transport.max_payload - ROOM:
+                return body, b""
+            envelope, payload = without(body, self._codec.payload_place(body, context))
+            check_size("payload", self._operation, len(payload))
+            reference = await self._objects.put(payload, max(deadline - monotonic(), 0.0))
         return envelope, header_names.encode({header_names.LARGE: str(reference)})
 
-    async def received(self, reply: Delivery) -> bytes:
+    async def received(self, reply: Delivery, deadline: float) -> bytes:
         """Return a reply as a whole.
 
         Args:
             reply: the received reply.
+            deadline: when to stop waiting for its result, on the monotonic clock.
 
         Raises:
+            DeadlineExceededError: JetStream did not answer before the deadline.
             InternalError: the result is missing, or is not what the service has stored.
             MessageTooLargeError: it is larger than the contract allows.
             ServiceError: JetStream is not available.
@@ -69,8 +82,13 @@ class LargeCall:
         if reference is None:
             raise InternalError(f"the header {header_names.LARGE} of the reply is malformed")
         check_size("result", self._operation, reference.size)
+        late = (
+            f"the large result of {self._operation.name} did not arrive in time; the request was"
+            " executed"
+        )
         try:
-            result = await self._objects.get(reference)
+            async with _until(deadline, late):
+                result = await self._objects.get(reference)
             return restored(reply.payload, "result", result)
         except (ObjectDamagedError, ValueError):
             failure = InternalError(
@@ -80,3 +98,17 @@ class LargeCall:
         finally:
             self._objects.remove(reference)
         raise failure
+
+
+@asynccontextmanager
+async def _until(deadline: float, late: str) -> AsyncGenerator[None]:
+    """End what JetStream takes too long for: it has more time than a call may have.
+
+    Raises:
+        DeadlineExceededError: the deadline passed.
+    """
+    try:
+        async with asyncio.timeout(max(deadline - monotonic(), 0.0)):
+            yield
+    except TimeoutError:
+        raise DeadlineExceededError(late) from None

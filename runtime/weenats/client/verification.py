@@ -109,6 +109,7 @@ class Verification:
         elif not self._has_succeeded():
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._verify(), context=Context())
+                self._task.add_done_callback(_retrieve)
             await asyncio.shield(self._task)
 
     def start(self) -> None:
@@ -124,7 +125,13 @@ class Verification:
         """
 
         async def verified(context: RequestContext) -> Response:
-            await self.on_connect()
+            try:
+                async with asyncio.timeout(context.remaining):
+                    await self.on_connect()
+            except TimeoutError:
+                name = self._contract.name
+                message = f"the contract of {name} was not verified before the deadline of the call"
+                raise DeadlineExceededError(message) from None
             return await call(context)
 
         return verified
@@ -251,3 +258,9 @@ def _is_promised(own: str, running: str) -> bool:
     before, after = ([int(part) for part in each.groups()] for each in (ours, theirs))
     kept = 1 if before[0] else 2
     return before[:kept] == after[:kept] and after > before
+
+
+def _retrieve(verifying: asyncio.Task[None]) -> None:
+    """Retrieve the exception of a task: those who waited for it got it, if any are left."""
+    if not verifying.cancelled():
+        verifying.exception()

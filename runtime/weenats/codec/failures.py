@@ -1,6 +1,7 @@
 """Error replies, and messages that are described by one model."""
 
 import math
+import re
 from functools import cache
 from types import NoneType
 from typing import Any, Final, TypeVar
@@ -14,10 +15,20 @@ from weenats.codec.reader import Reader
 from weenats.codec.validators import typed_dict
 from weenats.codec.violations import SchemaError, breach
 from weenats.context import MessageContext
-from weenats.errors import Code, ServiceError
+from weenats.errors import (
+    AbortedError,
+    CancelledError,
+    Code,
+    DeadlineExceededError,
+    InternalError,
+    ResourceExhaustedError,
+    ServiceError,
+    UnavailableError,
+)
 from weenats.model import Model
 from weenats.protocol import headers as header_names
 from weenats.protocol import messages
+from weenats.protocol.subjects import key_token
 from weenats.schema.part import declared_type
 
 __all__ = [
@@ -26,10 +37,26 @@ __all__ = [
     "details_decoder",
     "encode_error_headers",
     "encode_failure",
+    "of_connection",
+    "without_key",
+    "without_text",
 ]
 ModelT = TypeVar("ModelT", bound=Model)
 
 _MAX_HEADER_TEXT: Final = 200
+_CONNECTIONS: Final = ("weenats.transport.", "weenats.streams.", "weenats.testing.memory")
+"""The modules of connections."""
+_KEPT: Final[dict[Code, type[ServiceError]]] = {
+    each.code: each
+    for each in (
+        AbortedError,
+        CancelledError,
+        DeadlineExceededError,
+        ResourceExhaustedError,
+        UnavailableError,
+    )
+}
+"""The errors of connections that say something to a caller: it may try again, or not."""
 _MEMBERS: Final[dict[str, type | tuple[type, ...]]] = {
     "code": Code,
     "number": int,
@@ -57,6 +84,46 @@ def broken_rule(error: ServiceError) -> str:
     if error.details_type is None and not isinstance(details, dict | Model | NoneType):
         return f"its details are of the type {type(details).__name__}"
     return ""
+
+
+def of_connection(error: ServiceError) -> bool:
+    """Return whether a connection of this side raised an error, to NATS or to its streams.
+
+    Its text is for those who run the service: it may name subjects, streams, servers and files.
+
+    Args:
+        error: the error, which was caught.
+    """
+    traceback = None if error.remote else error.__traceback__
+    module = ""
+    while traceback is not None:
+        module = traceback.tb_frame.f_globals.get("__name__", "")
+        traceback = traceback.tb_next
+    return module.startswith(_CONNECTIONS)
+
+
+def without_key(error: ServiceError, key: str) -> str:
+    """Return the text of an error of a connection for the log, which has no keys of aggregates.
+
+    Args:
+        error: the error, whose text may have the subject of a stream.
+        key: the key of the request, "" for none.
+    """
+    if not key:
+        return str(error)
+    names = "|".join(map(re.escape, (key, key_token(key))))
+    return re.sub(rf"(?<![\w=-])({names})(?![\w=-])", "KEY", str(error))
+
+
+def without_text(error: ServiceError) -> ServiceError:
+    """Return what the caller of a handler gets in place of an error of a connection.
+
+    That a subject is denied, or a setting is wrong, is a fault of the service.
+
+    Args:
+        error: the error.
+    """
+    return _KEPT.get(error.code, InternalError)()
 
 
 def encode_failure(error: ServiceError, duration: float, request: MessageContext | None) -> bytes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from typing_extensions import Unpack
 
+from weenats._internal.uncopyable import Uncopyable
 from weenats._internal.validation import check_options
 from weenats.admission.scope import SCOPE
 from weenats.events.consume_options import ConsumeOptions, ConsumeSettings
@@ -24,7 +25,7 @@ __all__ = ["Consumption", "consume"]
 _DRAIN_TIMEOUT: Final = 30.0
 
 
-class Consumption:
+class Consumption(Uncopyable):
     """A running durable consumer; `async with` ends it.
 
     One that was started in the lifespan or in a handler of a service ends with the service.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import Final, TypedDict, TypeVar
+from typing import Final, TypedDict, TypeVar, cast
 
 from pydantic import JsonValue
 from typing_extensions import Unpack
@@ -124,6 +124,9 @@ def _checked(event: Event[DataT], options: PublishOptions) -> tuple[bytes, int |
     if headers := options.get("headers"):
         header_names.check(headers)
         lines = header_names.encode(headers)
+    context = cast("object", options.get("context", NO_CONTEXT))
+    if not isinstance(context, Mapping):
+        raise InvalidArgumentError(f"context must be a mapping, not {type(context).__name__}")
     if "timeout" in options:
         seconds(options["timeout"])
     revision = options.get("revision")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic, Self, TypedDict
 from typing_extensions import TypeVar, Unpack
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.uncopyable import Uncopyable
 from weenats._internal.validation import check_async, check_options
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.events.handling import EventHandler, EventRunner
@@ -52,7 +53,7 @@ class SubscribeOptions(TypedDict, total=False):
     max_concurrency: int
 
 
-class EventSubscription:
+class EventSubscription(Uncopyable):
     """A running subscription; `async with` ends it.
 
     One that was made in the lifespan or in a handler of a service ends with the service.

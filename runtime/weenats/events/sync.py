@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self, cast
 from typing_extensions import TypeVar, Unpack
 
 from weenats._internal.threads import DaemonThreads
+from weenats._internal.uncopyable import Uncopyable
 from weenats._internal.validation import is_async
 from weenats.events.handling import EventHandler, ReceivedEvent
 from weenats.events.subscribe import (
@@ -42,7 +43,7 @@ class _Subscribe(Protocol[DataT, KeyT]):
     ) -> Coroutine[Any, Any, EventSubscription]: ...
 
 
-class SyncEventSubscription:
+class SyncEventSubscription(Uncopyable):
     """A running subscription of a synchronous client; `with` ends it.
 
     Args:
@@ -106,15 +107,21 @@ def subscribe_sync(
         ServiceError: there is no connection, or the server denies the subject.
         TypeError: an option is unknown, or the handler is async or not callable.
     """
+    from weenats.admission.controller import check_concurrency  # noqa: PLC0415 - as `subscribe`
+
     if not callable(cast("object", handler)) or is_async(handler):
         raise TypeError("the event handler of a synchronous client must be a plain function")
     # Handlers that unsubscribe wait, in their threads, for those of the events that have arrived.
-    size = options.get("max_concurrency", DEFAULT_CONCURRENCY) + MAX_QUEUE
-    threads = DaemonThreads(size, "weenats events")
+    max_concurrency = options.get("max_concurrency", DEFAULT_CONCURRENCY)
+    check_concurrency(max_concurrency)
+    threads = DaemonThreads(max_concurrency + MAX_QUEUE, "weenats events")
 
     async def handle(event: ReceivedEvent[DataT, KeyT]) -> None:
         context = copy_context()
-        await asyncio.wrap_future(threads.submit(lambda: context.run(handler, event)))
+        try:
+            await asyncio.wrap_future(threads.submit(lambda: context.run(handler, event)))
+        except (SystemExit, KeyboardInterrupt) as error:  # ends its thread at most, not the loop
+            raise RuntimeError(f"the handler raised {type(error).__name__}") from error
 
     try:
         return SyncEventSubscription(wait(subscribe(handle, **options)), threads, wait)

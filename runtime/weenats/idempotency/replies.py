@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -128,7 +129,13 @@ class Replies:
         pause, revision = _FIRST_PAUSE, 0
         while True:
             try:
-                claimed = await self._take(name, value, revision)
+                taking = asyncio.create_task(self._take(name, value, revision))
+                try:
+                    claimed = await asyncio.shield(taking)
+                except asyncio.CancelledError:
+                    # What it may have claimed meanwhile would keep repeats waiting.
+                    self._background.run(self._give_back(taking, context, name, payload))
+                    raise
                 if claimed is not None:
                     return self._lease(context, name, payload, claimed)
                 entry, revision = await self._look(name)
@@ -153,6 +160,15 @@ class Replies:
             context.operation.subject,
             self._background,
         )
+
+    async def _give_back(
+        self, taking: asyncio.Task[int | None], context: RequestContext, name: str, payload: str
+    ) -> None:
+        """Release what a request claims whose caller has gone."""
+        with suppress(ServiceError):
+            claimed = await taking
+            if claimed is not None:
+                self._lease(context, name, payload, claimed).release()
 
     async def _take(self, name: str, value: bytes, revision: int) -> int | None:
         """Replace an entry that is free; return its revision, None if it is not free."""

@@ -147,7 +147,7 @@ class LargeObjects:
         async for message in stored:
             left -= len(message.payload)
             chunks.append(message.payload)
-            if left < 0:
+            if left < 0 or not message.payload:  # else a few bytes could take for ever
                 break
         await stored.aclose()
         data = b"".join(chunks)

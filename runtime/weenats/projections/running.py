@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic
 from typing_extensions import TypeVar
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import ConnectionClosedError, UnavailableError
 from weenats.projections.builder import CHECK, GRACE, ProjectionBuilder, opened
 from weenats.projections.catalog import Record, current
@@ -36,7 +37,7 @@ _PAUSES: Final = (1.0, 5.0, 15.0, 30.0)
 _POLL: Final = 0.02
 
 
-class RunningProjection(Generic[ViewT]):
+class RunningProjection(Uncopyable, Generic[ViewT]):
     """A projection that an instance keeps up to date and reads; made by `Projection.run`.
 
     Args:

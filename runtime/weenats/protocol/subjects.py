@@ -26,6 +26,7 @@ __all__ = [
     "discovery",
     "encode_subject",
     "health",
+    "is_inbox",
     "key_of_token",
     "key_token",
     "monitoring",
@@ -49,6 +50,12 @@ _KEPT: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPED: Final = re.compile(r"(?:=[0-9A-F]{2})+")
 _MAX_QUEUE_GROUP_LENGTH: Final = 100
+_OF_SERVICES: Final = (
+    "cancel|command|commits|contract|dead-letters|events|health|instance|monitoring|query|retry"
+    "|stream"
+)
+"""The second tokens of the subjects of services and their streams."""
+_NO_INBOX: Final = re.compile(rf"\$|$|{_SERVICE.pattern}\.({_OF_SERVICES})(\.|$)")
 
 
 class Kind(StrEnum):
@@ -148,7 +155,24 @@ def check_inbox_prefix(prefix: str) -> str:
     """
     for part in prefix.split("."):
         _checked(_TOKEN, part, "part of an inbox prefix")
+    if not is_inbox(prefix):
+        raise SubjectError(f"{prefix!r} is the beginning of subjects of services or of NATS itself")
     return prefix
+
+
+def is_inbox(reply: str) -> bool:
+    """Return whether a reply subject may be one of a caller.
+
+    What is sent to the others is stored or executed. A service, which may publish there, must not
+    be made to do so by a caller, who may not.
+
+    Args:
+        reply: the reply subject, "" for none.
+
+    Returns:
+        False for no subject, those of services and their streams, and those of NATS itself.
+    """
+    return reply[:1] == "_" or _NO_INBOX.match(reply) is None
 
 
 def check_version(version: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from weenats._internal.background import Background
 from weenats._internal.limited_log import LimitedLogger
-from weenats.errors import ServiceError
+from weenats.errors import DeadlineExceededError, ServiceError
 from weenats.rate_limit.buckets import LeakyBucket
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ _SHARE: Final = 0.1
 """The share of a second's requests that an instance takes at a time."""
 _RETRY: Final = 1.0
 """Seconds until JetStream is tried again."""
+_TAKE_TIMEOUT: Final = 2.0
+"""Seconds that taking has, with all its attempts: requests wait for it."""
 _LOG: Final = LimitedLogger("weenats.rate_limit")
 _LOST: Final = "the rate limits of %s count per instance now, as JetStream does not answer: %s"
 _RESTORED: Final = "the rate limits of %s count for all instances again"
@@ -75,26 +77,35 @@ class SharedBudget:
         """
         self._retry_at = monotonic() + _RETRY
         try:
-            if not self.is_shared:
-                await self._ledger.open()
-            grant = await self._ledger.take(name, limit, amount)
+            async with asyncio.timeout(_TAKE_TIMEOUT):
+                if not self.is_shared:
+                    await self._ledger.open()
+                grant = await self._ledger.take(name, limit, amount)
         except ServiceError as error:
             self._lose(error)
+            return None
+        except TimeoutError:
+            self._lose(DeadlineExceededError("it is too slow"))
             return None
         if not self.is_shared:
             self.is_shared = True
             _LOG.info(_RESTORED, self._service)
         return grant
 
-    def lease(self, bucket: LeasedBucket) -> None:
+    def lease(self, bucket: LeasedBucket) -> asyncio.Task[None]:
         """Let a bucket take more in the background.
 
         Args:
             bucket: the bucket.
+
+        Returns:
+            What takes. It goes on when a request that waits for it is cancelled: what it had taken
+            would be lost for everybody.
         """
-        self._background.run(bucket.lease())
+        return self._background.run(bucket.lease())
 
     def _lose(self, error: ServiceError) -> None:
+        self._retry_at = monotonic() + _RETRY
         if self.is_shared:
             self.is_shared = False
             _LOG.warning(_LOST, self._service, error)
@@ -131,10 +142,16 @@ class LeasedBucket:
         """Whether it is like a new one, so that it can be dropped."""
         return not self._lock.locked() and self._local.level == 0
 
+    async def leased(self) -> None:
+        """Wait until it has taken from the limit."""
+        await asyncio.shield(self._budget.lease(self))
+
     async def lease(self) -> None:
         """Take from the limit, unless another request has done so meanwhile."""
         async with self._lock:
             if self._left >= max(self._chunk / 2, 1) or monotonic() < self._none_until:
+                return
+            if not self._budget.may_try:  # or all that wait here would try, one after the other
                 return
             wanted = self._chunk - self._left
             grant = await self._budget.take(self._name, self._limit, wanted)

@@ -36,5 +36,5 @@ class SharedLimitInterceptor(RateLimitInterceptor):
     ) -> Response:
         # Until none is: while one takes, other requests may empty another.
         while (empty := next((each for each in buckets if each.is_empty), None)) is not None:
-            await empty.lease()
+            await empty.leased()
         return await super()._pass(buckets, context, call_next)

@@ -26,7 +26,7 @@ from weenats.service.monitoring import MonitoringSettings
 from weenats.service.settings import ServiceSettings
 from weenats.telemetry.server import ServerTelemetry
 from weenats.telemetry.settings import TelemetrySettings
-from weenats.transport.options import ConnectionOptions
+from weenats.transport.options import ConnectionOptions, checked_options
 from weenats.transport.servers import check_servers
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class NatsServiceBuilder:
         transport: an open connection to share, in place of `servers`; the service leaves it open.
 
     Raises:
-        TypeError: `handlers` is not an instance of a handlers class.
+        TypeError: `handlers` is not an instance of a handlers class, `connection` is not
+            ConnectionOptions, or `transport` is no transport.
         InvalidArgumentError: a URL is malformed.
         ImportError: a WebSocket URL is given without the extra `websocket`.
 
@@ -98,10 +99,17 @@ class NatsServiceBuilder:
         if not isinstance(cast("object", handlers), ServiceHandlers):
             raise TypeError(f"handlers must be an instance of a handlers class, not {handlers!r}")
         check_servers(servers)
+        if transport is not None and not hasattr(transport, "request_many"):
+            raise TypeError(
+                f"transport must be a transport, such as NatsTransport(url), not"
+                f" {type(transport).__name__}"
+            )
         self._handlers = handlers
         self._settings = ServiceSettings(
             servers=servers,
-            connection=connection or ConnectionOptions(name=handlers.contract.name),
+            connection=ConnectionOptions(name=handlers.contract.name)
+            if connection is None
+            else checked_options(connection),
             transport=transport,
             queue_group=handlers.contract.name,
         )

@@ -250,7 +250,7 @@ def answering(transport: Transport, send: Callable[[str], None]) -> OnDelivery:
     logged: set[type[Exception]] = set()
 
     def on_delivery(delivery: Delivery) -> None:
-        if not delivery.reply:
+        if not subjects.is_inbox(delivery.reply):
             return
         try:
             send(delivery.reply)

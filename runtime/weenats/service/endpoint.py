@@ -8,8 +8,16 @@ from traceback import extract_tb
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.text import printable
 from weenats.admission.job import Job
-from weenats.codec.failures import broken_rule, encode_error_headers, encode_failure
+from weenats.codec.failures import (
+    broken_rule,
+    encode_error_headers,
+    encode_failure,
+    of_connection,
+    without_key,
+    without_text,
+)
 from weenats.codec.operations import ContractBreachError, operation_codec
 from weenats.codec.violations import SchemaError
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response, UnreadContext
@@ -24,6 +32,7 @@ from weenats.errors import (
 from weenats.interceptors import Interceptor, chain, result_of
 from weenats.protocol import headers as header_names
 from weenats.protocol.identifiers import STAMPER
+from weenats.protocol.subjects import is_inbox
 from weenats.protocol.timeouts import timeout_in
 from weenats.service.discovery import EndpointCounters
 
@@ -40,6 +49,8 @@ __all__ = ["EndpointRunner"]
 _LOG: Final = LimitedLogger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
 _NANOSECONDS_PER_SECOND: Final = 1e9
+_NO_REPLY: Final = "a request on %s has no reply subject and was dropped"
+_NO_INBOX: Final = "a request on %s was dropped, since its reply subject is no inbox: %s"
 _TOO_LARGE: Final = (
     "the reply of %s has %d bytes, the NATS server carries at most %d; the request was executed"
 )
@@ -85,8 +96,11 @@ class EndpointRunner:
         """
         received = monotonic_ns()
         job = Job(self, delivery, None, received)
-        if not delivery.reply:
-            _LOG.warning("a request on %s has no reply subject and was dropped", delivery.subject)
+        if not is_inbox(delivery.reply):
+            if delivery.reply:
+                _LOG.warning(_NO_INBOX, delivery.subject, printable(delivery.reply))
+            else:
+                _LOG.warning(_NO_REPLY, delivery.subject)
             self._count(job, 0, InvalidArgumentError())
             return
         try:
@@ -101,7 +115,7 @@ class EndpointRunner:
             job.deadline = now + timeout
         self._admission.submit(job, now)
 
-    async def run(self, job: Job) -> None:  # noqa: C901 - all requests take this way
+    async def run(self, job: Job) -> None:  # noqa: C901, PLR0912 - all requests take this way
         """Serve one request and answer it.
 
         Args:
@@ -139,11 +153,12 @@ class EndpointRunner:
             failure = self._public_error(error)
             self._answer_failure(job, failure, started, context)
             if failure is not error:
-                self._log(error)
+                self._log(error, "" if context is None else context.key)
             elif isinstance(error, UnimplementedError):
                 self._log_unimplemented(error)
-        except BaseException:  # SystemExit and the like end the process, after the reply
-            self._answer_failure(job, InternalError(), started, context)
+        except BaseException as error:  # SystemExit and the like end the process, after the reply
+            if not isinstance(error, GeneratorExit) or job.is_current:
+                self._answer_failure(job, InternalError(), started, context)
             raise
         else:
             self._answer(job, reply, headers, elapsed)
@@ -176,16 +191,20 @@ class EndpointRunner:
     def _public_error(self, error: Exception) -> ServiceError:
         """Return the error that the caller gets."""
         if isinstance(error, ServiceError) and not broken_rule(error):
+            if of_connection(error):
+                return without_text(error)
             return error if self._codec.declares(error) else InternalError()
         return InternalError()
 
-    def _log(self, error: Exception) -> None:
+    def _log(self, error: Exception, key: str) -> None:
         """Log an exception that the caller does not get."""
         cause: Exception | None = error
         if isinstance(error, ContractBreachError):
             text, cause = f"broke its contract: {error}", None
         elif isinstance(error, ServiceError) and (rule := broken_rule(error)):
             text = f"raised {type(error).__name__}, which is not a valid error: {rule}"
+        elif isinstance(error, ServiceError) and of_connection(error):
+            text, cause = f"failed: {without_key(error, key)}", None
         elif isinstance(error, ServiceError):
             text = f"raised {error.label}, which its contract does not declare"
         else:

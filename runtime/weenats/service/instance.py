@@ -10,6 +10,7 @@ from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Self, cast
 
+from weenats._internal.uncopyable import Uncopyable
 from weenats.admission.scope import SCOPE
 from weenats.context import CURRENT, RequestContext
 from weenats.errors import ConnectionLostError, UnavailableError, WrongEventLoopError
@@ -43,7 +44,7 @@ _INIT: Final = 1
 """The id of the first process of a container, which signals do not end by default."""
 
 
-class NatsService:
+class NatsService(Uncopyable):
     """One running instance of a service; `async with` starts and stops it.
 
     It belongs to the event loop that started it: use on another one raises WrongEventLoopError.

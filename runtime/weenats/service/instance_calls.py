@@ -49,7 +49,7 @@ def answer_instance_calls(
         serve = served.get(delivery.subject)
         if serve is not None:
             serve(delivery)
-        elif delivery.reply:
+        elif subjects.is_inbox(delivery.reply):
             error = UnimplementedError("this operation cannot be called on a single instance")
             with suppress(ServiceError):
                 body = encode_failure(error, 0, None)

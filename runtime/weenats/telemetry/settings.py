@@ -54,8 +54,8 @@ DEFAULT_SAMPLING: Final[Mapping[str, float]] = MappingProxyType(
 _KINDS: Final = {Kind.COMMAND: "commands", Kind.QUERY: "queries", Kind.EVENT: "events"}
 
 
-def _is_environment(text: str) -> bool:
-    return 0 < len(text) <= _MAX_ENVIRONMENT and text.isprintable()
+def _is_environment(text: object) -> bool:
+    return isinstance(text, str) and 0 < len(text) <= _MAX_ENVIRONMENT and text.isprintable()
 
 
 def _default_environment() -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
+from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import (
     ConnectionClosedError,
     ConnectionLostError,
@@ -124,7 +125,7 @@ class MemoryBroker:
         return [each for each in matching if not each.queue_group] + chosen
 
 
-class MemoryTransport:
+class MemoryTransport(Uncopyable):
     """An in-memory `Transport`; transports with the same broker are connected with each other.
 
     Like a connection to NATS it belongs to the event loop that connected it.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from typing_extensions import override
 
+from weenats._internal.uncopyable import Uncopyable
 from weenats.testing.nats_server import NatsServer, NatsServerError, free_ports
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class ClusterServer(NatsServer):
         return False
 
 
-class NatsCluster:
+class NatsCluster(Uncopyable):
     """A cluster of nats-servers with JetStream, on free ports of the loopback.
 
     Example:

@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final, Self
 
+from weenats._internal.uncopyable import Uncopyable
+
 __all__ = ["NatsServer", "NatsServerError", "free_ports"]
 
 _START_TIMEOUT: Final = 15.0
@@ -27,7 +29,7 @@ class NatsServerError(RuntimeError):
     """The nats-server is not installed, does not start, or is not running."""
 
 
-class NatsServer:
+class NatsServer(Uncopyable):
     """A nats-server process on a free port of the loopback, with JetStream and a temporary store.
 
     The binary is that of the extra `weenats[server]`, else the `nats-server` on the PATH.

@@ -79,8 +79,9 @@ def _content(path: str | Path) -> bytes:
     try:
         with open(path, "rb", opener=_open) as file:
             return file.read()
-    except OSError as error:
-        raise CredentialsError(f"{path} cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CredentialsError(f"{path} cannot be read: {reason}") from None
 
 
 def _open(path: str, flags: int) -> int:

@@ -12,6 +12,7 @@ from warnings import warn
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.text import printable
+from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import (
     ConnectionClosedError,
     ConnectionLostError,
@@ -32,7 +33,7 @@ from weenats.transport.nats_py.connection import (
     new_inbox,
 )
 from weenats.transport.nats_py.errors import permission_denied
-from weenats.transport.options import ConnectionOptions
+from weenats.transport.options import ConnectionOptions, checked_options
 from weenats.transport.servers import Server, check_servers
 from weenats.transport.unclosed import abandon, weak_async_method, weak_method
 
@@ -46,7 +47,7 @@ _LOG: Final = LimitedLogger("weenats.transport")
 _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
 
 
-class NatsTransport:
+class NatsTransport(Uncopyable):
     """A connection to NATS servers; see `Transport`.
 
     It is opened by the first use, and reconnects without limit. It belongs to the event loop that
@@ -74,13 +75,14 @@ class NatsTransport:
     Raises:
         InvalidArgumentError: the servers are not URLs of NATS servers.
         ImportError: a WebSocket URL is given without the extra `websocket`.
+        TypeError: the options are not ConnectionOptions.
     """
 
     def __init__(
         self, servers: str | Sequence[str], options: ConnectionOptions | None = None
     ) -> None:
         self._servers = check_servers(servers)
-        self._options = options or ConnectionOptions()
+        self._options = ConnectionOptions() if options is None else checked_options(options)
         self._connection: NatsConnection | None = None
         self.is_private = True
         self.server_address: tuple[str, int] | None = None
@@ -255,12 +257,14 @@ class NatsTransport:
         accepts: Accepts | None = None,
     ) -> list[Delivery]:
         """Send a request and gather replies; see `Transport`."""
-        await self.connect()
+        end = monotonic() + timeout
+        if self._connection is None:
+            await self._wait_connected(end)
+        self._check_open()
         with self._inbox.mux.gathering(subject) as arrivals:
-            end = monotonic() + timeout
             inbox = self.subscribe(self.new_inbox(), arrivals.put_nowait)
             try:
-                async with asyncio.timeout(timeout):
+                async with asyncio.timeout(end - monotonic()):
                     await self.fence()
                 self.publish(subject, payload, headers, inbox.subject)
                 return await gather_replies(

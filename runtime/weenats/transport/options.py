@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
 
 from weenats._internal.extras import check_installed
 from weenats.errors import InvalidArgumentError
@@ -14,9 +15,14 @@ from weenats.transport.credentials import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-__all__ = ["ConnectionOptions"]
+__all__ = ["ConnectionOptions", "checked_options"]
+_TYPES: Final[tuple[tuple[type | tuple[type, ...], str, tuple[str, ...]], ...]] = (
+    (str, "a text", ("name", "user", "password", "auth_token", "inbox_prefix")),
+    ((str, Path), "the path of a file", ("credentials", "nkey_seed")),
+    (bool, "True or False", ("tls_handshake_first",)),
+)
+"""The types of options whose values are not checked further, what they are, and their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +62,9 @@ class ConnectionOptions:
         ```
 
     Raises:
-        InvalidArgumentError: a duration is not positive, credentials contradict each other or are
-            given in place of the path of their file, `inbox_prefix` is not a valid subject, or
-            `tls` is not a context.
+        InvalidArgumentError: an option has the wrong type, a duration is not positive, credentials
+            contradict each other or are given in place of the path of their file, `inbox_prefix` is
+            not a valid subject, or `tls` is not a context.
         ImportError: `credentials` or `nkey_seed` is given without the extra `nkeys`.
     """
 
@@ -77,6 +83,7 @@ class ConnectionOptions:
     inbox_prefix: str = "_INBOX"
 
     def __post_init__(self) -> None:
+        self._check_types()
         for name in ("connect_timeout", "close_timeout", "reconnect_wait", "ping_interval"):
             seconds(getattr(self, name), name)
         if (self.user is None) != (self.password is None):
@@ -107,5 +114,42 @@ class ConnectionOptions:
                 f" function that returns one, not {type(tls).__name__}"
             )
 
+    def _check_types(self) -> None:
+        """Check the types of texts, paths and flags, without showing values that may be secret.
+
+        nats-py would fail with them on each attempt, until the time to connect is over.
+
+        Raises:
+            InvalidArgumentError: one has the wrong type.
+        """
+        for kinds, expected, names in _TYPES:
+            for name in names:
+                value: object = getattr(self, name)
+                if value is None and name != "inbox_prefix" and kinds is not bool:
+                    continue
+                if not isinstance(value, kinds):
+                    raise InvalidArgumentError(
+                        f"{name} is {expected}, not of the type {type(value).__name__}"
+                    )
+
     def __repr__(self) -> str:
         return f"ConnectionOptions(name={self.name!r})"
+
+
+def checked_options(options: ConnectionOptions) -> ConnectionOptions:
+    """Check that options are ConnectionOptions; they are not shown, as they may have a password.
+
+    Args:
+        options: the options.
+
+    Returns:
+        The options.
+
+    Raises:
+        TypeError: they are something else.
+    """
+    if not isinstance(cast("object", options), ConnectionOptions):
+        raise TypeError(
+            f"the options of a connection must be ConnectionOptions, not {type(options).__name__}"
+        )
+    return options

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weenats._internal.uncopyable import Uncopyable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["SharedTransport"]
 
 
-class SharedTransport:
+class SharedTransport(Uncopyable):
     """Uses the current connection of its owner; see Transport.
 
     Args:

@@ -61,11 +61,28 @@ def test_other_records_pass(log: LimitedLogger, caplog: pytest.LogCaptureFixture
 
 
 def test_kinds_are_bounded(log: LimitedLogger, caplog: pytest.LogCaptureFixture) -> None:
-    """Records of ever new kinds take no memory without bounds."""
+    """Records of ever new kinds take no memory without bounds, and do not flood the log."""
     for number in range(3000):
         log.error("dropped %s", str(number))
-    assert len(caplog.records) == 3000
-    assert len(log._kinds) <= 1000
+    for number in range(3000):
+        text = f"dropped {number}: %s"
+        log.error(text, "a")
+    assert len(caplog.records) == 100 + 3000
+    assert len(log._kinds) <= 1001
+
+
+def test_first_arguments_that_peers_choose(
+    log: LimitedLogger, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A hundred records of one text pass, then ten in a second."""
+    for number in range(1000):
+        log.error("refused %s", str(number))
+    assert len(caplog.records) == 100
+    clock.now += 1
+    for number in range(1000):
+        log.error("refused %s", str(number))
+    assert len(caplog.records) == 110
+    assert caplog.messages[100] == "refused 0 (and 900 more like it)"
 
 
 async def test_dropped_events_do_not_flood_the_log(

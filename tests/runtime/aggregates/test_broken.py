@@ -194,3 +194,21 @@ def test_stored_results() -> None:
         deposit.decode_result(b'{"balance":-1,"changes":0}')
     with pytest.raises(ContractBreachError, match="a stored result of deposit is not valid"):
         deposit.decode_result(None)
+
+
+async def test_reply_subject_of_a_commit(
+    caller: Any, key: str, jetstream: JetStream, nats_url: str
+) -> None:
+    """A caller that may not write commits cannot let the service write its reply in their place."""
+    await caller.deposit(key, Amount(cents=5))
+    hostile = NatsTransport(nats_url)
+    await hostile.connect()
+    reply = f"wallets.commits.{partition_of(key, 16)}.wallet.{key}"
+    for request in (b"{}", b'{"aggregateId":{"type":"wallet","key":"%b"}}' % key.encode()):
+        for subject in ("wallets.query.wallet.get", "wallets.command.wallet.deposit"):
+            hostile.publish(subject, request, reply=reply)
+    await hostile.fence()
+    await hostile.close()
+    assert (await caller.deposit(key, Amount(cents=1))).balance == 6
+    stored = [each async for each in jetstream.read("wallets-commits", reply)]
+    assert len(stored) == 2

@@ -23,6 +23,8 @@ from weenats.testing import MemoryTransport
         {"sampling": {"events": "1"}},
         {"sampling": {"event": 1}},
         {"environment": ""},
+        {"environment": 5},
+        {"exporter_url": 5},
         {"environment": "x" * 256},
         {"environment": "a\nb"},
         {"exporter_url": "localhost:4318"},

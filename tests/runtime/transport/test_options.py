@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from weenats import ConnectionOptions, InvalidArgumentError
+from testkit.probe import Probe, ProbeClient, ProbeSyncClient
+from weenats import ConnectionOptions, InvalidArgumentError, NatsServiceBuilder, NatsTransport
 
 SIGNED = [{"credentials": "clerk.creds"}, {"nkey_seed": "clerk.nk"}]
 USER = {"user": "clerk", "password": "x"}
@@ -84,8 +85,62 @@ def test_path_as_tls_option_is_rejected(tls: Any) -> None:
         ConnectionOptions(tls=tls)
 
 
-@pytest.mark.parametrize("prefix", ["", "a b", "a..b", "a.>", "a\r\nPUB x 0\r\n"])
+@pytest.mark.parametrize(
+    "prefix",
+    ["", "a b", "a..b", "a.>", "a\r\nPUB x 0\r\n", "$JS", "orders.events.inbox", "orders.stream"],
+)
 def test_malformed_inbox_prefix_is_rejected(prefix: str) -> None:
     """The prefix of reply subjects is checked when it is written, not when it is sent."""
     with pytest.raises(InvalidArgumentError, match="inbox_prefix: "):
         ConnectionOptions(inbox_prefix=prefix)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("name", b"S3CRET"),
+        ("user", 5),
+        ("password", b"S3CRET"),
+        ("password", lambda: "S3CRET"),
+        ("auth_token", ["S3CRET"]),
+        ("credentials", 0),  # the standard input
+        ("nkey_seed", b"S3CRET"),
+        ("tls_handshake_first", "no"),
+        ("inbox_prefix", None),
+        ("connect_timeout", "5"),
+        ("ping_interval", True),
+    ],
+)
+def test_options_of_wrong_types_are_rejected(name: str, given: Any) -> None:
+    """They fail where they are written, and not when connecting; the error shows no value."""
+    options = {"user": "clerk", "password": "x"} if name in {"user", "password"} else {}
+    with pytest.raises(InvalidArgumentError, match=name) as refused:
+        ConnectionOptions(**{**options, name: given})
+    assert "S3CRET" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda options: NatsTransport("nats://localhost", options),
+        lambda options: ProbeClient.connect(connection=options),
+        lambda options: NatsServiceBuilder(Probe(), connection=options),
+    ],
+)
+@pytest.mark.parametrize("options", [{"password": "S3CRET"}, 0, ConnectionOptions])
+def test_something_else_than_options_is_rejected(make: Any, options: Any) -> None:
+    """Also if it is false in conditions; the error shows no value."""
+    with pytest.raises(TypeError, match="must be ConnectionOptions, not ") as refused:
+        make(options)
+    assert "S3CRET" not in str(refused.value)
+
+
+@pytest.mark.parametrize("transport", [5, object(), ProbeClient])
+def test_something_else_than_a_transport_is_rejected(transport: Any) -> None:
+    """Clients and services say so when they are made."""
+    with pytest.raises(TypeError, match="transport, such as NatsTransport"):
+        ProbeClient(transport)
+    with pytest.raises(TypeError, match="transport, such as NatsTransport"):
+        ProbeSyncClient(transport)
+    with pytest.raises(TypeError, match="transport, such as NatsTransport"):
+        NatsServiceBuilder(Probe(), transport=transport)

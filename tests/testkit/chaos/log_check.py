@@ -16,6 +16,7 @@ _EXPECTED_WARNINGS: Final[tuple[tuple[str, str], ...]] = (
     ),
     ("weenats.auth", r".* refused a caller: |the keys at .* cannot be fetched: "),
     ("weenats.service", r"a request on .* has no reply subject and was dropped"),
+    ("weenats.service", r"a request on .* was dropped, since its reply subject is no inbox"),
     (
         "weenats.service",
         r"the (reply|error) of .* could not be sent: |the error of .* cannot be sent unchanged: ",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from pydantic_core import from_json
 
@@ -16,13 +16,15 @@ from weenats.transport.jetstream.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pydantic import JsonValue
 
     from weenats.transport.base import Transport
 
-__all__ = ["PREFIX", "call", "parse"]
+__all__ = ["PREFIX", "call", "foreign", "parse", "read"]
+SourceT = TypeVar("SourceT")
+ResultT = TypeVar("ResultT")
 PREFIX: Final = "$JS.API."
 """The beginning of the subjects of the API."""
 
@@ -75,8 +77,37 @@ def parse(payload: bytes, what: str) -> dict[str, Any]:
     except ValueError:
         response = None
     if not isinstance(response, dict):
-        raise JetStreamUnavailableError(f"{what}: the answer does not come from JetStream")
+        raise foreign(what)
     members = cast("dict[str, Any]", response)
-    if (error := members.get("error")) is not None:
-        raise api_error(error, what)
-    return members
+    error: object = members.get("error")
+    if error is None:
+        return members
+    if not isinstance(error, dict):
+        raise foreign(what)
+    raise api_error(cast("dict[str, Any]", error), what)
+
+
+def read(function: Callable[[SourceT], ResultT], source: SourceT, what: str) -> ResultT:
+    """Return what a function makes of an answer, which another party may have sent.
+
+    Args:
+        function: reads the answer.
+        source: the answer.
+        what: what was asked for, which errors name.
+
+    Raises:
+        JetStreamUnavailableError: members are missing, or have other types than those of JetStream.
+    """
+    try:
+        return function(source)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+        raise foreign(what) from None
+
+
+def foreign(what: str) -> JetStreamUnavailableError:
+    """Return the error for an answer that is not one of JetStream.
+
+    Args:
+        what: what was asked for.
+    """
+    return JetStreamUnavailableError(f"{what}: the answer does not come from JetStream")

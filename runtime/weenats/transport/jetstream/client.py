@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from weenats.errors import DeadlineExceededError, NoRespondersError, NotFoundError, ServiceError
 from weenats.protocol import headers as header_names
 from weenats.protocol.headers import Headers
-from weenats.transport.jetstream.api import PREFIX, call, parse
+from weenats.transport.jetstream.api import PREFIX, call, foreign, parse, read
 from weenats.transport.jetstream.config import (
     ConsumerConfig,
     ConsumerInfo,
@@ -29,13 +31,14 @@ from weenats.transport.jetstream.messages import PublishAck, StoredMessage, stor
 from weenats.transport.jetstream.pull import Pull
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from pydantic import JsonValue
 
-    from weenats.transport.base import Delivery, Transport
+    from weenats.transport.base import Delivery, Subscription, Transport
 
 __all__ = ["JetStream"]
+InfoT = TypeVar("InfoT")
 _TIMEOUT: Final = 5.0
 _READ_BATCH: Final = 256
 _READ_BYTES: Final = 4 * 1024 * 1024
@@ -79,16 +82,20 @@ class JetStream:
             JetStreamRefusedError: the server cannot have such a stream.
             ServiceError: see `api.call`.
         """
-        operation, body = f"STREAM.CREATE.{config.name}", config.to_json()
+        name = config.name
+        operation, body = f"STREAM.CREATE.{name}", config.to_json()
         for pause in _STORE_PAUSES:
             try:
-                return StreamInfo.from_json(await self._call(operation, body, config.name))
+                response = await self._call(operation, body, name)
+                break
             except JetStreamRefusedError as error:
                 # The server still removes the folder of a stream that was deleted just now.
                 if error.error_code != _STORE_FAILED:
                     raise
                 await asyncio.sleep(pause)
-        return StreamInfo.from_json(await self._call(operation, body, config.name))
+        else:
+            response = await self._call(operation, body, name)
+        return read(StreamInfo.from_json, response, name)
 
     async def update_stream(self, config: StreamConfig) -> StreamInfo:
         """Change all settings of a stream: begin with those of `stream_info`.
@@ -101,9 +108,9 @@ class JetStream:
             JetStreamRefusedError: the server cannot change it like that.
             ServiceError: see `api.call`.
         """
-        return StreamInfo.from_json(
-            await self._call(f"STREAM.UPDATE.{config.name}", config.to_json(), config.name)
-        )
+        name = config.name
+        response = await self._call(f"STREAM.UPDATE.{name}", config.to_json(), name)
+        return read(StreamInfo.from_json, response, name)
 
     async def delete_stream(self, name: str) -> None:
         """Delete a stream and its messages.
@@ -129,7 +136,7 @@ class JetStream:
             ServiceError: see `api.call`.
         """
         body: dict[str, JsonValue] = {"subjects_filter": subjects} if subjects else {}
-        return StreamInfo.from_json(await self._call(f"STREAM.INFO.{name}", body, name))
+        return read(StreamInfo.from_json, await self._call(f"STREAM.INFO.{name}", body, name), name)
 
     async def streams(self) -> list[StreamInfo]:
         """Return all streams of the account.
@@ -141,9 +148,8 @@ class JetStream:
         total = 1
         while len(found) < total:
             response = await self._call("STREAM.LIST", {"offset": len(found)}, "the streams")
-            page: list[dict[str, Any]] = response.get("streams") or []
-            found += map(StreamInfo.from_json, page)
-            total = response["total"] if page else 0
+            page, total = read(_page("streams", StreamInfo.from_json), response, "the streams")
+            found += page
         return found
 
     async def purge(self, stream: str, subject: str = "") -> int:
@@ -162,7 +168,7 @@ class JetStream:
         """
         body: dict[str, JsonValue] = {"filter": subject} if subject else {}
         response = await self._call(f"STREAM.PURGE.{stream}", body, stream)
-        return int(response["purged"])
+        return read(lambda answer: int(answer["purged"]), response, stream)
 
     async def create_consumer(self, stream: str, config: ConsumerConfig) -> ConsumerInfo:
         """Create a consumer; one with exactly these settings is left alone.
@@ -221,7 +227,7 @@ class JetStream:
             ServiceError: see `api.call`.
         """
         response = await self._call(f"CONSUMER.INFO.{stream}.{name}", {}, f"{name} of {stream}")
-        return ConsumerInfo.from_json(response)
+        return read(ConsumerInfo.from_json, response, f"{name} of {stream}")
 
     async def consumers(self, stream: str) -> list[ConsumerInfo]:
         """Return the consumers of a stream.
@@ -236,12 +242,10 @@ class JetStream:
         found: list[ConsumerInfo] = []
         total = 1
         while len(found) < total:
-            response = await self._call(
-                f"CONSUMER.LIST.{stream}", {"offset": len(found)}, f"the consumers of {stream}"
-            )
-            page: list[dict[str, Any]] = response.get("consumers") or []
-            found += map(ConsumerInfo.from_json, page)
-            total = response["total"] if page else 0
+            what = f"the consumers of {stream}"
+            response = await self._call(f"CONSUMER.LIST.{stream}", {"offset": len(found)}, what)
+            page, total = read(_page("consumers", ConsumerInfo.from_json), response, what)
+            found += page
         return found
 
     async def publish(  # noqa: PLR0913 - the expectations of a publisher
@@ -305,7 +309,7 @@ class JetStream:
                 f"no stream stores {subject}: it does not exist, or has no leader now"
             ) from None
         response = parse(answer.payload, f"publishing to {subject}")
-        if not isinstance(response.get("stream"), str):
+        if type(response.get("stream")) is not str or type(response.get("seq")) is not int:
             raise JetStreamUnavailableError(
                 f"the acknowledgement of {subject} does not come from a stream"
             )
@@ -357,7 +361,8 @@ class JetStream:
             return await self._direct_get(stream, {"last_by_subj": subject})
         body: dict[str, JsonValue] = {"last_by_subj": subject}
         response = await self._call(f"STREAM.MSG.GET.{stream}", body, f"{subject} of {stream}")
-        return _leader_message(response["message"], stream)
+        what = f"{subject} of {stream}"
+        return read(lambda answer: _leader_message(answer["message"], stream), response, what)
 
     async def delete_message(self, stream: str, sequence: int) -> None:
         """Delete a message.
@@ -388,11 +393,14 @@ class JetStream:
             StreamMissingError: there is no such stream, or it does not allow direct access.
             ServiceError: see Transport.request.
         """
-        await self._transport.connect()
         answers: asyncio.Queue[Delivery] = asyncio.Queue()
-        inbox = self._transport.subscribe(self._transport.new_inbox(), answers.put_nowait)
+        inbox: Subscription | None = None
         try:
-            await self._transport.fence()
+            # The connection has more time for each step than a request has.
+            async with self._within(stream):
+                await self._transport.connect()
+                inbox = self._transport.subscribe(self._transport.new_inbox(), answers.put_nowait)
+                await self._transport.fence()
             pending = 1
             while pending:
                 body = {
@@ -404,13 +412,25 @@ class JetStream:
                 self._transport.publish(
                     f"{PREFIX}DIRECT.GET.{stream}", json.dumps(body).encode(), reply=inbox.subject
                 )
-                while not (answer := await self._next_answer(answers, stream)).status:
+                first = start
+                while True:
+                    async with self._within(stream):
+                        answer = await answers.get()
+                    if answer.status:
+                        break
                     message = stored_message(answer)
+                    if message.sequence < start:
+                        raise foreign(stream)
                     start = message.sequence + 1
                     yield message
-                pending = _pending(answer, stream)
+                pending = read(partial(_pending, stream=stream), answer, stream)
+                if pending and start == first:  # it would never end
+                    raise foreign(stream)
         finally:
-            await self._transport.unsubscribe([inbox])
+            if inbox is not None:
+                with suppress(DeadlineExceededError):
+                    async with self._within(stream):
+                        await self._transport.unsubscribe([inbox])
 
     def pull(self, stream: str, consumer: str, *, batch: int = 100) -> Pull:
         """Return the messages of a consumer, for `async with` and `async for`.
@@ -463,8 +483,8 @@ class JetStream:
             "action": action,
         }
         operation = f"CONSUMER.CREATE.{stream}.{config.name}"
-        response = await self._call(operation, body, f"{config.name} of {stream}")
-        return ConsumerInfo.from_json(response)
+        what = f"{config.name} of {stream}"
+        return read(ConsumerInfo.from_json, await self._call(operation, body, what), what)
 
     async def _direct_get(self, stream: str, body: Mapping[str, JsonValue]) -> StoredMessage:
         deadline = monotonic() + self._timeout
@@ -478,12 +498,25 @@ class JetStream:
             raise NotFoundError(f"{stream} has no such message")
         return stored_message(answer)
 
-    async def _next_answer(self, answers: asyncio.Queue[Delivery], stream: str) -> Delivery:
+    @asynccontextmanager
+    async def _within(self, stream: str) -> AsyncGenerator[None]:
         try:
             async with asyncio.timeout(self._timeout):
-                return await answers.get()
+                yield
         except TimeoutError:
             raise DeadlineExceededError(f"{stream} does not answer in time") from None
+
+
+def _page(
+    member: str, one: Callable[[dict[str, Any]], InfoT]
+) -> Callable[[dict[str, Any]], tuple[list[InfoT], int]]:
+    """Return a function that reads one page of a list, and how many there are on all pages."""
+
+    def page(response: dict[str, Any]) -> tuple[list[InfoT], int]:
+        found = [one(each) for each in response.get(member) or ()]
+        return found, int(response["total"]) if found else 0
+
+    return page
 
 
 def _pending(answer: Delivery, stream: str) -> int:

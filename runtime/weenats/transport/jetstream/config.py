@@ -212,11 +212,11 @@ class StreamInfo:
         cluster: Mapping[str, Any] = document.get("cluster") or {}
         return cls(
             config=StreamConfig.from_json(document["config"]),
-            messages=state["messages"],
-            bytes=state["bytes"],
-            first_sequence=state["first_seq"],
-            last_sequence=state["last_seq"],
-            consumers=state["consumer_count"],
+            messages=_whole(state["messages"]),
+            bytes=_whole(state["bytes"]),
+            first_sequence=_whole(state["first_seq"]),
+            last_sequence=_whole(state["last_seq"]),
+            consumers=_whole(state["consumer_count"]),
             subjects=state.get("subjects") or {},
             leader=cluster.get("leader", ""),
         )
@@ -362,14 +362,25 @@ class ConsumerInfo:
         return cls(
             stream=document["stream_name"],
             config=ConsumerConfig.from_json(document["config"]),
-            delivered=document["delivered"]["stream_seq"],
-            acknowledged=document["ack_floor"]["stream_seq"],
-            unacknowledged=document["num_ack_pending"],
-            redelivered=document["num_redelivered"],
-            pending=document["num_pending"],
-            waiting=document["num_waiting"],
+            delivered=_whole(document["delivered"]["stream_seq"]),
+            acknowledged=_whole(document["ack_floor"]["stream_seq"]),
+            unacknowledged=_whole(document["num_ack_pending"]),
+            redelivered=_whole(document["num_redelivered"]),
+            pending=_whole(document["num_pending"]),
+            waiting=_whole(document["num_waiting"]),
             paused=document.get("paused", False),
         )
+
+
+def _whole(number: object) -> int:
+    """Return a number that the server sent.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if type(number) is not int:
+        raise TypeError(f"not a whole number: {type(number).__name__}")
+    return number
 
 
 def to_time(text: str) -> datetime:

@@ -131,7 +131,8 @@ def api_error(error: Mapping[str, Any], what: str) -> ServiceError:
         error: the member `error` of a response.
         what: what was asked for, which the message names.
     """
-    number = error.get("err_code", 0)
+    number: object = error.get("err_code", 0)
+    number = number if isinstance(number, int) else 0
     description = str(error.get("description", "unknown error"))
     text = f"{what}: {description}"
     if number in _WRONG_SEQUENCE:

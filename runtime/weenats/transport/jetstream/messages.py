@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
+from weenats.transport.jetstream.api import read
 from weenats.transport.jetstream.config import to_time
 
 if TYPE_CHECKING:
@@ -80,8 +81,12 @@ class StoredMessage:
 
     @property
     def time(self) -> datetime:
-        """When it was stored, in UTC."""
-        return to_time(self._time)
+        """When it was stored, in UTC.
+
+        Raises:
+            JetStreamUnavailableError: the answer with the message has no valid time.
+        """
+        return read(to_time, self._time, str(self))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.sequence} of {self.stream}: {self.subject}>"
@@ -92,7 +97,14 @@ def stored_message(delivery: Delivery) -> StoredMessage:
 
     Args:
         delivery: the answer.
+
+    Raises:
+        JetStreamUnavailableError: it is not an answer of JetStream.
     """
+    return read(_stored_message, delivery, "a stored message")
+
+
+def _stored_message(delivery: Delivery) -> StoredMessage:
     headers = delivery.headers
     return StoredMessage(
         headers["Nats-Subject"],

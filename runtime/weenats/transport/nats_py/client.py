@@ -219,6 +219,11 @@ class SteadyClient(Client):
         if (socket := socket_of(self._transport)) is not None:
             socket.abort()
 
+    async def _flusher(self) -> None:
+        # When a server ends a connection at once, it begins after the end, and asyncio logs that.
+        with suppress(AssertionError):
+            await super()._flusher()
+
     async def _on_too_many_subscriptions(self) -> None:
         """Note that the server refused a subscription."""
 

@@ -370,7 +370,10 @@ class NatsConnection(SteadyClient):
         """Write the buffer to the socket; when that is full, further frames stay in the buffer."""
         if self._transport is None:
             return
-        self._transport.write(b"".join((*self._pending, last)))
+        socket = socket_of(self._transport)
+        # A lost socket drops it as well, and asyncio would log that, until the read loop notices.
+        if socket is None or not socket.is_closing():
+            self._transport.write(b"".join((*self._pending, last)))
         self._pending.clear()
         self._pending_data_size = 0
         if self._draining is None and _is_full(self._transport):
