@@ -168,10 +168,8 @@ def objects(url: str) -> list[object]:
     """Return an instance of every public class, with marked secrets wherever one may be."""
     context = make_context(token=TOKEN, payload=Run(action=MARK), metadata_context={"x": MARK})
     context.principal = Principal(id=MARK, claims={"note": MARK})
-    notification = {
-        "id": "1", "aggregate": {"key": "k"}, "revision": 1, "timestamp": "t",
-        "data": Happened(text=MARK), "metadata": {"context": {"x": MARK}},
-    }  # fmt: skip
+    data = Happened(text=MARK)
+    notification = ("1", "k", 1, "t", data, "1", "1", None, {"x": MARK})
     options = ConnectionOptions(user="bob", password=MARK)
     auth = JwtAuthConfig(algorithms=["HS256"], secret=SECRET)
     transport = NatsTransport(url, options)

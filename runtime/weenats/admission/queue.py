@@ -30,7 +30,7 @@ class BoundedQueue(Generic[ItemT]):
         max_bytes: the maximum size of all items together, in bytes.
 
     Attributes:
-        items: the items, each with the end of its waiting time.
+        items: the items, each with the end of its waiting time and its size.
     """
 
     max_length: int
@@ -40,7 +40,9 @@ class BoundedQueue(Generic[ItemT]):
     size_of: Callable[[ItemT], int] = lambda _: 0
     max_bytes: int = 0
     _bytes: int = field(default=0, init=False)
-    items: OrderedDict[ItemT, float] = field(default_factory=OrderedDict[ItemT, float], init=False)
+    items: OrderedDict[ItemT, tuple[float, int]] = field(
+        default_factory=OrderedDict[ItemT, tuple[float, int]], init=False
+    )
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
     def __len__(self) -> int:
@@ -63,10 +65,10 @@ class BoundedQueue(Generic[ItemT]):
             return False
         self._bytes += size
         if self.max_time < math.inf:
-            self.items[item] = self.clock() + self.max_time
+            self.items[item] = self.clock() + self.max_time, size
             self._set_timer()
         else:
-            self.items[item] = math.inf
+            self.items[item] = math.inf, size
         return True
 
     def remove(self, item: ItemT) -> None:
@@ -75,8 +77,8 @@ class BoundedQueue(Generic[ItemT]):
         Args:
             item: the item.
         """
-        if self.items.pop(item, None) is not None:
-            self._bytes -= self.size_of(item)
+        if (found := self.items.pop(item, None)) is not None:
+            self._bytes -= found[1]
 
     def get(self) -> ItemT | None:
         """Remove and return the first item, None when the queue is empty."""
@@ -86,8 +88,8 @@ class BoundedQueue(Generic[ItemT]):
             self._expire()  # the loop may have been too busy for the timer
             if not self.items:
                 return None
-        item, _ = self.items.popitem(last=False)
-        self._bytes -= self.size_of(item)
+        item, (_, size) = self.items.popitem(last=False)
+        self._bytes -= size
         return item
 
     def close(self) -> None:
@@ -99,7 +101,7 @@ class BoundedQueue(Generic[ItemT]):
     def _set_timer(self) -> None:
         """Set the timer for the first item, unless it is set."""
         if self._timer is None and self.items and self.max_time < math.inf:
-            delay = max(next(iter(self.items.values())) - self.clock(), _MIN_DELAY)
+            delay = max(next(iter(self.items.values()))[0] - self.clock(), _MIN_DELAY)
             self._timer = asyncio.get_running_loop().call_later(
                 delay, self._on_timer, context=Context()
             )
@@ -112,7 +114,7 @@ class BoundedQueue(Generic[ItemT]):
     def _expire(self) -> None:
         now = self.clock()
         while self.items:
-            item, end = next(iter(self.items.items()))
+            item, (end, _) = next(iter(self.items.items()))
             if end > now:
                 return
             self.remove(item)

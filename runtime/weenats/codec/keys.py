@@ -1,6 +1,7 @@
 """The keys of aggregates: strings on the wire, values of the type that the contract declares."""
 
 import json
+import re
 from functools import cache
 from typing import Annotated, Any, Final, Literal
 
@@ -15,10 +16,12 @@ from weenats.errors import InvalidArgumentError
 from weenats.protocol import messages
 from weenats.schema.part import declared_type, type_name
 
-__all__ = ["KEY", "KeyCodec", "aggregate_type", "key_codec"]
+__all__ = ["KEY", "PLAIN", "KeyCodec", "aggregate_type", "key_codec"]
 
 KEY: Final = quiet_validator(Annotated[str, *messages.AggregateId.model_fields["key"].metadata])
 """Returns a key, None for what cannot be the key of an aggregate."""
+PLAIN: Final = re.compile(r"[ !#-\[\]-~]{1,256}").fullmatch
+"""Matches most keys: those that are valid and that JSON has as they are."""
 
 
 class KeyCodec:

@@ -9,18 +9,22 @@ from weenats.codec.json import dump_any, quoted
 from weenats.context import MessageContext
 from weenats.protocol.identifiers import STAMPER, check_token
 
-__all__ = ["WRITTEN", "message_metadata", "reply_end"]
-_TEXT: Final = r"[ !#-\[\]-~]{1,128}"
+__all__ = ["TEXT", "TIMESTAMP", "ULID", "WRITTEN", "message_metadata", "reply_end"]
+TEXT: Final = r"[ !#-\[\]-~]{1,128}"
 """Printable ASCII that is not escaped in JSON."""
+ULID: Final = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
+TIMESTAMP: Final = (
+    "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)\.[0-9]{3}Z"
+)
 WRITTEN: Final = re.compile(
-    r'\{"messageId":"([0-7][0-9A-HJKMNP-TV-Z]{25})",'
-    r'"timestamp":"([0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])'
-    r'T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)\.[0-9]{3}Z)",'
-    rf'"correlation":\{{"correlationId":"({_TEXT})"(?:,"causationId":"({_TEXT})")?\}}'
+    rf'\{{"messageId":"({ULID})","timestamp":"({TIMESTAMP})",'
+    rf'"correlation":\{{"correlationId":"({TEXT})"(?:,"causationId":"({TEXT})")?\}}'
     r'(?:,"authentication":\{"type":"jwt","token":"([!#-\[\]-~]+)"\})?\}\}'
 ).fullmatch
-"""Matches the end of a request, from its metadata on, as `message_metadata` writes it without
-context: half as long as a validator takes, and the groups are what the validator would return."""
+"""Matches the end of a request or an event, from its metadata on, as `message_metadata` writes it
+without context: half as long as a validator takes, and the groups are what the validator would
+return."""
 
 
 def message_metadata(context: MessageContext, token: str | None = None) -> bytes:

@@ -276,6 +276,8 @@ class OperationCodec:
             ServiceError: the error in the reply; errors of the contract as their own class.
             InternalError: the reply is not valid.
         """
+        # As a whole, unlike requests and events: a pattern takes as long to match what follows the
+        # result as pydantic takes to skip it.
         found: SchemaError | None = None
         try:
             success = self._success.read(data)

@@ -6,8 +6,8 @@ from typing import Any, Final, Generic
 from typing_extensions import TypeVar
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats.codec.events import event_codec
-from weenats.context import CURRENT, MessageContext, Response, received_context
+from weenats.codec.events import Notification, event_codec
+from weenats.context import CURRENT, MessageContext, Response
 from weenats.contract import Event
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.interceptors import Interceptor, chain
@@ -37,24 +37,24 @@ class ReceivedEvent(MessageContext, Generic[DataT, KeyT]):
 
     __slots__ = ("attempt", "data", "id", "key", "revision", "sequence")
 
-    def __init__(self, notification: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-        metadata = notification.get("metadata", {})
-        message_id = metadata.get("messageId", notification["id"])
-        correlation = metadata.get("correlation", {})
-        super().__init__(
-            message_id,
-            correlation.get("correlationId", message_id),
-            notification["timestamp"],
-            correlation.get("causationId"),
-            received_context(metadata),
-            headers,
-        )
-        self.id: str = notification["id"]
-        aggregate = notification.get("aggregate")
-        key: Any = None if aggregate is None else aggregate["key"]
-        self.key: KeyT = key
-        self.revision: int | None = notification.get("revision")
-        self.data: DataT = notification["data"]
+    def __init__(self, notification: Notification, headers: Mapping[str, str]) -> None:
+        self.key: KeyT
+        self.data: DataT
+        (
+            self.id,
+            self.key,
+            self.revision,
+            self.timestamp,
+            self.data,
+            self.message_id,
+            self.correlation_id,
+            self.causation_id,
+            self._metadata_context,
+        ) = notification
+        self._headers = headers
+        self.deadline: float | None = None
+        self.otel_context = None
+        self._values = None
         self.sequence: int | None = None
         self.attempt = 1
 

@@ -24,7 +24,7 @@ from weenats.testing.memory_streams import Answer, MemoryStreams, matches
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription
 from weenats.transport.cancellation import send_cancellation
 from weenats.transport.inbox import RequestMux, gather_replies
-from weenats.transport.message_checks import check_message, check_subscription
+from weenats.transport.message_checks import check_message, check_reply, check_subscription
 
 __all__ = ["MemoryBroker", "MemoryTransport"]
 
@@ -217,7 +217,9 @@ class MemoryTransport(Uncopyable):
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Publish a message; see `Transport`."""
         self._check_open()
-        check_message(subject, reply, payload, headers, self.max_payload)
+        check_message(subject, payload, headers, self.max_payload)
+        if reply:
+            check_reply(reply)
         block = b"NATS/1.0\r\n" + headers + b"\r\n" if headers else b""
         self.broker.deliver(subject, reply, payload, block)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from asyncio import get_running_loop
 from contextlib import contextmanager
 from contextvars import Context
 from time import monotonic
@@ -33,6 +32,9 @@ _Pending = tuple[str, asyncio.Future[Delivery], Accepts | None]
 class RequestMux:
     """Matches replies to requests, and fails requests whose deadline passes.
 
+    It belongs to the event loop of its first request, of which it keeps a reference: before Python
+    3.12, asking for the running loop takes a system call.
+
     Args:
         inbox: the prefix of the reply subjects.
         clock: returns monotonic seconds.
@@ -44,6 +46,7 @@ class RequestMux:
     def __init__(self, inbox: str, clock: Clock = monotonic) -> None:
         self.wildcard = f"{inbox}.*"
         self._prefix = f"{inbox}."
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._count = 0
         self._pending: dict[str, _Pending] = {}
         self._foreign: dict[str, int] = {}
@@ -65,7 +68,10 @@ class RequestMux:
         """
         count = self._count = self._count + 1
         reply = f"{self._prefix}{count}"
-        future: asyncio.Future[Delivery] = get_running_loop().create_future()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[Delivery] = loop.create_future()
         self._pending[reply] = (subject, future, accepts)
         self._timer.add(reply, deadline)
         return reply, future

@@ -9,12 +9,12 @@ from weenats.errors import InvalidArgumentError, MessageTooLargeError
 from weenats.protocol.headers import HEADER_FRAMING
 from weenats.protocol.subjects import encode_subject
 
-__all__ = ["check_message", "check_subscription"]
+__all__ = ["check_message", "check_reply", "check_subscription"]
 _SEPARATOR: Final = re.compile(r"\s", re.ASCII)
 _MAX_SHOWN: Final = 100
 
 
-def check_message(subject: str, reply: str, payload: bytes, headers: bytes, limit: int) -> None:
+def check_message(subject: str, payload: bytes, headers: bytes, limit: int) -> None:
     """Check a message before it is written to the protocol, wherever its parts come from.
 
     Reply subjects and subjects of discovery come from other parties. White space in them would end
@@ -22,20 +22,17 @@ def check_message(subject: str, reply: str, payload: bytes, headers: bytes, limi
 
     Args:
         subject: the subject.
-        reply: the reply subject, "" for none.
         payload: the payload.
         headers: encoded header lines.
         limit: the maximum size in bytes: NATS closes the connection of a message that is larger.
 
     Raises:
-        InvalidArgumentError: the subject, the reply subject or the header lines are malformed.
+        InvalidArgumentError: the subject or the header lines are malformed.
         MessageTooLargeError: the message is too large.
     """
     # `split` is the quickest test; it also finds white space that NATS allows.
     if subject.split() != [subject] or not subject.isascii():
         _check_token(subject, "subject")
-    if reply and (reply.split() != [reply] or not reply.isascii()):
-        _check_token(reply, "reply subject")
     size = len(payload)
     if headers:
         if headers[-2:] != b"\r\n":
@@ -47,6 +44,18 @@ def check_message(subject: str, reply: str, payload: bytes, headers: bytes, limi
         raise MessageTooLargeError(
             f"the message to {subject} has {size} bytes, the NATS server carries at most {limit}"
         )
+
+
+def check_reply(reply: str) -> None:
+    """Check a reply subject that is not one of this connection's own inbox.
+
+    Args:
+        reply: the reply subject.
+
+    Raises:
+        InvalidArgumentError: it is malformed.
+    """
+    _check_token(reply, "reply subject")
 
 
 def check_subscription(subject: str, queue_group: str) -> None:

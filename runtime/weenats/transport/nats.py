@@ -24,6 +24,7 @@ from weenats.errors import (
 from weenats.protocol.timeouts import seconds
 from weenats.transport.cancellation import send_cancellation
 from weenats.transport.inbox import ReplyInbox, gather_replies
+from weenats.transport.message_checks import check_reply
 from weenats.transport.migration import Migration
 from weenats.transport.nats_py.connect import open_connection
 from weenats.transport.nats_py.connection import (
@@ -209,6 +210,8 @@ class NatsTransport(Uncopyable):
             connection = self._opened()
         if self._reply_connections:
             connection = self._migration.connection_for(subject, connection)
+        if reply:
+            check_reply(reply)
         connection.send(subject, reply, payload, headers)
 
     async def request(  # noqa: PLR0913 - see Transport

@@ -25,7 +25,7 @@ from weenats.codec.events import event_codec
 from weenats.codec.upcasting import upcast
 from weenats.context import MessageContext
 from weenats.contract import Event, EventVersion
-from weenats.events import consume, read_events
+from weenats.events import ReceivedEvent, consume, read_events
 from weenats.projections import KeyValueView, Projection
 from weenats.protocol.identifiers import STAMPER
 from weenats.streams import apply_streams, plan_streams
@@ -127,9 +127,9 @@ def notification(**members: Any) -> bytes:
 def test_versions_of_an_event(old: dict[str, Any], present: Any) -> None:
     """Each version is read, wherever the member with the version stands."""
     codec = event_codec(DEPOSITED)
-    assert codec.decode(notification(**old))["data"] == present
+    assert ReceivedEvent[Any](codec.decode(notification(**old)), {}).data == present
     last = {name: old[name] for name in sorted(old, reverse=True)}
-    assert codec.decode(notification(**last))["data"] == present
+    assert ReceivedEvent[Any](codec.decode(notification(**last)), {}).data == present
 
 
 @pytest.mark.parametrize(

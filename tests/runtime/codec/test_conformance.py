@@ -38,6 +38,7 @@ from weenats.errors import (
     NotFoundError,
     ServiceError,
 )
+from weenats.events import ReceivedEvent
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.messages import AggregateId
 
@@ -201,9 +202,9 @@ def test_events_conform_to_their_schema(key: str, text: str, revision: int) -> N
     data = EVENTS.encode(key, Happened(text=text), revision, context)
     body = load_valid("event-notification", data)
     assert (body["data"], body["type"]) == ({"whatText": text}, "happened")
-    received = EVENTS.decode(data)
-    assert received["aggregate"]["key"] == key
-    assert (received["revision"], received["data"].text) == (revision, text)
+    received = ReceivedEvent[Happened](EVENTS.decode(data), {})
+    assert (received.key, received.revision, received.data.text) == (key, revision, text)
+    assert received.metadata_context == {"a": [text]}
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, [{"x": -math.inf}], "\ud800", object()])

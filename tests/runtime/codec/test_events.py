@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from testkit.probe import HAPPENED, Happened
 from testkit.wire import METADATA, dump
 from weenats.codec.events import EventCodec
 from weenats.errors import InvalidArgumentError
-from weenats.events import publish
+from weenats.events import ReceivedEvent, publish
 from weenats.testing import MemoryTransport
 
 
@@ -59,10 +60,54 @@ def test_invalid_members_are_rejected(members: dict[str, Any], pointer: str) -> 
     assert pointer in [each["pointer"] for each in refused.value.details["violations"]]
 
 
+def outcome(data: bytes) -> object:
+    """Return what is in an event, or where it is invalid."""
+    try:
+        return EventCodec(HAPPENED).decode(data)
+    except InvalidArgumentError as error:
+        # An error that is the context of this one would have values of the event.
+        return error.__context__ is None, [each["pointer"] for each in error.details["violations"]]
+
+
+@given(
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=9).filter(str.isprintable),
+    st.text(),
+    st.none() | st.integers(0, 2**70),
+    st.none() | st.just("c 1") | st.just('"'),
+    st.integers(0, 1000),
+    st.binary(max_size=3) | st.sampled_from([b"NaN", b'","metadata":{', b'"', b"\\", b"0", b"e9"]),
+)
+@example("k", ',"metadata":{}}', 1, "c", 0, b"")
+def test_events_are_read_alike_however_they_are_written(
+    key: str, text: str, revision: int | None, cause: str | None, place: int, edit: bytes
+) -> None:
+    """What the pattern for usual events accepts is read as by the validator of all events."""
+    context = make_context(causation_id=cause, correlation_id=cause or "c")
+    data = EventCodec(HAPPENED).encode(key, Happened(text=text), revision, context)
+    assert outcome(data) == outcome(b" " + data)
+    place %= len(data)
+    changed = data[:place] + edit + data[place + len(edit) :]
+    assert outcome(changed) == outcome(b" " + changed)
+
+
 def test_unknown_members_are_ignored() -> None:
     """Members of later versions are ignored."""
     received = EventCodec(HAPPENED).decode(notification(later=1, metadata={**METADATA, "later": 1}))
-    assert received["data"] == Happened(text="x")
+    assert ReceivedEvent[Happened](received, {}).data == Happened(text="x")
+
+
+class Color(str, Enum):  # noqa: UP042 - one that is formatted as its name
+    """Values of a key that are text and more."""
+
+    RED = "red"
+
+
+@pytest.mark.parametrize("key", [Color.RED, "k-1", 'a"\\b', "é", "a" * 256])
+def test_keys_are_published_as_they_are(key: str) -> None:
+    """Subscribers get the key of the publisher, also if it is an Enum of texts."""
+    codec = EventCodec(HAPPENED)
+    event = codec.encode(key, Happened(text="x"), 1, make_context())
+    assert ReceivedEvent[Happened](codec.decode(event), {}).key == key
 
 
 @pytest.mark.parametrize("key", ["", "a" * 257, "a\n", "\x7f", "\ud800"])

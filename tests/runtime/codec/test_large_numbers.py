@@ -21,6 +21,7 @@ from weenats import InternalError, InvalidArgumentError, Model, formats
 from weenats.codec.events import EventCodec
 from weenats.codec.json import has_large, has_overflow
 from weenats.codec.operations import OperationCodec
+from weenats.events import ReceivedEvent
 from weenats.schema import JsonSchemas, Schema
 
 SCHEMAS = JsonSchemas('{"$defs": {"Any": {"minProperties": 1}, "Text": {"not": {"type": "null"}}}}')
@@ -136,7 +137,7 @@ def test_large_numbers_of_events_and_contexts_are_refused() -> None:
     """They are refused in the data of events and in the context of a request."""
     event = EventCodec(replace(BOOKED, data=Open))
     data = event.encode("k", Open(anything=[1]), 1, make_context())
-    assert event.decode(data)["data"].anything == [1]
+    assert ReceivedEvent[Open](event.decode(data), {}).data.anything == [1]
     with pytest.raises(InvalidArgumentError) as notification:
         event.decode(data.replace(b"[1]", b"[1e400]"))
     assert places(notification.value.details["violations"]) == {("/data/anything/0", "type")}

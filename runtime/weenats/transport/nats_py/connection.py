@@ -154,17 +154,17 @@ class NatsConnection(SteadyClient):
 
         Args:
             subject: the subject.
-            reply: the reply subject, "" for none.
+            reply: the reply subject, which was checked or is of the own inbox; "" for none.
             payload: the payload.
             headers: encoded header lines.
 
         Raises:
-            InvalidArgumentError: the subject, the reply subject or the header lines are malformed.
+            InvalidArgumentError: the subject or the header lines are malformed.
             MessageTooLargeError: the message is too large for the server.
             ResourceExhaustedError: the buffer is full, because there is no connection or the
                 server is too slow.
         """
-        check_message(subject, reply, payload, headers, self._max_payload)
+        check_message(subject, payload, headers, self._max_payload)
         unsent = self._pending_data_size
         if unsent > _MAX_KEPT_BYTES and (unsent > _MAX_UNSENT_BYTES or not self.is_connected):
             raise ResourceExhaustedError(_BUFFER_FULL)
