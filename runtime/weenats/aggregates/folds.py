@@ -87,8 +87,10 @@ class StateCodec:
         """
         return [self._encoded(command, event) for event in events]
 
-    def apply(self, state: bytes | None, events: Iterable[EncodedEvent]) -> bytes:
-        """Return the state after some events.
+    def apply(
+        self, state: bytes | None, events: Iterable[EncodedEvent]
+    ) -> tuple[bytes, Any]:
+        """Return the state after some events, as JSON text and of its type.
 
         Args:
             state: the state as JSON text; None before the first event.
@@ -106,13 +108,13 @@ class StateCodec:
             value = fold(value, self._read(decode, data, name))
         try:
             after = self._encode_state(value)
-            self._decode_state(after)  # also checks what a model was made without
+            value = self._decode_state(after)  # also checks what a model was made without
         except TypeError as error:
             why = str(error)
         except (SchemaError, ValidationError, ValueError) as error:
             why = reason(error)
         else:
-            return after
+            return after, value
         raise AggregateBreachError(f"the state of {self._name} after {name} is not valid: {why}")
 
     def read(self, state: bytes | None) -> Any:  # noqa: ANN401 - of the contract

@@ -233,10 +233,11 @@ class _Execution:
             raise
         if decision.events:
             return await self._commit(known, decision)
-        self._check_result(decision, known.state)
+        result = self._history.codec.read(known.state) if decision.is_state else decision.result
+        self._codec.encode_result(result)  # checks it
         if (first := await self._confirm(known)) is not None:
             return self._codec.decode_result(first.result)
-        return self._history.codec.read(known.state) if decision.is_state else decision.result
+        return result
 
     async def _decision(self, known: Snapshot) -> Decision[Any]:
         if self._required not in {None, known.revision}:
@@ -257,13 +258,14 @@ class _Execution:
     async def _commit(self, known: Snapshot, decision: Decision[Any]) -> object:
         codec, context = self._history.codec, self._context
         events = codec.encode(context.operation, decision.events)  # type: ignore[arg-type]
-        state = codec.apply(known.state, events)
-        result = self._check_result(decision, state)
+        state, result = codec.apply(known.state, events)
+        if not decision.is_state:
+            result = decision.result
         revision = known.revision + len(events)
         commit = new_commit(
             context,
             events,
-            result=result,
+            result=self._codec.encode_result(result),
             fingerprint=self._fingerprint,
             previous=known.sequence,
             revision=revision,
@@ -278,17 +280,7 @@ class _Execution:
             await self._refresh()
             return self._codec.decode_result(None if first is None else first.result)
         self._slot.known = known.following(state, revision, ack.sequence, context.message_id)
-        return codec.read(state) if decision.is_state else decision.result
-
-    def _check_result(self, decision: Decision[Any], state: bytes | None) -> bytes | None:
-        """Return the result as it is stored.
-
-        Raises:
-            ContractBreachError: it is not what the contract declares.
-        """
-        if not decision.is_state:
-            return self._codec.encode_result(decision.result)
-        return self._codec.encode_result(self._history.codec.read(state))
+        return result
 
     async def _confirm(self, known: Snapshot) -> Commit | None:
         """Check that a state is the present one, and return the commit of an earlier execution.
