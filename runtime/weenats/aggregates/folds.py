@@ -87,9 +87,7 @@ class StateCodec:
         """
         return [self._encoded(command, event) for event in events]
 
-    def apply(
-        self, state: bytes | None, events: Iterable[EncodedEvent]
-    ) -> tuple[bytes, Any]:
+    def apply(self, state: bytes | None, events: Iterable[EncodedEvent]) -> tuple[bytes, Any]:
         """Return the state after some events, as JSON text and of its type.
 
         Args:

@@ -236,7 +236,7 @@ class Relay:
         commit: Commit,
         index: int,
         headers: Headers,
-    ) -> Awaitable[None] | None:
+    ) -> Awaitable[object] | None:
         """Send an event; return what to wait for, None if there is nothing."""
         metadata = _metadata(commit, index)
         payload = _notification(commit, aggregate, index, metadata)
@@ -262,7 +262,7 @@ class Relay:
 
     def _publish(
         self, event: Event[Any], commit: Commit, index: int, payload: bytes, headers: bytes
-    ) -> Awaitable[None] | None:
+    ) -> Awaitable[object] | None:
         stream = event.stream
         if stream is None:
             self._transport.publish(event.subject, payload, headers)

@@ -184,9 +184,7 @@ class _Execution:
         "_storing",
     )
 
-    def __init__(
-        self, parts: _Parts, slot: Slot, context: RequestContext, decide: Decide
-    ) -> None:
+    def __init__(self, parts: _Parts, slot: Slot, context: RequestContext, decide: Decide) -> None:
         self._name, self._history, self._store, self._storing = parts
         self._slot = slot
         self._context = context
