@@ -68,8 +68,8 @@ class StateCodec:
         aggregate = stored.aggregate
         self._name = aggregate.name
         self._decode_state = Decoder(declared_type(aggregate.state), aggregate.state).decode
-        self._encode_state = Encoder(aggregate.state).encode
-        self._encode = {event: Encoder(event.data).encode for event in stored.folds}
+        self._encode_state = Encoder(aggregate.state).write
+        self._encode = {event: Encoder(event.data).write for event in stored.folds}
         self._fold = {
             event.name: (Decoder(declared_type(event.data), event.data).decode, fold, event)
             for event, fold in stored.folds.items()
