@@ -29,7 +29,7 @@ _OURS: Final = {"durable_typed": "weenats"}
 CONTENDERS: Final = {
     "publish": _RAW | _OURS,
     "consume": _RAW | {"durable_ordered": "raw nats-py, in order per key"} | _OURS,
-    "commit": _RAW | _OURS,
+    "commit": _RAW | {"durable_by_hand": "by hand, the same guarantees"} | _OURS,
 }
 
 

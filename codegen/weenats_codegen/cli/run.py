@@ -1,6 +1,7 @@
 """The command `run`: serves until SIGTERM or Ctrl-C, then finishes the requests it has accepted."""
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -83,6 +84,10 @@ async def serve(builder: NatsServiceBuilder, url: str, announce_it: Announce) ->
             lifespan of the handlers raised an exception.
     """
     service = build(builder)
+    # Modules and models stay to the end: without this, each full garbage collection while requests
+    # are served reads them all.
+    gc.collect()
+    gc.freeze()
     waiting = asyncio.get_running_loop().call_later(_PATIENCE, warn_of_waiting, service)
     terminated = asyncio.Event()
     try:

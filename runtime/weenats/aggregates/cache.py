@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from contextvars import Context
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+from weenats.aggregates.commits import fingerprint_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from weenats.transport.base import Transport
 
@@ -18,8 +19,7 @@ RECENT: Final = 16
 __all__ = ["EMPTY", "Cache", "Connections", "Slot", "Snapshot"]
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """The state of an aggregate after one of its commits.
 
     Attributes:
@@ -27,17 +27,21 @@ class Snapshot:
         revision: the number of events so far.
         sequence: the sequence of the commit in the stream; 0 before the first one.
         saved: the revision of the last snapshot in the store; 0 if there is none.
-        recent: the sequences of the last commits, by the ids of their commands.
+        recent: the sequences of the last commits, by the ids of their commands; some of them may
+            be after this one.
     """
 
     state: bytes | None
     revision: int
     sequence: int
     saved: int
-    recent: Mapping[str, int]
+    recent: dict[str, int]
 
     def following(self, state: bytes, revision: int, sequence: int, message_id: str) -> Snapshot:
-        """Return the state after one more commit.
+        """Return the state after one more commit, which takes over `recent`.
+
+        Copying that would read the ids of all those commits, which have left the caches of the
+        processor long since.
 
         Args:
             state: the state as JSON text.
@@ -45,7 +49,8 @@ class Snapshot:
             sequence: the sequence of the commit.
             message_id: the id of its command.
         """
-        recent = {**self.recent, message_id: sequence}
+        recent = self.recent or {}  # not that of EMPTY
+        recent[message_id] = sequence
         if len(recent) > RECENT:
             del recent[next(iter(recent))]
         return Snapshot(state, revision, sequence, self.saved, recent)
@@ -70,10 +75,11 @@ class Slot:
         connection: the number of the connection through which the state was read.
     """
 
-    __slots__ = ("_on_idle", "connection", "known", "lock", "subject", "users")
+    __slots__ = ("_on_idle", "_scope", "connection", "known", "lock", "subject", "users")
 
     def __init__(self, subject: str, on_idle: Callable[[], None]) -> None:
         self._on_idle = on_idle
+        self._scope = ("", "")
         self.connection = 0
         self.subject: Final = subject
         self.lock: Final = asyncio.Lock()
@@ -88,6 +94,18 @@ class Slot:
         self.users -= 1
         if not self.users:
             self._on_idle()
+
+    def scope(self, caller: str) -> str:
+        """Return a hash of the key and a caller; that of the last caller is remembered.
+
+        Args:
+            caller: the id of the caller, "" without one.
+        """
+        known, scope = self._scope
+        if not scope or known != caller:
+            parts = self.subject.encode(), caller.encode("utf-8", "surrogatepass")
+            self._scope = caller, (scope := fingerprint_of(*parts))
+        return scope
 
     def learn(self, found: Snapshot) -> None:
         """Remember a state, unless a later one is known.

@@ -68,8 +68,8 @@ class StateCodec:
         aggregate = stored.aggregate
         self._name = aggregate.name
         self._decode_state = Decoder(declared_type(aggregate.state), aggregate.state).decode
-        self._encode_state = Encoder(aggregate.state).encode
-        self._encode = {event: Encoder(event.data).encode for event in stored.folds}
+        self._encode_state = Encoder(aggregate.state).write
+        self._encode = {event: Encoder(event.data).write for event in stored.folds}
         self._fold = {
             event.name: (Decoder(declared_type(event.data), event.data).decode, fold, event)
             for event, fold in stored.folds.items()
@@ -87,8 +87,8 @@ class StateCodec:
         """
         return [self._encoded(command, event) for event in events]
 
-    def apply(self, state: bytes | None, events: Iterable[EncodedEvent]) -> bytes:
-        """Return the state after some events.
+    def apply(self, state: bytes | None, events: Iterable[EncodedEvent]) -> tuple[bytes, Any]:
+        """Return the state after some events, as JSON text and of its type.
 
         Args:
             state: the state as JSON text; None before the first event.
@@ -106,13 +106,13 @@ class StateCodec:
             value = fold(value, self._read(decode, data, name))
         try:
             after = self._encode_state(value)
-            self._decode_state(after)  # also checks what a model was made without
+            value = self._decode_state(after)  # also checks what a model was made without
         except TypeError as error:
             why = str(error)
         except (SchemaError, ValidationError, ValueError) as error:
             why = reason(error)
         else:
-            return after
+            return after, value
         raise AggregateBreachError(f"the state of {self._name} after {name} is not valid: {why}")
 
     def read(self, state: bytes | None) -> Any:  # noqa: ANN401 - of the contract

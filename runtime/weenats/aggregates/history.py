@@ -128,10 +128,10 @@ class History:
                 )
             sequence, revision = commit.sequence, commit.revision
             events += commit.events
-        recent = dict(known.recent) | {each.message_id: each.sequence for each in commits[-RECENT:]}
+        recent = known.recent | {each.message_id: each.sequence for each in commits[-RECENT:]}
         applied = events[:limit]
         return Snapshot(
-            state=self.codec.apply(known.state, applied) if applied else known.state,
+            state=self.codec.apply(known.state, applied)[0] if applied else known.state,
             revision=known.revision + len(applied),
             sequence=sequence,
             saved=known.saved,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -29,7 +29,7 @@ from weenats.telemetry.propagation import received_header_lines
 from weenats.transport.jetstream import ConsumerConfig, JetStream, for_one_reader, is_exclusive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from weenats.aggregates.commits import Commit
     from weenats.aggregates.recent import RecentCommits
@@ -51,7 +51,6 @@ _WINDOW: Final = 200
 _BATCH: Final = 256
 _STUCK: Final = 30.0
 """After how many seconds of failures the relay counts as stuck."""
-_NOT_RECORDED: Final = nullcontext(b"")
 
 
 class Relay:
@@ -169,9 +168,12 @@ class Relay:
         done: set[int] = set()
         turn = pull.turn
 
+        def holds() -> bool:
+            return pull.holds(turn)
+
         async def send(lane: list[PulledMessage]) -> bool:
             for message in lane:
-                if not await self._send_all(message, lambda: pull.holds(turn)):
+                if not await self._send_all(aggregate, message, holds):
                     return False
                 done.add(message.sequence)
             return True
@@ -196,9 +198,10 @@ class Relay:
             for message in messages[count:]:
                 message.nak()
 
-    async def _send_all(self, message: PulledMessage, holds: Callable[[], bool]) -> bool:
+    async def _send_all(
+        self, aggregate: str, message: PulledMessage, holds: Callable[[], bool]
+    ) -> bool:
         """Send the events of a commit; return whether that was up to this instance."""
-        aggregate = message.subject.split(".")[-2]
         try:
             commit = self._recent.take(message.payload) or read_commit(message)
             events = [self._event(aggregate, name) for name, *_ in commit.events]
@@ -210,48 +213,62 @@ class Relay:
                 if not holds():
                     return False
                 try:
-                    await self._send(event, aggregate, commit, index, message.headers)
+                    sending = self._send(event, aggregate, commit, index, message.headers)
+                    if sending is not None:
+                        await sending
                     break
                 except ServiceError as error:
                     self._note_failure(aggregate, error)
                     _LOG.warning("an event of %s cannot be sent on now: %s", self._service, error)
                 await asyncio.sleep(_AGAIN)
-        self._failing.pop(aggregate, None)
+        if self._failing:
+            self._failing.pop(aggregate, None)
         return True
 
     def _note_failure(self, aggregate: str, error: ServiceError) -> None:
         since, _ = self._failing.get(aggregate, (monotonic(), error))
         self._failing[aggregate] = since, error
 
-    async def _send(
+    def _send(
         self,
         event: Event[Any],
         aggregate: str,
         commit: Commit,
         index: int,
         headers: Headers,
-    ) -> None:
+    ) -> Awaitable[object] | None:
+        """Send an event; return what to wait for, None if there is nothing."""
         metadata = _metadata(commit, index)
         payload = _notification(commit, aggregate, index, metadata)
-        with (
-            _NOT_RECORDED
-            if self._telemetry is SILENT
-            else EventTelemetry.of_publisher(self._telemetry, event).publishing(
-                metadata, len(payload), headers
-            )
-        ) as trace:
-            lines = trace or received_header_lines(headers)
-            await self._publish(event, commit, index, payload, lines)
+        if self._telemetry is SILENT:
+            return self._publish(event, commit, index, payload, received_header_lines(headers))
+        return self._recorded(event, commit, index, payload, metadata, headers)
 
-    async def _publish(
-        self, event: Event[Any], commit: Commit, index: int, payload: bytes, headers: bytes
+    async def _recorded(  # noqa: PLR0913, PLR0917 - the parts of an event
+        self,
+        event: Event[Any],
+        commit: Commit,
+        index: int,
+        payload: bytes,
+        metadata: MessageContext,
+        headers: Headers,
     ) -> None:
+        telemetry = EventTelemetry.of_publisher(self._telemetry, event)
+        with telemetry.publishing(metadata, len(payload), headers) as trace:
+            lines = trace or received_header_lines(headers)
+            publishing = self._publish(event, commit, index, payload, lines)
+            if publishing is not None:
+                await publishing
+
+    def _publish(
+        self, event: Event[Any], commit: Commit, index: int, payload: bytes, headers: bytes
+    ) -> Awaitable[object] | None:
         stream = event.stream
         if stream is None:
             self._transport.publish(event.subject, payload, headers)
-            return
+            return None
         partition = partition_of(commit.key, stream.partitions)
-        await store(
+        return store(
             self._transport,
             stream,
             subjects.stored_event(self._service, partition, event.path),

@@ -29,9 +29,9 @@ class ResultCodec:
 
     def __init__(self, command: AnyOperation) -> None:
         self._command = command
-        self.encode_payload = Encoder(command.payload, is_checked=False).encode
+        self.encode_payload = Encoder(command.payload, is_checked=False).write
         self._has_result = command.result is not NoneType
-        self._encode = Encoder(command.result).encode
+        self._encode = Encoder(command.result).write
         self._decode = Decoder(declared_type(command.result), command.result).decode
 
     def encode_result(self, result: object) -> bytes | None:

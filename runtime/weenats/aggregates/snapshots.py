@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import from_json, to_json
@@ -88,7 +87,7 @@ class Snapshots:
         if known.revision - known.saved < self._every or len(self._background) >= _MAX_RUNNING:
             return known
         self._background.run(self._save(key, known))
-        return replace(known, saved=known.revision)
+        return known._replace(saved=known.revision)
 
     async def close(self, timeout: float) -> None:
         """Finish what is being stored.

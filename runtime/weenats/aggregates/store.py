@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import chain, repeat
+from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -23,7 +23,7 @@ from weenats.transport.jetstream import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Coroutine
 
     from weenats.transport.base import Transport
     from weenats.transport.jetstream import PublishAck, StoredMessage
@@ -102,16 +102,17 @@ class CommitStore:
             WrongSequenceError: the last commit is another one.
             ServiceError: see JetStream.publish.
         """
-        end = min(position.deadline - _MARGIN, monotonic() + _PATIENCE)
-        pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
-        while True:
-            pause = next(pauses)
+        began = monotonic()
+        for attempt in count():
             try:
                 return await self._publish(position, body, headers)
             except ServiceError as error:
+                pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
+                end = min(position.deadline - _MARGIN, began + _PATIENCE)
                 if not _may_pass(error) or monotonic() + pause >= end:
                     raise
             await asyncio.sleep(pause)
+        raise AssertionError  # for type checkers
 
     async def find(self, position: Position) -> int | None:
         """Return the sequence of the commit of a command, None when it was not committed.
@@ -178,8 +179,10 @@ class CommitStore:
         """
         return self._jetstream.read(self._stream, subject, start=start)
 
-    async def _publish(self, position: Position, body: bytes, headers: bytes) -> PublishAck:
-        return await self._jetstream.publish(
+    def _publish(
+        self, position: Position, body: bytes, headers: bytes
+    ) -> Coroutine[object, object, PublishAck]:
+        return self._jetstream.publish(
             position.subject,
             body,
             headers,

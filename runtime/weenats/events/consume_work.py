@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from contextvars import Context
+from functools import partial
 from math import inf
 from random import sample
 from time import monotonic
@@ -123,6 +124,7 @@ class ConsumerWork:
             timeout: how long it may take, in seconds.
         """
         end = monotonic() + timeout
+        workers = {worker for worker, _ in self._sources}
         self._sources = ()
         self._stop_pulling()
         if self._pulling:
@@ -130,6 +132,8 @@ class ConsumerWork:
         try:
             await self._admission.drain(max(end - monotonic(), 0))
         finally:
+            for worker in workers:
+                worker.close()
             self._giving_signs.cancel()
             if self.health is not None:
                 self.health.close()
@@ -150,14 +154,21 @@ class ConsumerWork:
             try:
                 async with JetStream(self._transport).pull(stream, name, batch=_PULL) as messages:
                     self._problems.pop(f"{stream}.{name}", None)
-                    async for message in messages:
-                        await self._submit(MessageJob(worker, message))
+                    if self._limiter is None:
+                        await messages.hand_over(partial(self._begin, worker))
+                    else:
+                        async for message in messages:
+                            await self._submit(MessageJob(worker, message))
             except ConnectionClosedError:
                 return
             except ServiceError as error:
                 # Somebody deleted it, for example to create it with another start.
                 self._report(worker, name, error)
             await asyncio.sleep(_PAUSE)
+
+    def _begin(self, worker: EventWorker, message: PulledMessage) -> None:
+        self.working[message] = inf
+        self._admission.submit(MessageJob(worker, message))
 
     async def _submit(self, job: MessageJob) -> None:
         message = job.message
@@ -182,8 +193,9 @@ class ConsumerWork:
             if job is None:
                 await asyncio.sleep(_PAUSE)
             else:
+                ended = job.ended = asyncio.Event()
                 await self._submit(job)
-                await job.ended.wait()
+                await ended.wait()
 
     async def _next(self) -> MessageJob | None:
         """Return an event of any partition, None if none can be delivered now."""

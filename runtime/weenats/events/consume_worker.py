@@ -14,6 +14,7 @@ from weenats.admission.job import Job
 from weenats.contract import Aggregate, Event
 from weenats.errors import InvalidArgumentError, ServiceError, UnavailableError
 from weenats.events.handling import EventReturnedError, EventRunner
+from weenats.protocol.timeouts import DeadlineTimer
 from weenats.schema import Schema
 from weenats.streams.letters import DeadLetters, original_subject
 from weenats.telemetry import semconv
@@ -40,6 +41,8 @@ Instances that stop return events that they have not begun: such deliveries coun
 _MAX_UNKNOWN: Final = 1000
 """How many events that the contract does not know are remembered."""
 _ANY: Final = Schema[Any](Any)
+_MAX_SUBJECTS: Final = 1000
+"""How many subjects are remembered with what runs their handlers."""
 
 
 class MessageJob(Job):
@@ -50,15 +53,28 @@ class MessageJob(Job):
         message: the message.
 
     Attributes:
-        ended: set when the message was processed or returned.
+        ended: set when the message was processed or returned; None if nobody waits for it.
+        is_late: whether the handler was cancelled because it took too long.
     """
 
-    __slots__ = ("ended", "message")
+    __slots__ = ("ended", "is_late", "message")
 
     def __init__(self, worker: EventWorker, message: PulledMessage) -> None:
         super().__init__(worker, message.delivery)
         self.message = message
-        self.ended = asyncio.Event()
+        self.ended: asyncio.Event | None = None
+        self.is_late = False
+
+    def end(self) -> None:
+        """Note that the message was processed or returned."""
+        if self.ended is not None:
+            self.ended.set()
+
+
+def _cancel(job: MessageJob) -> None:
+    job.is_late = True
+    if job.task is not None:
+        job.task.cancel()
 
 
 class EventRunners:
@@ -140,6 +156,8 @@ class EventWorker:
         self._settings = settings
         self._runners = runners
         self._working = working
+        self._late = DeadlineTimer(_cancel)
+        self._subjects: dict[str, EventRunner[Any, Any]] = {}
         self._letters = DeadLetters(part.transport, part.stream)
         self._count_letter = runners.telemetry.counter(
             semconv.DEAD_LETTERS, "{message}", "Events that became dead letters."
@@ -159,28 +177,32 @@ class EventWorker:
                 if guard is not None and guard.seconds_to_trial() > 0:
                     message.nak()
                 else:
-                    await self._process(message)
+                    await self._process(job)
             job.answered = True
         finally:
             self._working.pop(message, None)
-            job.ended.set()
+            job.end()
 
-    async def _process(self, message: PulledMessage) -> None:
-        settings = self._settings
+    def close(self) -> None:
+        """Stop the timer of the handlers."""
+        self._late.close()
+
+    async def _process(self, job: MessageJob) -> None:
+        message, settings = job.message, self._settings
         if message.attempt > settings.max_deliver * _DEATHS:
             # No attempt had an outcome: the handler ends the process, or blocks its event loop.
             await self._bury(message, "ABORTED", "ProcessDied")
             return
         try:
-            runner = self._runners.get(original_subject(message).split(".", 3)[-1])
+            runner = self._subjects.get(message.subject) or self._runner(message)
             event = runner.decode(message.payload, message.headers)
         except (InvalidArgumentError, ValueError) as error:
             await self._bury(message, "INVALID_ARGUMENT", type(error).__name__)
             return
         event.sequence, event.attempt = message.sequence, message.attempt
-        event.deadline = self._working[message] = monotonic() + settings.handler_timeout
+        limit = event.deadline = self._working[message] = monotonic() + settings.handler_timeout
         try:
-            failure = await self._handle(runner, event, message)
+            failure = await self._handle(runner, event, job, limit)
         except EventReturnedError:
             message.nak()
             return
@@ -191,31 +213,47 @@ class EventWorker:
         else:
             message.nak(settings.pause(message.attempt))
 
+    def _runner(self, message: PulledMessage) -> EventRunner[Any, Any]:
+        """Return what runs the handler of a message.
+
+        Raises:
+            ValueError: its subject is not that of an event.
+        """
+        subject = original_subject(message)
+        runner = self._runners.get(subject.split(".", 3)[-1])
+        if subject == message.subject and len(self._subjects) < _MAX_SUBJECTS:
+            self._subjects[subject] = runner
+        return runner
+
     async def _handle(
-        self, runner: EventRunner[Any, Any], event: ReceivedEvent[Any, Any], message: PulledMessage
+        self,
+        runner: EventRunner[Any, Any],
+        event: ReceivedEvent[Any, Any],
+        job: MessageJob,
+        limit: float,
     ) -> tuple[str, str] | None:
         """Run the handler; return the code and the class of its error, None if it succeeded."""
         error: BaseException
-        limit = asyncio.timeout(self._settings.handler_timeout)
+        message, task = job.message, job.task
+        # One timer for all handlers: an `asyncio.timeout` for each takes a tenth of an event.
+        self._late.add(job, limit)
         try:
-            async with limit:
-                await runner.handle(event)
-        except TimeoutError as raised:
-            if limit.expired():
-                self._log(message, raised, "took too long")
-                return "DEADLINE_EXCEEDED", "TimeoutError"
-            error = raised
-        except asyncio.CancelledError as raised:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            error = raised
-        except EventReturnedError:
-            raise
-        except Exception as raised:  # noqa: BLE001 - any exception of the handler
+            await runner.handle(event)
+        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - any of the handler
             error = raised
         else:
             return None
+        finally:
+            self._late.discard(job)
+            if job.is_late and task is not None:
+                task.uncancel()
+        if isinstance(error, EventReturnedError):
+            raise error
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise error
+        if job.is_late and isinstance(error, TimeoutError | asyncio.CancelledError):
+            self._log(message, error, "took too long")
+            return "DEADLINE_EXCEEDED", "TimeoutError"
         self._log(message, error, "failed")
         code = error.code.value if isinstance(error, ServiceError) else "INTERNAL"
         return code, type(error).__name__
@@ -265,7 +303,7 @@ class EventWorker:
         """
         assert isinstance(job, MessageJob)  # noqa: S101 - for type checkers
         self._working.pop(job.message, None)
-        job.ended.set()
+        job.end()
         if not job.message.is_settled:
             pause = 0.0 if isinstance(error, UnavailableError) else self._settings.backoff[0]
             with suppress(ServiceError):

@@ -52,6 +52,16 @@ def test_failing_lifespan_ends_run(
     assert line.endswith("(lived.py:9 in lifespan)")
 
 
+def test_garbage_collection_leaves_out_what_was_there_at_the_start(
+    tmp_path: Path, nats_url: str
+) -> None:
+    """Modules and models are not read again by each collection while a service runs."""
+    start = "import gc; print(any(each is MODELS for each in gc.get_objects()), flush=True)"
+    (tmp_path / "lived.py").write_text("MODELS = []\n" + LIVED.format(start=start, end=""))
+    with forked_command("run", "lived:Lived", "--servers", nats_url, cwd=tmp_path) as process:
+        assert process.stdout.readline() == "False\n"
+
+
 def test_run_fails_if_the_lifespan_fails_to_end(tmp_path: Path, nats_url: str) -> None:
     """After SIGTERM an exception behind `yield` is in the log, and the exit code is 1."""
     code = LIVED.format(start="print('opened', flush=True)", end="raise OSError('disk full')")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -109,6 +110,26 @@ async def test_a_handler_that_hangs_is_cancelled(
         2,
     )
     assert cancelled == 2
+
+
+async def test_a_handler_that_ends_when_it_is_cancelled_has_succeeded(
+    parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
+) -> None:
+    """What it did within handler_timeout counts; later events are not cancelled for it."""
+    await deliver(parcels, 1, 2)
+
+    async def hang(event: ReceivedEvent[Delivered]) -> None:
+        if event.data.count == 1:
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            await asyncio.sleep(0)  # it is not cancelled any more
+
+    options: Any = {"handler_timeout": 0.05, "max_deliver": 1}
+    recorder = Recorder(hang)
+    async with await consume(transport, recorder, "billing", **options):
+        await until(lambda: len(recorder.seen) == 2)
+    assert recorder.attempts == [1, 1]
+    assert [each async for each in letters.list()] == []
 
 
 @pytest.mark.parametrize(

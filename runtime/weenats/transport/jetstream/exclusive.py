@@ -167,7 +167,7 @@ class ExclusivePull(Pull):
         if not delivery.reply.startswith(ACK_PREFIX):
             super()._on_delivery(delivery)
             return
-        if not self._pin or self._pin_line not in delivery.headers.block:
+        if not self._pin or self._pin_line not in delivery.block:
             self._begin_turn(delivery.headers.get(_PIN_HEADER, ""))
         super()._on_delivery(delivery)
         message = self._arrived[-1]

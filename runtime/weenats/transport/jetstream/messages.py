@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from typing_extensions import override
 
@@ -26,8 +25,7 @@ _NANOSECONDS: Final = 1_000_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class PublishAck:
+class PublishAck(NamedTuple):
     """A message was stored.
 
     Attributes:
@@ -130,32 +128,24 @@ class PulledMessage(StoredMessage):
 
     Attributes:
         delivery: the received message.
-        consumer: the name of the consumer.
         attempt: which delivery of the message this is, from 1.
         consumer_sequence: the number of the delivery, from 1; a gap means that one was lost.
-        pending: how many messages the consumer has not delivered yet.
         is_settled: whether `ack`, `nak` or `term` was called.
     """
 
     __slots__ = (
         "_on_settled",
-        "_reply",
         "_transport",
         "attempt",
-        "consumer",
         "consumer_sequence",
         "delivery",
         "is_settled",
-        "pending",
     )
 
     def __init__(
         self, transport: Transport, delivery: Delivery, on_settled: Callable[[str, bytes], None]
     ) -> None:
-        # With a domain and an account before the stream, and sometimes a random token at the end.
-        tokens = delivery.reply.split(".")
-        start = 2 if len(tokens) == _V1_TOKENS else 4
-        stream, consumer, attempt, sequence, number, time, pending = tokens[start : start + 7]
+        stream, _, attempt, sequence, number, time, _ = _parts(delivery.reply)
         super().__init__(
             delivery.subject,
             delivery.payload,
@@ -166,13 +156,20 @@ class PulledMessage(StoredMessage):
         )
         self.delivery: Final = delivery
         self._transport = transport
-        self._reply = delivery.reply
         self._on_settled = on_settled
-        self.consumer: Final = consumer
         self.attempt: Final = int(attempt)
         self.consumer_sequence: Final = int(number)
-        self.pending: Final = int(pending)
         self.is_settled = False
+
+    @property
+    def consumer(self) -> str:
+        """The name of the consumer."""
+        return _parts(self.delivery.reply)[1]
+
+    @property
+    def pending(self) -> int:
+        """How many messages the consumer had not delivered yet."""
+        return int(_parts(self.delivery.reply)[-1])
 
     @property
     @override
@@ -183,7 +180,7 @@ class PulledMessage(StoredMessage):
     def ack(self) -> None:
         """Report that it was processed."""
         self._settle(b"+ACK")
-        self._on_settled(self._reply, b"+ACK")
+        self._on_settled(self.delivery.reply, b"+ACK")
 
     def nak(self, delay: float = 0.0) -> None:
         """Let the server deliver it again.
@@ -197,12 +194,19 @@ class PulledMessage(StoredMessage):
     def term(self) -> None:
         """Let the server never deliver it again."""
         self._settle(b"+TERM")
-        self._on_settled(self._reply, b"+TERM")
+        self._on_settled(self.delivery.reply, b"+TERM")
 
     def in_progress(self) -> None:
         """Let the server wait for another `ack_wait`."""
-        self._transport.publish(self._reply, b"+WPI")
+        self._transport.publish(self.delivery.reply, b"+WPI")
 
     def _settle(self, answer: bytes) -> None:
         self.is_settled = True
-        self._transport.publish(self._reply, answer)
+        self._transport.publish(self.delivery.reply, answer)
+
+
+def _parts(reply: str) -> list[str]:
+    """Return stream, consumer, attempt, two sequences, time and pending of a reply subject."""
+    tokens = reply.split(".")
+    # With a domain and an account before the stream, and sometimes a random token at the end.
+    return tokens[2:] if len(tokens) == _V1_TOKENS else tokens[4:11]

@@ -77,6 +77,7 @@ class Pull:
         self._last_sign = 0.0
         self._failure: ServiceError | None = None
         self._is_closed = False
+        self._take: Callable[[PulledMessage], None] | None = None
         self._arrival = asyncio.Event()
         self._doubt = asyncio.Event()
         self._subscription: Subscription | None = None
@@ -131,6 +132,19 @@ class Pull:
         self._refill()
         return message
 
+    async def hand_over(self, take: Callable[[PulledMessage], None]) -> None:
+        """Call a function with each message as it arrives; nothing has to wake up for it first.
+
+        Args:
+            take: the function, which neither blocks nor raises.
+
+        Raises:
+            ServiceError: see `__anext__`.
+        """
+        self._take = take
+        async for message in self:  # which came before
+            take(message)
+
     async def _wait_for_arrival(self) -> None:
         """Wait until a message has arrived.
 
@@ -152,8 +166,13 @@ class Pull:
         self._last_sign = monotonic()
         if delivery.reply.startswith(ACK_PREFIX):
             self._outstanding = max(self._outstanding - 1, 0)
-            self._arrived.append(PulledMessage(self._transport, delivery, self._on_settled))
-            self._arrival.set()
+            message = PulledMessage(self._transport, delivery, self._on_settled)
+            if self._take is None or self._arrived or self._is_closed:
+                self._arrived.append(message)
+                self._arrival.set()
+            else:
+                self._take(message)
+                self._refill()
         elif delivery.status != _HEARTBEAT_STATUS:
             self._on_end_of_request(delivery.headers.get("Nats-Pending-Messages", ""))
 

@@ -95,6 +95,30 @@ async def test_what_was_not_taken_goes_to_others(jetstream: JetStream, stream: s
         assert sorted(each.sequence for each in await take(messages, 4)) == [2, 3, 4, 5]
 
 
+async def test_messages_are_handed_over_as_they_arrive(jetstream: JetStream, stream: str) -> None:
+    """A function gets them in order, those that came before it too; others get what comes later."""
+    await publish(jetstream, stream, 6)
+    await jetstream.create_consumer(stream, ConsumerConfig("c", ack_wait=3600.0))
+    taken: list[int] = []
+
+    def on_message(message: PulledMessage) -> None:
+        taken.append(message.sequence)
+        message.ack()
+
+    async with jetstream.pull(stream, "c", batch=4) as messages:
+        await until(lambda: len(messages._arrived) == 4)
+        handing_over = asyncio.create_task(messages.hand_over(on_message))
+        await until(lambda: len(taken) == 6)
+        await publish(jetstream, stream, 5)
+        await until(lambda: len(taken) == 11)
+        await messages.close()
+        await handing_over
+    assert taken == list(range(1, 12))
+    await publish(jetstream, stream, 1)
+    async with jetstream.pull(stream, "c") as messages:
+        assert [each.sequence for each in await take(messages, 1)] == [12]
+
+
 async def test_closing_ends_a_waiting_loop(jetstream: JetStream, stream: str) -> None:
     """A task that waits for the next message ends its loop."""
     await jetstream.create_consumer(stream, ConsumerConfig("c"))
