@@ -64,6 +64,7 @@ async def publish_batch(
         JetStreamUnavailableError: something else than a stream answers.
         ServiceError: see Transport.request.
     """
+    await transport.connect()
     batch = STAMPER.new_id()
     *first, last = enumerate(messages, 1)
     for number, message in first:

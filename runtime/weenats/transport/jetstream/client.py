@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weenats.errors import DeadlineExceededError, NoRespondersError, NotFoundError, ServiceError
 from weenats.protocol import headers as header_names
 from weenats.protocol.headers import Headers
+from weenats.transport.base import DENIED
 from weenats.transport.jetstream.api import PREFIX, call, parse
 from weenats.transport.jetstream.config import (
     ConsumerConfig,
@@ -23,6 +24,7 @@ from weenats.transport.jetstream.exclusive import ExclusivePull
 from weenats.transport.jetstream.key_value import KeyValue
 from weenats.transport.jetstream.messages import PublishAck, StoredMessage, stored_message
 from weenats.transport.jetstream.pull import Pull
+from weenats.transport.nats_py.errors import permission_denied
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -476,6 +478,8 @@ def _pending(answer: Delivery, stream: str) -> int:
     """Return how many messages are left after the end of a batch."""
     if answer.status == _NOT_FOUND:
         return 0
+    if answer.status == DENIED:
+        raise permission_denied("publish", answer.subject)
     if answer.status != _END:
         raise _no_direct_access(stream)
     return int(answer.headers.get("Nats-Num-Pending", "0"))

@@ -10,9 +10,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, Self
 
 from weenats.errors import ConnectionClosedError, PermissionDeniedError, ServiceError
+from weenats.transport.base import DENIED
 from weenats.transport.jetstream.api import PREFIX
 from weenats.transport.jetstream.errors import ConsumerMissingError, StreamMissingError
 from weenats.transport.jetstream.messages import ACK_PREFIX, PulledMessage
+from weenats.transport.nats_py.errors import permission_denied
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -154,6 +156,9 @@ class Pull:
             self._outstanding = max(self._outstanding - 1, 0)
             self._arrived.append(PulledMessage(self._transport, delivery, self._on_settled))
             self._arrival.set()
+        elif delivery.status == DENIED:
+            self._outstanding = 0
+            self._fail(permission_denied("publish", delivery.subject))
         elif delivery.status != _HEARTBEAT_STATUS:
             self._on_end_of_request(delivery.headers.get("Nats-Pending-Messages", ""))
 
@@ -206,8 +211,11 @@ class Pull:
                 self._outstanding = 0
                 self._request()
         except ServiceError as error:
-            self._failure = error
-            self._arrival.set()
+            self._fail(error)
+
+    def _fail(self, error: ServiceError) -> None:
+        self._failure = error
+        self._arrival.set()
 
     def _on_settled(self, reply: str, answer: bytes) -> None:
         self._settled.append((reply, answer))

@@ -73,6 +73,7 @@ class Interest:
         owner: what must live as long as the subscription.
         sid: its number on the connection.
         denied: whether the server denied it.
+        asked: the subject of the last message whose replies it gets, "" for none.
     """
 
     connection: NatsConnection
@@ -82,6 +83,7 @@ class Interest:
     owner: object = None
     sid: int = 0
     denied: bool = False
+    asked: str = ""
 
     def leave(self) -> None:
         """Unsubscribe; messages that are on their way are handed over until `drop`."""
