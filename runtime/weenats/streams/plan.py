@@ -89,7 +89,11 @@ class StreamPlan:
 
 
 async def plan_streams(
-    transport: Transport, streams: Iterable[Stream], others: Iterable[StreamConfig] = ()
+    transport: Transport,
+    streams: Iterable[Stream],
+    others: Iterable[StreamConfig] = (),
+    *,
+    keep_subjects: bool = False,
 ) -> list[StreamPlan]:
     """Return what has to be done to streams and those of their dead letters; nothing is changed.
 
@@ -97,6 +101,8 @@ async def plan_streams(
         transport: the connection.
         streams: the streams of a contract.
         others: the settings of other streams, with their service in the metadata.
+        keep_subjects: whether streams keep subjects that they have and the contract has not: those
+            of events that another version of the service publishes.
 
     Raises:
         JetStreamUnavailableError: the server has no JetStream.
@@ -107,7 +113,14 @@ async def plan_streams(
         config for each in streams for config in (stream_config(each), dead_letter_config(each))
     ]
     wanted += others
-    return [_planned(config, await _found(jetstream, config.name)) for config in wanted]
+    plans: list[StreamPlan] = []
+    for config in wanted:
+        found = await _found(jetstream, config.name)
+        if keep_subjects and found is not None:
+            subjects = dict.fromkeys((*config.subjects, *found.config.subjects))
+            config = replace(config, subjects=tuple(subjects))  # noqa: PLW2901
+        plans.append(_planned(config, found))
+    return plans
 
 
 async def apply_streams(
