@@ -76,7 +76,7 @@ class ProjectionBuilder(Generic[ViewT]):
         """
         view = self._projection.view_of(self._transport, 1)
         routes = self._projection.routes_of(view)
-        await self.catalog.create(stream_of(each.event for each in routes).replicas)
+        await self.catalog.create(stream_of(each.event for each in routes))
 
     async def build(
         self, observe: Callable[[Progress], None] = lambda _: None, grace: float = 0.0

@@ -7,16 +7,23 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from weenats.errors import AlreadyExistsError, NotFoundError
+from pydantic import TypeAdapter, ValidationError
+
+from weenats.errors import AlreadyExistsError, FailedPreconditionError, NotFoundError
 from weenats.projections.generation import bucket_of
 from weenats.transport.jetstream import JetStream, WrongSequenceError, bucket_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from weenats.contract import Stream
     from weenats.transport.base import Transport
 
-__all__ = ["Catalog", "Record", "current", "outdated"]
+__all__ = ["PROJECTION", "STREAM", "Catalog", "Record", "current", "outdated"]
+PROJECTION: Final = "weenats.projection"
+"""The metadata of a bucket with the name of its projection."""
+STREAM: Final = "weenats.projection.stream"
+"""The metadata of a bucket with the name of the stream whose events are read."""
 _ENTRY: Final = "catalog"
 
 
@@ -35,6 +42,15 @@ class Record:
     ready: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Document:
+    last: int
+    generations: tuple[Record, ...]
+
+
+_DOCUMENT: Final = TypeAdapter(_Document)
+
+
 class _Entry(NamedTuple):
     records: tuple[Record, ...]
     last: int
@@ -50,20 +66,25 @@ class Catalog:
     """
 
     def __init__(self, transport: Transport, projection: str) -> None:
+        self._projection = projection
         self._name = bucket_of(projection)
         self._jetstream = JetStream(transport)
         self.bucket: Final = self._jetstream.key_value(self._name)
 
-    async def create(self, replicas: int) -> None:
+    async def create(self, stream: Stream) -> None:
         """Create the bucket of the projection if there is none.
 
         Args:
-            replicas: how many servers keep it.
+            stream: the stream whose events are read; as many servers keep the bucket.
 
         Raises:
             ServiceError: see JetStream.create_stream.
         """
-        config = replace(bucket_config(self._name, replicas=replicas), allow_atomic=True)
+        config = replace(
+            bucket_config(self._name, replicas=stream.replicas),
+            allow_atomic=True,
+            metadata={PROJECTION: self._projection, STREAM: stream.name},
+        )
         with suppress(AlreadyExistsError):  # with other settings, such as more replicas
             await self._jetstream.create_stream(config)
 
@@ -75,6 +96,7 @@ class Catalog:
 
         Raises:
             StreamMissingError: the bucket does not exist.
+            FailedPreconditionError: somebody else has written what it says about them.
             ServiceError: see JetStream.last.
         """
         return (await self._read(leader=leader)).records
@@ -152,9 +174,14 @@ class Catalog:
         entry = await self.bucket.get(_ENTRY, leader=leader)
         if entry is None:
             return _Entry((), 0, 0)
-        document = json.loads(entry.value)
-        records = tuple(Record(**each) for each in document["generations"])
-        return _Entry(records, document["last"], entry.revision)
+        try:
+            document = _DOCUMENT.validate_json(entry.value)
+        except ValidationError:
+            raise FailedPreconditionError(
+                f"what the bucket {self._name} says about its views is not valid: delete the bucket"
+                " to build the projection anew"
+            ) from None
+        return _Entry(document.generations, document.last, entry.revision)
 
 
 def _encoded(entry: _Entry) -> bytes:

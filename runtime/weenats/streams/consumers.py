@@ -12,6 +12,7 @@ from weenats.errors import (
     AlreadyExistsError,
     FailedPreconditionError,
     NotFoundError,
+    PermissionDeniedError,
     ServiceError,
 )
 from weenats.protocol import subjects
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from weenats.contract import Stream
     from weenats.transport.base import Transport
+    from weenats.transport.jetstream import StreamInfo
     from weenats.transport.jetstream.config import Start
 
 __all__ = [
@@ -237,26 +239,30 @@ async def consumer_states(transport: Transport, stream: Stream) -> list[Consumer
 
 
 async def all_consumer_states(
-    transport: Transport, service: str | None = None
+    transport: Transport, streams: Iterable[StreamInfo], service: str | None = None
 ) -> dict[str, list[ConsumerState]]:
     """Return how far the durable consumers of the streams of services are.
 
+    Streams whose consumers may not be listed are left out.
+
     Args:
         transport: the connection.
+        streams: the streams of the account.
         service: whose streams; None for those of all services.
 
     Returns:
         The consumers by the names of the services whose events they process.
 
     Raises:
-        ServiceError: see JetStream.streams and JetStream.consumers.
+        ServiceError: see JetStream.consumers.
     """
     jetstream = JetStream(transport)
     found: dict[str, list[ConsumerState]] = {}
-    for each in await jetstream.streams():
+    for each in streams:
         owner = each.config.metadata.get(SERVICE)
-        if owner is not None and service in {None, owner}:
-            found.setdefault(owner, []).extend(await _states(jetstream, each.config.name))
+        if owner is not None and service in {None, owner} and each.consumers:
+            with suppress(PermissionDeniedError):  # another service's, of all in the account
+                found.setdefault(owner, []).extend(await _states(jetstream, each.config.name))
     return {owner: states for owner, states in sorted(found.items()) if states}
 
 
