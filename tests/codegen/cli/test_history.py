@@ -91,6 +91,8 @@ def test_history_of_nothing(url: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().err == "weenats: nothing happened to none of wallets\n"
     assert main(["history", "shops", "none", "--servers", url]) == 1
     assert "there is no stream shops-commits" in capsys.readouterr().err
+    assert main(["history", "wallets", "\udcff", "--servers", url]) == 2
+    assert "the key is not valid Unicode" in capsys.readouterr().err
 
 
 def test_state(url: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pydantic_core import from_json
+from typing_extensions import TypeVar
 
 from weenats.errors import NoRespondersError
 from weenats.transport.jetstream.errors import (
@@ -16,13 +17,16 @@ from weenats.transport.jetstream.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pydantic import JsonValue
 
     from weenats.transport.base import Transport
 
-__all__ = ["PREFIX", "call", "parse"]
+__all__ = ["PREFIX", "call", "parse", "understood"]
+InT = TypeVar("InT")
+OutT = TypeVar("OutT")
+_MALFORMED: Final = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
 PREFIX: Final = "$JS.API."
 """The beginning of the subjects of the API."""
 
@@ -78,5 +82,24 @@ def parse(payload: bytes, what: str) -> dict[str, Any]:
         raise JetStreamUnavailableError(f"{what}: the answer does not come from JetStream")
     members = cast("dict[str, Any]", response)
     if (error := members.get("error")) is not None:
-        raise api_error(error, what)
+        raise understood(lambda each: api_error(each, what), error, what)
     return members
+
+
+def understood(decode: Callable[[InT], OutT], answer: InT, what: str) -> OutT:
+    """Return what an answer says; somebody else may have sent it, who has the same account.
+
+    Args:
+        decode: returns it.
+        answer: the answer.
+        what: what was asked for, which errors name.
+
+    Raises:
+        JetStreamUnavailableError: the answer does not have the form of the API.
+    """
+    try:
+        return decode(answer)
+    except _MALFORMED:
+        raise JetStreamUnavailableError(
+            f"{what}: the answer does not come from JetStream"
+        ) from None

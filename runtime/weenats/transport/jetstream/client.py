@@ -6,34 +6,40 @@ import asyncio
 import base64
 import json
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from weenats.errors import DeadlineExceededError, NoRespondersError, NotFoundError, ServiceError
 from weenats.protocol import headers as header_names
 from weenats.protocol.headers import Headers
 from weenats.transport.base import DENIED
-from weenats.transport.jetstream.api import PREFIX, call, parse
+from weenats.transport.jetstream.api import PREFIX, call, parse, understood
 from weenats.transport.jetstream.config import (
     ConsumerConfig,
     ConsumerInfo,
     StreamConfig,
     StreamInfo,
 )
-from weenats.transport.jetstream.errors import JetStreamUnavailableError, StreamMissingError
+from weenats.transport.jetstream.errors import StreamMissingError
 from weenats.transport.jetstream.exclusive import ExclusivePull
 from weenats.transport.jetstream.key_value import KeyValue
-from weenats.transport.jetstream.messages import PublishAck, StoredMessage, stored_message
+from weenats.transport.jetstream.messages import (
+    PublishAck,
+    StoredMessage,
+    publish_ack,
+    stored_message,
+)
 from weenats.transport.jetstream.pull import Pull
 from weenats.transport.nats_py.errors import permission_denied
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from pydantic import JsonValue
 
     from weenats.transport.base import Delivery, Transport
 
 __all__ = ["JetStream"]
+ItemT = TypeVar("ItemT")
 _TIMEOUT: Final = 5.0
 _READ_BATCH: Final = 256
 _READ_BYTES: Final = 4 * 1024 * 1024
@@ -74,9 +80,7 @@ class JetStream:
             JetStreamRefusedError: the server cannot have such a stream.
             ServiceError: see `api.call`.
         """
-        return StreamInfo.from_json(
-            await self._call(f"STREAM.CREATE.{config.name}", config.to_json(), config.name)
-        )
+        return await self._stream(f"STREAM.CREATE.{config.name}", config.to_json(), config.name)
 
     async def update_stream(self, config: StreamConfig) -> StreamInfo:
         """Change all settings of a stream: begin with those of `stream_info`.
@@ -89,9 +93,7 @@ class JetStream:
             JetStreamRefusedError: the server cannot change it like that.
             ServiceError: see `api.call`.
         """
-        return StreamInfo.from_json(
-            await self._call(f"STREAM.UPDATE.{config.name}", config.to_json(), config.name)
-        )
+        return await self._stream(f"STREAM.UPDATE.{config.name}", config.to_json(), config.name)
 
     async def delete_stream(self, name: str) -> None:
         """Delete a stream and its messages.
@@ -117,7 +119,7 @@ class JetStream:
             ServiceError: see `api.call`.
         """
         body: dict[str, JsonValue] = {"subjects_filter": subjects} if subjects else {}
-        return StreamInfo.from_json(await self._call(f"STREAM.INFO.{name}", body, name))
+        return await self._stream(f"STREAM.INFO.{name}", body, name)
 
     async def streams(self) -> list[StreamInfo]:
         """Return all streams of the account.
@@ -125,14 +127,7 @@ class JetStream:
         Raises:
             ServiceError: see `api.call`.
         """
-        found: list[StreamInfo] = []
-        total = 1
-        while len(found) < total:
-            response = await self._call("STREAM.LIST", {"offset": len(found)}, "the streams")
-            page: list[dict[str, Any]] = response.get("streams") or []
-            found += map(StreamInfo.from_json, page)
-            total = response["total"] if page else 0
-        return found
+        return await self._pages("STREAM.LIST", "streams", StreamInfo.from_json, "the streams")
 
     async def purge(self, stream: str, subject: str = "") -> int:
         """Delete the messages of a stream.
@@ -150,7 +145,7 @@ class JetStream:
         """
         body: dict[str, JsonValue] = {"filter": subject} if subject else {}
         response = await self._call(f"STREAM.PURGE.{stream}", body, stream)
-        return int(response["purged"])
+        return understood(lambda each: int(each["purged"]), response, stream)
 
     async def create_consumer(self, stream: str, config: ConsumerConfig) -> ConsumerInfo:
         """Create a consumer; one with exactly these settings is left alone.
@@ -208,8 +203,9 @@ class JetStream:
             StreamMissingError: there is no such stream.
             ServiceError: see `api.call`.
         """
-        response = await self._call(f"CONSUMER.INFO.{stream}.{name}", {}, f"{name} of {stream}")
-        return ConsumerInfo.from_json(response)
+        what = f"{name} of {stream}"
+        response = await self._call(f"CONSUMER.INFO.{stream}.{name}", {}, what)
+        return understood(ConsumerInfo.from_json, response, what)
 
     async def consumers(self, stream: str) -> list[ConsumerInfo]:
         """Return the consumers of a stream.
@@ -221,16 +217,8 @@ class JetStream:
             StreamMissingError: there is no such stream.
             ServiceError: see `api.call`.
         """
-        found: list[ConsumerInfo] = []
-        total = 1
-        while len(found) < total:
-            response = await self._call(
-                f"CONSUMER.LIST.{stream}", {"offset": len(found)}, f"the consumers of {stream}"
-            )
-            page: list[dict[str, Any]] = response.get("consumers") or []
-            found += map(ConsumerInfo.from_json, page)
-            total = response["total"] if page else 0
-        return found
+        operation, what = f"CONSUMER.LIST.{stream}", f"the consumers of {stream}"
+        return await self._pages(operation, "consumers", ConsumerInfo.from_json, what)
 
     async def publish(  # noqa: PLR0913 - the expectations of a publisher
         self,
@@ -293,11 +281,7 @@ class JetStream:
                 f"no stream stores {subject}: it does not exist, or has no leader now"
             ) from None
         response = parse(answer.payload, f"publishing to {subject}")
-        if not isinstance(response.get("stream"), str):
-            raise JetStreamUnavailableError(
-                f"the acknowledgement of {subject} does not come from a stream"
-            )
-        return PublishAck(response["stream"], response["seq"], response.get("duplicate", False))
+        return understood(publish_ack, response, f"publishing to {subject}")
 
     async def get(self, stream: str, sequence: int) -> StoredMessage:
         """Return a message by its sequence.
@@ -345,7 +329,8 @@ class JetStream:
             return await self._direct_get(stream, {"last_by_subj": subject})
         body: dict[str, JsonValue] = {"last_by_subj": subject}
         response = await self._call(f"STREAM.MSG.GET.{stream}", body, f"{subject} of {stream}")
-        return _leader_message(response["message"], stream)
+        what = f"{subject} of {stream}"
+        return understood(lambda each: _leader_message(each["message"], stream), response, what)
 
     async def delete_message(self, stream: str, sequence: int) -> None:
         """Delete a message.
@@ -393,7 +378,7 @@ class JetStream:
                     f"{PREFIX}DIRECT.GET.{stream}", json.dumps(body).encode(), reply=inbox.subject
                 )
                 while not (answer := await self._next_answer(answers, stream)).status:
-                    message = stored_message(answer)
+                    message = understood(stored_message, answer, stream)
                     start = message.sequence + 1
                     yield message
                 pending = _pending(answer, stream)
@@ -451,8 +436,28 @@ class JetStream:
             "action": action,
         }
         operation = f"CONSUMER.CREATE.{stream}.{config.name}"
-        response = await self._call(operation, body, f"{config.name} of {stream}")
-        return ConsumerInfo.from_json(response)
+        what = f"{config.name} of {stream}"
+        return understood(ConsumerInfo.from_json, await self._call(operation, body, what), what)
+
+    async def _stream(
+        self, operation: str, body: Mapping[str, JsonValue], name: str
+    ) -> StreamInfo:
+        return understood(StreamInfo.from_json, await self._call(operation, body, name), name)
+
+    async def _pages(
+        self, operation: str, member: str, decode: Callable[[dict[str, Any]], ItemT], what: str
+    ) -> list[ItemT]:
+        """Return what all pages of a list have."""
+        found: list[ItemT] = []
+        total = 1
+        while len(found) < total:
+            response = await self._call(operation, {"offset": len(found)}, what)
+            page = understood(
+                lambda each: [decode(item) for item in each.get(member) or ()], response, what
+            )
+            found += page
+            total = understood(lambda each: int(each["total"]), response, what) if page else 0
+        return found
 
     async def _direct_get(self, stream: str, body: Mapping[str, JsonValue]) -> StoredMessage:
         deadline = monotonic() + self._timeout
@@ -464,7 +469,7 @@ class JetStream:
             raise _no_direct_access(stream) from None
         if answer.status:
             raise NotFoundError(f"{stream} has no such message")
-        return stored_message(answer)
+        return understood(stored_message, answer, stream)
 
     async def _next_answer(self, answers: asyncio.Queue[Delivery], stream: str) -> Delivery:
         try:
