@@ -140,7 +140,11 @@ async def test_permissions_are_sufficient_and_used(monkeypatch: pytest.MonkeyPat
             "parcels.stream.*.courier.resigned",
             *(f"{update}{each}" for each in names),  # the streams were created
         },
-        "consumer": {f"{info}{each}" for each in dead_letters},  # after a failure
+        "consumer": {  # after a failure, and after a replay
+            f"$JS.API.{operation}.{each}"
+            for operation in ("STREAM.INFO", "DIRECT.GET")
+            for each in dead_letters
+        },
         "projection": {  # it reads the other stream
             f"$JS.API.CONSUMER.{verb}.couriers.*"
             for verb in ("INFO", "CREATE", "MSG.NEXT", "DELETE")

@@ -93,6 +93,7 @@ def _consuming(contract: Contract, stream: Stream, consumer: str) -> Iterator[En
     letters = subjects.dead_letter(stream.name, contract.service, consumer)
     yield Entry(letters, "dead letters")
     yield Entry(f"{PREFIX}STREAM.INFO.{stream.name}-dead-letters", "whether their stream exists")
+    yield Entry(f"{PREFIX}DIRECT.GET.{stream.name}-dead-letters", "whether one was removed")
 
 
 def _operating(contract: Contract, stream: Stream) -> Iterator[Entry]:

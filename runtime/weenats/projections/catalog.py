@@ -46,6 +46,7 @@ class Record:
 class _Document:
     last: int
     generations: tuple[Record, ...]
+    stream: str = ""
 
 
 _DOCUMENT: Final = TypeAdapter(_Document)
@@ -55,6 +56,7 @@ class _Entry(NamedTuple):
     records: tuple[Record, ...]
     last: int
     revision: int
+    stream: str
 
 
 class Catalog:
@@ -63,10 +65,12 @@ class Catalog:
     Args:
         transport: the connection.
         projection: the name of the projection.
+        stream: the name of the stream whose events are read; "" for any.
     """
 
-    def __init__(self, transport: Transport, projection: str) -> None:
+    def __init__(self, transport: Transport, projection: str, stream: str = "") -> None:
         self._projection = projection
+        self._stream = stream
         self._name = bucket_of(projection)
         self._jetstream = JetStream(transport)
         self.bucket: Final = self._jetstream.key_value(self._name)
@@ -96,7 +100,8 @@ class Catalog:
 
         Raises:
             StreamMissingError: the bucket does not exist.
-            FailedPreconditionError: somebody else has written what it says about them.
+            FailedPreconditionError: what it says about them is not valid, or it belongs to another
+                projection of this name.
             ServiceError: see JetStream.last.
         """
         return (await self._read(leader=leader)).records
@@ -165,7 +170,8 @@ class Catalog:
             if after == before:
                 return after.records
             try:
-                await self.bucket.update(_ENTRY, _encoded(after), before.revision)
+                encoded = _encoded(after, self._stream or after.stream)
+                await self.bucket.update(_ENTRY, encoded, before.revision)
             except WrongSequenceError:
                 continue  # another instance was quicker
             return after.records
@@ -173,7 +179,7 @@ class Catalog:
     async def _read(self, *, leader: bool) -> _Entry:
         entry = await self.bucket.get(_ENTRY, leader=leader)
         if entry is None:
-            return _Entry((), 0, 0)
+            return _Entry((), 0, 0, "")
         try:
             document = _DOCUMENT.validate_json(entry.value)
         except ValidationError:
@@ -181,15 +187,20 @@ class Catalog:
                 f"what the bucket {self._name} says about its views is not valid: delete the bucket"
                 " to build the projection anew"
             ) from None
-        return _Entry(document.generations, document.last, entry.revision)
+        if self._stream and document.stream not in {"", self._stream}:
+            raise FailedPreconditionError(
+                f"there is another projection {self._projection}, of the stream {document.stream}:"
+                " give one of them another name"
+            )
+        return _Entry(document.generations, document.last, entry.revision, document.stream)
 
 
-def _encoded(entry: _Entry) -> bytes:
+def _encoded(entry: _Entry, stream: str) -> bytes:
     generations = [
         {"number": each.number, "version": each.version, "ready": each.ready}
         for each in entry.records
     ]
-    return json.dumps({"last": entry.last, "generations": generations}).encode()
+    return json.dumps({"last": entry.last, "generations": generations, "stream": stream}).encode()
 
 
 def current(records: tuple[Record, ...], version: int) -> Record | None:

@@ -41,10 +41,13 @@ __all__ = [
     "all_consumer_states",
     "consumer_state",
     "consumer_states",
+    "restored",
 ]
 ItemT = TypeVar("ItemT")
 _AT_ONCE: Final = 8
 """Requests to the server at a time."""
+_LIMITS: Final = frozenset({"headers_only", "max_batch", "max_expires", "max_bytes"})
+"""Settings that keep parts of events back, or refuse requests for them."""
 CONSUMER: Final = "weenats.consumer"
 """The metadata of a consumer on the server with the name of the durable consumer."""
 
@@ -163,13 +166,34 @@ class StreamConsumer:
                 info = await jetstream.consumer_info(stream.name, name)
             else:
                 return
-        has = info.config
-        if has.filters != wanted.filters or has.ack_wait != ack_wait or has.max_ack_pending != 1:
-            changed = replace(has, filters=wanted.filters, ack_wait=ack_wait, max_ack_pending=1)
+        if (changed := restored(info.config, wanted)) != info.config:
             await jetstream.update_consumer(stream.name, changed)
 
     async def _for_each(self, call: Callable[[int], Awaitable[None]]) -> None:
         await _for_each(range(self.stream.partitions), call)
+
+
+def restored(has: ConsumerConfig, wanted: ConsumerConfig) -> ConsumerConfig:
+    """Return the settings of a consumer that somebody may have edited, so that no event is lost.
+
+    Those that decide what is delivered, and how often, get their values back. Others, such as
+    replicas, stay.
+
+    Args:
+        has: its settings.
+        wanted: its settings when it is created.
+    """
+    kept = {name: value for name, value in has.other.items() if name not in _LIMITS}
+    return replace(
+        has,
+        filters=wanted.filters,
+        ack_wait=wanted.ack_wait,
+        max_ack_pending=wanted.max_ack_pending,
+        max_deliver=wanted.max_deliver,
+        backoff=wanted.backoff,
+        inactive_threshold=wanted.inactive_threshold,
+        other=kept,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.timestamps import utc_timestamp
-from weenats.errors import FailedPreconditionError, MessageTooLargeError, NotFoundError
+from weenats.errors import (
+    FailedPreconditionError,
+    MessageTooLargeError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
 from weenats.streams.publish import missing, store
@@ -202,15 +207,31 @@ class DeadLetters:
         self, message: StoredMessage, consumer: str, payload: bytes, headers: bytes
     ) -> None:
         stream = self._stream
-        await store(
-            self._transport,
-            stream,
-            subjects.dead_letter(stream.name, stream.service, consumer),
-            payload,
-            headers,
-            message_id=f"{stream.name}.{message.sequence}.{consumer}",
-            stored_by=stream.dead_letters,
-        )
+        message_id = f"{stream.name}.{message.sequence}.{consumer}"
+        while True:
+            ack = await store(
+                self._transport,
+                stream,
+                subjects.dead_letter(stream.name, stream.service, consumer),
+                payload,
+                headers,
+                message_id=message_id,
+                stored_by=stream.dead_letters,
+            )
+            if not ack.duplicate or await self._has(ack.sequence):
+                return
+            # An operator has removed it since, and the consumer got the event again by a replay.
+            message_id = f"{message_id}.{ack.sequence}"
+
+    async def _has(self, sequence: int) -> bool:
+        """Return whether there is a dead letter; True if it may not be asked for."""
+        try:
+            await self._jetstream.get(self._stream.dead_letters, sequence)
+        except NotFoundError:
+            return False
+        except PermissionDeniedError:
+            return True
+        return True
 
     async def _complete(self, letter: DeadLetter) -> DeadLetter:
         """Return a dead letter with the payload and the headers of its event.

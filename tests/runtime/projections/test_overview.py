@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from testkit.parcels import PARCELS_EVENTS_STREAM
-from testkit.projections import COUNTS, NAME
+from testkit.parcels import COURIERS_STREAM, PARCELS_EVENTS_STREAM
+from testkit.projections import COUNTS, NAME, TOTAL, Counting
 from weenats import FailedPreconditionError, NatsTransport
+from weenats.projections import Projection
 from weenats.projections.builder import ProjectionBuilder
 from weenats.projections.catalog import PROJECTION, STREAM, Catalog
 from weenats.projections.overview import ProjectionState, projection_states
@@ -55,6 +56,18 @@ async def test_what_others_have_written_is_shown_as_unknown(
     await jetstream.delete_stream(foreign.name)
     with pytest.raises(FailedPreconditionError, match="delete the bucket to build"):
         await ProjectionBuilder(COUNTS, transport).build()
+
+
+async def test_a_name_belongs_to_one_stream(transport: NatsTransport, deliver: Any) -> None:
+    """A projection of another stream does not get the views of the first one."""
+    await deliver(1, 2)
+    other = Projection(NAME, COUNTS.view, Counting, stream=COURIERS_STREAM)
+    async with COUNTS.run(transport) as counts, other.run(transport) as others:
+        await counts.caught_up()
+        for wrong in (others.view, others.status, ProjectionBuilder(other, transport).build):
+            with pytest.raises(FailedPreconditionError, match=f"projection {NAME}, of the stream"):
+                await wrong()
+        assert await (await counts.view()).get(TOTAL) == 3
 
 
 async def test_members_of_later_versions_are_ignored(transport: NatsTransport) -> None:

@@ -439,9 +439,7 @@ class JetStream:
         what = f"{config.name} of {stream}"
         return understood(ConsumerInfo.from_json, await self._call(operation, body, what), what)
 
-    async def _stream(
-        self, operation: str, body: Mapping[str, JsonValue], name: str
-    ) -> StreamInfo:
+    async def _stream(self, operation: str, body: Mapping[str, JsonValue], name: str) -> StreamInfo:
         return understood(StreamInfo.from_json, await self._call(operation, body, name), name)
 
     async def _pages(
