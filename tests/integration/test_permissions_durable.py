@@ -131,7 +131,7 @@ async def test_permissions_are_sufficient_and_used(monkeypatch: pytest.MonkeyPat
         await consumer.close()
         await operator.close()
         assert "Violation" not in server.log()
-    info, update = "$JS.API.STREAM.INFO.", "$JS.API.STREAM.UPDATE."
+    update = "$JS.API.STREAM.UPDATE."
     dead_letters = {f"{each.name}-dead-letters" for each in CONTRACT.streams}
     names = dead_letters | {each.name for each in CONTRACT.streams}
     rare = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, cast
 
@@ -188,7 +189,9 @@ def _planned(wanted: StreamConfig, found: StreamInfo | None) -> StreamPlan:
         return StreamPlan(wanted.name, "recreate", changes, wanted)
     values = {setting: getattr(wanted, setting) for setting in _SETTINGS}
     metadata = {**found.config.metadata, **wanted.metadata}
-    config = replace(found.config, **values, duplicate_window=None, metadata=metadata)
+    obstacles = found.config.obstacles
+    other = {name: value for name, value in found.config.other.items() if name not in obstacles}
+    config = replace(found.config, **values, duplicate_window=None, metadata=metadata, other=other)
     return StreamPlan(wanted.name, "update", changes, config)
 
 
@@ -202,6 +205,8 @@ def _changes(wanted: StreamConfig, found: StreamInfo) -> Iterator[Change]:
     if partitions[0] != partitions[1]:
         danger = "" if partitions[0] is None or not found.messages else _MOVED
         yield Change("partitions", str(partitions[0]), str(partitions[1]), danger)
+    for setting, value in has.obstacles.items():
+        yield Change(setting, json.dumps(value), "none")
     for setting in _SETTINGS:
         before, after = _value(has, setting), _value(wanted, setting)
         if before != after:

@@ -97,4 +97,3 @@ async def test_a_dead_letter_that_was_dropped_comes_again_after_a_replay(nats_ur
             assert len(found) == 1
             await letters.drop(found[0])
             await part.delete()
-
