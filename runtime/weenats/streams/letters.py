@@ -17,7 +17,12 @@ from weenats.errors import (
 from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
 from weenats.streams.publish import missing, store
-from weenats.transport.jetstream import JetStream, JetStreamRefusedError, StreamMissingError
+from weenats.transport.jetstream import (
+    ConsumerMissingError,
+    JetStream,
+    JetStreamRefusedError,
+    StreamMissingError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -169,7 +174,8 @@ class DeadLetters:
             letter: the dead letter, which is removed.
 
         Raises:
-            FailedPreconditionError: the dead letter does not say of which event and consumer it is.
+            FailedPreconditionError: the dead letter does not say of which event and consumer it is,
+                or there is no such consumer.
             NotFoundError: it has no payload, and the event is no longer in its stream.
             StreamMissingError: the stream does not exist.
             ServiceError: see `streams.store`.
@@ -180,6 +186,14 @@ class DeadLetters:
             raise FailedPreconditionError(
                 f"dead letter {letter.sequence} does not say of which event and consumer it is"
             )
+        name = f"{letter.consumer}-{event[1]}"
+        try:
+            await self._jetstream.consumer_info(stream.name, name)
+        except ConsumerMissingError:
+            raise FailedPreconditionError(
+                f"dead letter {letter.sequence} is of the consumer {letter.consumer}, which is not"
+                f" there: no consumer {name} of the stream {stream.name} exists"
+            ) from None
         letter = await self._complete(letter)
         await store(
             self._transport,

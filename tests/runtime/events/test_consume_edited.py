@@ -16,7 +16,7 @@ from testkit.parcels import (
     parcel_streams,
 )
 from testkit.waiting import LIMIT, until
-from weenats import NatsTransport
+from weenats import FailedPreconditionError, NatsTransport
 from weenats.events import consume
 from weenats.streams.consumers import StreamConsumer
 from weenats.streams.letters import DeadLetters
@@ -77,6 +77,25 @@ async def test_a_consumer_that_refuses_requests_is_reported(nats_url: str) -> No
             await anext(messages)
     await jetstream.delete_stream("refusing")
     await transport.close()
+
+
+async def test_a_dead_letter_of_no_consumer_stays(nats_url: str) -> None:
+    """It is not handed to a consumer that does not exist, where nothing would process it."""
+
+    async def fail(_: object) -> None:
+        raise ValueError
+
+    async with parcel_streams(nats_url) as transport:
+        letters, part = DeadLetters(transport, STREAM), StreamConsumer(transport, STREAM, "billing")
+        await ParcelsClient(transport).publish_delivered("p-1", Delivered(count=1))
+        async with await consume(transport, Recorder(fail), "billing", max_deliver=1):
+            async with asyncio.timeout(LIMIT):
+                while not (found := [each async for each in letters.list()]):
+                    pass
+        await part.delete()
+        with pytest.raises(FailedPreconditionError, match="of the consumer billing, which is not"):
+            await letters.retry(found[0])
+        assert [each async for each in letters.list()] == found
 
 
 async def test_a_dead_letter_that_was_dropped_comes_again_after_a_replay(nats_url: str) -> None:

@@ -62,11 +62,12 @@ async def test_a_name_belongs_to_one_stream(transport: NatsTransport, deliver: A
     """A projection of another stream does not get the views of the first one."""
     await deliver(1, 2)
     other = Projection(NAME, COUNTS.view, Counting, stream=COURIERS_STREAM)
-    async with COUNTS.run(transport) as counts, other.run(transport) as others:
+    async with COUNTS.run(transport) as counts:
         await counts.caught_up()
-        for wrong in (others.view, others.status, ProjectionBuilder(other, transport).build):
-            with pytest.raises(FailedPreconditionError, match=f"projection {NAME}, of the stream"):
-                await wrong()
+        async with other.run(transport) as others:
+            for wrong in (others.view, others.status, ProjectionBuilder(other, transport).build):
+                with pytest.raises(FailedPreconditionError, match=f"{NAME}, of the stream {EVENTS}"):
+                    await wrong()
         assert await (await counts.view()).get(TOTAL) == 3
 
 
