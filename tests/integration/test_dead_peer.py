@@ -75,8 +75,9 @@ async def test_a_silent_peer_is_waited_for_once(
         with pytest.raises(ConnectionLostError, match="does not answer"):
             await asyncio.wait_for(transport.fence(), LIMIT)
         link.heal()
-        assert (open_connection := transport._connection) is not None
-        await until(lambda: not open_connection._pongs)
+        silent = transport._connection
+        assert silent is not None
+        await until(lambda: not silent._pongs)
         await transport.fence()
 
 

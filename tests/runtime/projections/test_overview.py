@@ -66,7 +66,7 @@ async def test_a_name_belongs_to_one_stream(transport: NatsTransport, deliver: A
         await counts.caught_up()
         async with other.run(transport) as others:
             for wrong in (others.view, others.status, ProjectionBuilder(other, transport).build):
-                with pytest.raises(FailedPreconditionError, match=f"{NAME}, of the stream {EVENTS}"):
+                with pytest.raises(FailedPreconditionError, match=f"of the stream {EVENTS}"):
                     await wrong()
         assert await (await counts.view()).get(TOTAL) == 3
 
