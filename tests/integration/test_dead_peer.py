@@ -59,6 +59,28 @@ async def test_closing_does_not_wait_for_a_stalled_peer(
         await asyncio.wait_for(transport.close(), LIMIT)
 
 
+async def test_a_silent_peer_is_waited_for_once(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a fence gave up, what follows does not wait as long again, until the peer answers."""
+    monkeypatch.setattr(connection, "_FENCE_TIMEOUT", 0.01)
+    async with (
+        TcpProxy(nats_server.port) as link,
+        connected(f"nats://127.0.0.1:{link.port}") as transport,
+    ):
+        link.stall()
+        with pytest.raises(ConnectionLostError):
+            await transport.fence()
+        monkeypatch.setattr(connection, "_FENCE_TIMEOUT", 10 * LIMIT)
+        with pytest.raises(ConnectionLostError, match="does not answer"):
+            await asyncio.wait_for(transport.fence(), LIMIT)
+        link.heal()
+        silent = transport._connection
+        assert silent is not None
+        await until(lambda: not silent._pongs)
+        await transport.fence()
+
+
 async def test_cancelled_subscribe_beside_a_stalled_peer(
     nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

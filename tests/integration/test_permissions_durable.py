@@ -28,6 +28,8 @@ from weenats.streams.letters import DeadLetters
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import JetStream
 from weenats.transport.nats_py.connection import NatsConnection
+from weenats_codegen.cli.top import poll
+from weenats_codegen.cli.top_consumers import ConsumerWatch
 from weenats_codegen.loading import read
 from weenats_codegen.permissions.durable import of_consumer, of_operator
 from weenats_codegen.permissions.entries import Permissions
@@ -38,7 +40,7 @@ CONTRACT = read(CONTRACT_FOLDER)
 ROLES = {
     "service": of_service(CONTRACT, streams="apply", inbox_prefix="_INBOX"),
     "consumer": of_consumer(CONTRACT, "billing"),
-    "operator": of_operator(CONTRACT),
+    "operator": of_operator(CONTRACT, projections=[NAME]),
     "projection": of_projection(CONTRACT, NAME),
 }
 
@@ -129,7 +131,7 @@ async def test_permissions_are_sufficient_and_used(monkeypatch: pytest.MonkeyPat
         await consumer.close()
         await operator.close()
         assert "Violation" not in server.log()
-    info, update = "$JS.API.STREAM.INFO.", "$JS.API.STREAM.UPDATE."
+    update = "$JS.API.STREAM.UPDATE."
     dead_letters = {f"{each.name}-dead-letters" for each in CONTRACT.streams}
     names = dead_letters | {each.name for each in CONTRACT.streams}
     rare = {
@@ -138,12 +140,19 @@ async def test_permissions_are_sufficient_and_used(monkeypatch: pytest.MonkeyPat
             "parcels.stream.*.courier.resigned",
             *(f"{update}{each}" for each in names),  # the streams were created
         },
-        "consumer": {f"{info}{each}" for each in dead_letters},  # after a failure
+        "consumer": {  # after a failure, and after a replay
+            f"$JS.API.{operation}.{each}"
+            for operation in ("STREAM.INFO", "DIRECT.GET")
+            for each in dead_letters
+        },
         "projection": {  # it reads the other stream
             f"$JS.API.CONSUMER.{verb}.couriers.*"
             for verb in ("INFO", "CREATE", "MSG.NEXT", "DELETE")
         },
-        "operator": {"$SYS.REQ.SERVER.PING.JSZ"},  # streams status
+        "operator": {
+            "$SYS.REQ.SERVER.PING.JSZ",  # streams status
+            "$SRV.STATS",  # top without a service
+        },
     }
     for role, permissions in ROLES.items():
         assert set(used.unused(role, permissions)) == rare[role], role
@@ -163,6 +172,10 @@ async def project(transport: NatsTransport) -> None:
 
 async def operate(transport: NatsTransport) -> None:
     """Do what the commands for streams and dead letters do."""
+    seen = await poll(transport, "parcels", ConsumerWatch(transport, "parcels"))
+    assert {each.name for each in seen.consumers.durable["parcels"]} == {"billing"}
+    [view] = seen.consumers.projections["parcels"]
+    assert (view.name, view.version, view.lag) == (NAME, 1, 0)
     for stream in Parcels.contract.streams:
         await consumer_states(transport, stream)
         part = StreamConsumer(transport, stream, "billing")

@@ -55,6 +55,24 @@ async def test_missing_streams_are_created_by_default(nats_url: str) -> None:
         await apply_streams(transport, plans, force=True)
 
 
+@pytest.mark.parametrize("mode", ["apply", "check", None])
+async def test_subjects_of_newer_versions_stay(nats_url: str, mode: Any) -> None:
+    """An instance that starts beside a newer version lets its events be stored."""
+    newer = f"{CONTRACT.name}.stream.*.parcel.weighed"
+    async with parcel_streams(nats_url) as transport:
+        jetstream = JetStream(transport)
+        config = (await jetstream.stream_info(STREAM.name)).config
+        subjects = (*config.subjects[1:], newer)
+        if mode == "check":
+            subjects = (*config.subjects, newer)
+        await jetstream.update_stream(replace(config, subjects=subjects))
+        builder = NatsServiceBuilder(Parcels(), nats_url)
+        async with (builder if mode is None else builder.with_streams(mode)).build():
+            found = (await jetstream.stream_info(STREAM.name)).config.subjects
+        assert set(found) == {*subjects, *(config.subjects if mode == "apply" else ())}
+        await apply_streams(transport, await plan_streams(transport, CONTRACT.streams))
+
+
 async def test_a_stream_that_vanishes_is_named(nats_url: str) -> None:
     """Publishing fails and says what to do, when the stream is deleted later."""
     handlers = Parcels()

@@ -530,7 +530,7 @@ def permissions(  # noqa: PLR0913 - the options of a user
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The name of a projection; with --role service, one that the service runs.",
+            help="The name of a projection; of a service, one that it runs.",
         ),
     ] = None,
     shared_limits: Annotated[

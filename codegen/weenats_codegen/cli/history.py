@@ -21,7 +21,7 @@ from weenats.transport.jetstream import JetStream, StreamMissingError
 from weenats_codegen.cli import call
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.errors import CliError
-from weenats_codegen.cli.output import emit, json_text, plain
+from weenats_codegen.cli.output import emit, json_text, plain, warn
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -88,18 +88,19 @@ async def _read(
         else commits(service, partition, aggregate, key)
     )
     stream = commit_stream(service)
+    found: list[tuple[str, Commit]] = []
     async with connection(servers) as transport:
         try:
-            return [
-                (message.subject.split(".")[-2], read_commit(message))
-                async for message in JetStream(transport).read(stream, subject)
-            ]
+            async for message in JetStream(transport).read(stream, subject):
+                try:
+                    found.append((message.subject.split(".")[-2], read_commit(message)))
+                except BrokenHistoryError as error:  # the others tell what happened around it
+                    warn(str(error))
         except (StreamMissingError, NotFoundError):
             raise CliError(
                 f"{service} keeps no aggregate in a stream here: there is no stream {stream}"
             ) from None
-        except BrokenHistoryError as error:
-            raise CliError(str(error)) from None
+    return found
 
 
 def _rows(found: tuple[str, Commit]) -> list[dict[str, JsonValue]]:

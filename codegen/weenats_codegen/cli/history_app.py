@@ -9,7 +9,19 @@ from weenats_codegen.cli.options import LOCAL, Json, Servers, Timeout, Token, ow
 Service = Annotated[
     str, typer.Argument(metavar="SERVICE", callback=own_service, help="The service.")
 ]
-Key = Annotated[str, typer.Argument(metavar="KEY", help="The key of the aggregate.")]
+
+
+def _unicode(key: str) -> str:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("the key is not valid Unicode") from None
+    return key
+
+
+Key = Annotated[
+    str, typer.Argument(metavar="KEY", callback=_unicode, help="The key of the aggregate.")
+]
 
 
 def history(

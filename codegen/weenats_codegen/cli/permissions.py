@@ -30,7 +30,8 @@ class Arguments:
         max_timeout: The longest timeout of the callers of a service, in seconds.
         streams: What `with_streams` of a service was called with; None if it was not.
         consumer: The name of a durable consumer; of a service, one that its lifespan runs.
-        projection: The name of a projection; of a service, one that its lifespan runs.
+        projection: The name of a projection; of a service, one that its lifespan runs; of an
+            operator, one whose progress is shown.
         shared_limits: Whether the instances of a service share their rate limits.
     """
 
@@ -108,7 +109,8 @@ def _of_projection(contract: Contract, arguments: Arguments) -> Permissions:
 
 
 def _of_operator(contract: Contract, arguments: Arguments) -> Permissions:
-    return of_operator(contract, inbox_prefix=_prefix(arguments))
+    projections = () if arguments.projection is None else (arguments.projection,)
+    return of_operator(contract, projections=projections, inbox_prefix=_prefix(arguments))
 
 
 _ROLES: Final[dict[str, Callable[[Contract, Arguments], Permissions]]] = {
@@ -125,8 +127,8 @@ def _check_role(arguments: Arguments) -> None:
     role = arguments.role
     if arguments.consumer is not None and role not in {"consumer", "service"}:
         raise typer.BadParameter("--consumer requires --role consumer or service")
-    if arguments.projection is not None and role not in {"projection", "service"}:
-        raise typer.BadParameter("--projection requires --role projection or service")
+    if arguments.projection is not None and role not in {"projection", "service", "operator"}:
+        raise typer.BadParameter("--projection requires --role projection, service or operator")
     if arguments.streams is not None and role != "service":
         raise typer.BadParameter("--streams requires --role service")
     if arguments.shared_limits and role != "service":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 from weenats.aggregates.aggregates import streams_of as of_aggregates
 from weenats.contract import Stream
 from weenats.durability import Guarantee, look_up_guarantees
+from weenats.projections.overview import ProjectionState, projection_states
 from weenats.protocol.subjects import check_queue_group
 from weenats.streams import StreamPlan, apply_streams, plan_streams
 from weenats.streams.consumers import ConsumerState, StreamConsumer, consumer_states
@@ -139,6 +140,7 @@ class _Status:
     info: StreamInfo
     dead_letters: int
     consumers: list[ConsumerState]
+    projections: list[ProjectionState]
     kept: Guarantee
 
     def as_data(self) -> dict[str, object]:
@@ -154,6 +156,7 @@ class _Status:
             "sync": self.kept.sync,
             "deadLetters": self.dead_letters,
             "consumers": [asdict(each) for each in self.consumers],
+            "projections": [asdict(each) for each in self.projections],
         }
 
 
@@ -184,16 +187,20 @@ async def _planned(transport: "NatsTransport", contract: Contract) -> list[Strea
 
 async def _status(streams: Sequence[Stream], servers: Sequence[str]) -> list[_Status]:
     async with connection(servers) as transport:
-        return [await _status_of(transport, each) for each in streams]
+        everything = await JetStream(transport).streams()
+        return [await _status_of(transport, each, everything) for each in streams]
 
 
-async def _status_of(transport: "NatsTransport", stream: Stream) -> _Status:
+async def _status_of(
+    transport: "NatsTransport", stream: Stream, everything: Sequence[StreamInfo]
+) -> _Status:
     consumers = await consumer_states(transport, stream)
     jetstream = JetStream(transport)
     info = await jetstream.stream_info(stream.name)
     letters = await jetstream.stream_info(stream.dead_letters)
     (kept,) = await look_up_guarantees(transport, [stream.name])
-    return _Status(stream, info, letters.messages, consumers, kept)
+    projections = await projection_states(transport, everything, stream.name)
+    return _Status(stream, info, letters.messages, consumers, projections, kept)
 
 
 async def _replay(
@@ -248,7 +255,7 @@ _ACTIONS = {
 
 
 def _table(found: Sequence[_Status]) -> "Table":
-    """Return the streams as a table, the consumers of each below it."""
+    """Return the streams as a table, the consumers and projections of each below it."""
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -271,11 +278,25 @@ def _table(found: Sequence[_Status]) -> "Table":
                 lag_of(state),
                 "",
             )
+        for view in each.projections:
+            table.add_row(f"  {title_of(view)}", "", "", "", "", late(view.lag), "")
     return table
+
+
+def title_of(view: ProjectionState) -> str:
+    """Return the name and the version of a projection, and whether the view is being built."""
+    version = "" if view.version is None else f" version {view.version}"
+    building = " [yellow](building)[/]" if view.state == "building" else ""
+    return f"{plain(view.name)}{version}{building}"
 
 
 def lag_of(state: ConsumerState) -> str:
     """Return how long the oldest event waits, for people; "paused" if an operator wants it so."""
     if state.paused:
         return "[yellow]paused[/]"
-    return "" if state.lag is None else f"{state.lag:.0f} s"
+    return late(state.lag)
+
+
+def late(lag: float | None) -> str:
+    """Return how long the oldest event waits, for people; nothing if that is unknown."""
+    return "" if lag is None else f"{lag:.0f} s"

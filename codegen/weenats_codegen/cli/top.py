@@ -15,7 +15,6 @@ from typing_extensions import TypeIs
 from weenats.discovery import OnInvalid, list_stats
 from weenats.errors import UnavailableError
 from weenats.protocol.messages import MonitoringRequests, MonitoringSnapshot, StatsResponse
-from weenats.streams.consumers import ConsumerState
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.instances import (
     is_ejected,
@@ -46,7 +45,7 @@ class Poll:
     time: float
     answers: dict[tuple[str, str], list[StatsResponse]]
     """By name and id. Of several answers with one id, all but one come from other parties."""
-    consumers: Consumers = field(default_factory=dict[str, Sequence[ConsumerState]])
+    consumers: Consumers = field(default_factory=Consumers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,8 +232,10 @@ def write(measurements: Sequence[Measurement], consumers: Consumers) -> None:
         "timestamp": datetime.now(UTC).isoformat(),
         "instances": instances,
     }
-    if consumers:
-        document["consumers"] = as_data(consumers)
+    if consumers.durable:
+        document["consumers"] = as_data(consumers.durable)
+    if consumers.projections:
+        document["projections"] = as_data(consumers.projections)
     emit_line(document)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
 DEFAULT_PARTITIONS: Final = 16
 """How many partitions a stream has if its contract does not say it."""
+_AGE: Final = re.compile(r"([1-9][0-9]*)([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DEAD_LETTERS: Final = "-dead-letters"
+_COMMITS: Final = "-commits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,14 @@ def check_streams(contract: Node) -> Iterator[Diagnostic]:
             yield node.diagnostic("has a stream and is not durable", "remove one", "durable")
     seen: dict[tuple[str, str], Node] = {}
     names = {name for _, _, name in _durable(contract)}
+    is_stored = any("store" in owner.mapping for _, owner in owners(contract))
     for _, place, name in _durable(contract):
+        if is_stored and name == f"{contract.mapping.get('service')}{_COMMITS}":
+            yield place.node.diagnostic(
+                f"the stream {quoted(name)} is that of the commits of the service",
+                "give it another name",
+                "stream",
+            )
         if name.endswith(_DEAD_LETTERS) and name.removesuffix(_DEAD_LETTERS) in names:
             yield place.node.diagnostic(
                 f"the stream {quoted(name)} is that of the dead letters of another one",
@@ -183,15 +193,20 @@ def _given(place: _Place | None) -> Iterator[tuple[str, Node]]:
 
 
 def _stream(name: str, given: Mapping[str, JsonValue], events: list[str]) -> Stream:
-    age = given.get("maxAge")
     return Stream(
         name=name,
         constant=naming.constant_name(f"{name}-stream"),
         events=tuple(events),
         partitions=cast("int", given.get("partitions", DEFAULT_PARTITIONS)),
-        max_age=int(age[:-1]) * _SECONDS[age[-1]] if isinstance(age, str) else None,
+        max_age=_seconds(given.get("maxAge")),
         max_bytes=cast("int | None", given.get("maxBytes")),
         max_messages=cast("int | None", given.get("maxMessages")),
         replicas=cast("int", given.get("replicas", 1)),
         storage=cast("str", given.get("storage", "file")),
     )
+
+
+def _seconds(age: JsonValue) -> int | None:
+    """Return a duration in seconds; None also for what is not one, which the linter reports."""
+    found = _AGE.fullmatch(age) if isinstance(age, str) else None
+    return None if found is None else int(found[1]) * _SECONDS[found[2]]

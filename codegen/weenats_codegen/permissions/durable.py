@@ -1,8 +1,9 @@
 """The permissions for durable events: of those who publish, consume and operate them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Literal
 
+from weenats.projections.generation import bucket_of
 from weenats.protocol import subjects
 from weenats.transport.jetstream.api import PREFIX
 from weenats.transport.jetstream.messages import ACK_PREFIX
@@ -34,23 +35,34 @@ def of_consumer(contract: Contract, consumer: str, *, inbox_prefix: str = "_INBO
     return Permissions(tuple(publish), (inbox(inbox_prefix),) if publish else ())
 
 
-def of_operator(contract: Contract, *, inbox_prefix: str = "_INBOX") -> Permissions:
-    """Return the permissions for the commands `weenats streams` and `weenats dead-letters`.
+def of_operator(
+    contract: Contract, *, projections: Collection[str] = (), inbox_prefix: str = "_INBOX"
+) -> Permissions:
+    """Return the permissions for `weenats streams`, `dead-letters`, `history` and `top`.
 
     Args:
         contract: The contract.
+        projections: The names of projections whose progress `streams status` and `top` show.
         inbox_prefix: The prefix in the ConnectionOptions of the user; that of commands is _INBOX.
 
     Returns:
         What the user may do.
 
     Raises:
-        SubjectError: The prefix is invalid.
+        SubjectError: The prefix or the name of a projection is invalid.
     """
     publish = [entry for stream in contract.streams for entry in _operating(contract, stream)]
     publish += guarantees(contract)
     publish += stored.operating(contract)
-    return Permissions(tuple(publish), (inbox(inbox_prefix),) if publish else ())
+    if contract.streams:
+        publish.append(Entry(f"{PREFIX}STREAM.LIST", "streams status, top: which projections"))
+    for each in projections:
+        bucket = bucket_of(subjects.check_queue_group(each))
+        purpose = f"streams status, top: how far {each} is"
+        publish.append(Entry(f"{PREFIX}DIRECT.GET.KV_{bucket}", purpose))
+    for subject in (subjects.discovery("STATS"), subjects.discovery("STATS", contract.service)):
+        publish.append(Entry(subject, "top"))
+    return Permissions(tuple(publish), (inbox(inbox_prefix),))
 
 
 def publishing(contract: Contract, streams: Literal["apply", "check"] | None) -> Iterator[Entry]:
@@ -81,6 +93,7 @@ def _consuming(contract: Contract, stream: Stream, consumer: str) -> Iterator[En
     letters = subjects.dead_letter(stream.name, contract.service, consumer)
     yield Entry(letters, "dead letters")
     yield Entry(f"{PREFIX}STREAM.INFO.{stream.name}-dead-letters", "whether their stream exists")
+    yield Entry(f"{PREFIX}DIRECT.GET.{stream.name}-dead-letters", "whether one was removed")
 
 
 def _operating(contract: Contract, stream: Stream) -> Iterator[Entry]:
@@ -90,8 +103,8 @@ def _operating(contract: Contract, stream: Stream) -> Iterator[Entry]:
         yield Entry(f"{PREFIX}STREAM.CREATE.{name}", "streams apply")
         yield Entry(f"{PREFIX}STREAM.UPDATE.{name}", "streams apply")
         yield Entry(f"{PREFIX}STREAM.DELETE.{name}", "streams apply --force")
-    yield Entry(f"{PREFIX}CONSUMER.LIST.{stream.name}", "streams status")
-    yield Entry(f"{PREFIX}DIRECT.GET.{stream.name}", "streams status")
+    yield Entry(f"{PREFIX}CONSUMER.LIST.{stream.name}", "streams status, top")
+    yield Entry(f"{PREFIX}DIRECT.GET.{stream.name}", "streams status, top")
     for verb in ("INFO", "CREATE", "DELETE"):
         yield Entry(f"{PREFIX}CONSUMER.{verb}.{stream.name}.*", "streams replay")
     yield Entry(f"{PREFIX}DIRECT.GET.{letters}", "dead-letters list, show")

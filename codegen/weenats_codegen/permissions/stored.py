@@ -63,4 +63,5 @@ def operating(contract: Contract) -> Iterator[Entry]:
             yield Entry(f"{PREFIX}STREAM.CREATE.{name}", "streams apply")
             yield Entry(f"{PREFIX}STREAM.UPDATE.{name}", "streams apply")
             yield Entry(f"{PREFIX}STREAM.DELETE.{name}", "streams apply --force")
-        yield Entry(f"{PREFIX}DIRECT.GET.{commits}", "history")
+        yield Entry(f"{PREFIX}CONSUMER.LIST.{commits}", "top")
+        yield Entry(f"{PREFIX}DIRECT.GET.{commits}", "history, top")

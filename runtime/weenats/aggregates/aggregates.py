@@ -147,6 +147,8 @@ def _problem(config: StreamConfig, found: StreamConfig) -> str:
     """Return why a stream cannot be used, "" if it can."""
     if set(found.subjects) != set(config.subjects):
         return f"stores {', '.join(found.subjects)}, not {', '.join(config.subjects)}"
+    if found.obstacles:
+        return f"has settings that commits cannot be stored with ({', '.join(found.obstacles)})"
     if not found.allow_direct:
         return "does not allow direct access (allow_direct)"
     if found.allow_rollup and not config.allow_rollup:

@@ -22,7 +22,7 @@ from weenats.errors import AlreadyExistsError, FailedPreconditionError, ServiceE
 from weenats.protocol import subjects
 from weenats.protocol.partitions import partition_of
 from weenats.streams import store
-from weenats.streams.consumers import CONSUMER
+from weenats.streams.consumers import CONSUMER, restored
 from weenats.telemetry.manager import SILENT
 from weenats.telemetry.messaging import EventTelemetry
 from weenats.telemetry.propagation import received_header_lines
@@ -137,6 +137,8 @@ class Relay:
             info = await self._jetstream.create_consumer(self._stream, config)
         except AlreadyExistsError:  # with settings that an operator has chosen
             info = await self._jetstream.consumer_info(self._stream, config.name)
+            if (changed := restored(info.config, config)) != info.config:
+                info = await self._jetstream.update_consumer(self._stream, changed)
         if not is_exclusive(info.config):
             raise FailedPreconditionError(
                 f"the consumer {config.name} of {self._stream} may have several readers at a time:"

@@ -66,7 +66,9 @@ class ProjectionBuilder(Generic[ViewT]):
         self._telemetry = telemetry
         self._outdated: dict[int, float] = {}
         """When this instance saw that a generation was replaced, on the monotonic clock."""
-        self.catalog: Final = Catalog(transport, projection.name)
+        routes = projection.routes_of(projection.view_of(transport, 1))
+        self._stream = stream_of(each.event for each in routes)
+        self.catalog: Final = Catalog(transport, projection.name, self._stream.name)
 
     async def create(self) -> None:
         """Create the bucket of the projection if there is none.
@@ -74,9 +76,7 @@ class ProjectionBuilder(Generic[ViewT]):
         Raises:
             ServiceError: see JetStream.create_stream.
         """
-        view = self._projection.view_of(self._transport, 1)
-        routes = self._projection.routes_of(view)
-        await self.catalog.create(stream_of(each.event for each in routes).replicas)
+        await self.catalog.create(self._stream)
 
     async def build(
         self, observe: Callable[[Progress], None] = lambda _: None, grace: float = 0.0

@@ -7,16 +7,23 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from weenats.errors import AlreadyExistsError, NotFoundError
+from pydantic import TypeAdapter, ValidationError
+
+from weenats.errors import AlreadyExistsError, FailedPreconditionError, NotFoundError
 from weenats.projections.generation import bucket_of
 from weenats.transport.jetstream import JetStream, WrongSequenceError, bucket_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from weenats.contract import Stream
     from weenats.transport.base import Transport
 
-__all__ = ["Catalog", "Record", "current", "outdated"]
+__all__ = ["PROJECTION", "STREAM", "Catalog", "Record", "current", "outdated"]
+PROJECTION: Final = "weenats.projection"
+"""The metadata of a bucket with the name of its projection."""
+STREAM: Final = "weenats.projection.stream"
+"""The metadata of a bucket with the name of the stream whose events are read."""
 _ENTRY: Final = "catalog"
 
 
@@ -35,10 +42,21 @@ class Record:
     ready: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Document:
+    last: int
+    generations: tuple[Record, ...]
+    stream: str = ""
+
+
+_DOCUMENT: Final = TypeAdapter(_Document)
+
+
 class _Entry(NamedTuple):
     records: tuple[Record, ...]
     last: int
     revision: int
+    stream: str
 
 
 class Catalog:
@@ -47,23 +65,30 @@ class Catalog:
     Args:
         transport: the connection.
         projection: the name of the projection.
+        stream: the name of the stream whose events are read; "" for any.
     """
 
-    def __init__(self, transport: Transport, projection: str) -> None:
+    def __init__(self, transport: Transport, projection: str, stream: str = "") -> None:
+        self._projection = projection
+        self._stream = stream
         self._name = bucket_of(projection)
         self._jetstream = JetStream(transport)
         self.bucket: Final = self._jetstream.key_value(self._name)
 
-    async def create(self, replicas: int) -> None:
+    async def create(self, stream: Stream) -> None:
         """Create the bucket of the projection if there is none.
 
         Args:
-            replicas: how many servers keep it.
+            stream: the stream whose events are read; as many servers keep the bucket.
 
         Raises:
             ServiceError: see JetStream.create_stream.
         """
-        config = replace(bucket_config(self._name, replicas=replicas), allow_atomic=True)
+        config = replace(
+            bucket_config(self._name, replicas=stream.replicas),
+            allow_atomic=True,
+            metadata={PROJECTION: self._projection, STREAM: stream.name},
+        )
         with suppress(AlreadyExistsError):  # with other settings, such as more replicas
             await self._jetstream.create_stream(config)
 
@@ -75,6 +100,8 @@ class Catalog:
 
         Raises:
             StreamMissingError: the bucket does not exist.
+            FailedPreconditionError: what it says about them is not valid, or it belongs to another
+                projection of this name.
             ServiceError: see JetStream.last.
         """
         return (await self._read(leader=leader)).records
@@ -143,7 +170,8 @@ class Catalog:
             if after == before:
                 return after.records
             try:
-                await self.bucket.update(_ENTRY, _encoded(after), before.revision)
+                encoded = _encoded(after, self._stream or after.stream)
+                await self.bucket.update(_ENTRY, encoded, before.revision)
             except WrongSequenceError:
                 continue  # another instance was quicker
             return after.records
@@ -151,18 +179,28 @@ class Catalog:
     async def _read(self, *, leader: bool) -> _Entry:
         entry = await self.bucket.get(_ENTRY, leader=leader)
         if entry is None:
-            return _Entry((), 0, 0)
-        document = json.loads(entry.value)
-        records = tuple(Record(**each) for each in document["generations"])
-        return _Entry(records, document["last"], entry.revision)
+            return _Entry((), 0, 0, "")
+        try:
+            document = _DOCUMENT.validate_json(entry.value)
+        except ValidationError:
+            raise FailedPreconditionError(
+                f"what the bucket {self._name} says about its views is not valid: delete the bucket"
+                " to build the projection anew"
+            ) from None
+        if self._stream and document.stream not in {"", self._stream}:
+            raise FailedPreconditionError(
+                f"there is another projection {self._projection}, of the stream {document.stream}:"
+                " give one of them another name"
+            )
+        return _Entry(document.generations, document.last, entry.revision, document.stream)
 
 
-def _encoded(entry: _Entry) -> bytes:
+def _encoded(entry: _Entry, stream: str) -> bytes:
     generations = [
         {"number": each.number, "version": each.version, "ready": each.ready}
         for each in entry.records
     ]
-    return json.dumps({"last": entry.last, "generations": generations}).encode()
+    return json.dumps({"last": entry.last, "generations": generations, "stream": stream}).encode()
 
 
 def current(records: tuple[Record, ...], version: int) -> Record | None:

@@ -203,7 +203,6 @@ async def running(
         ValueError: its events are not those of one stream.
     """
     found = RunningProjection(projection, transport, telemetry)
-    projection.routes_of(projection.view_of(transport, 1))
     # An empty context: the task belongs to no request and no trace.
     following = asyncio.get_running_loop().create_task(found.follow(), context=Context())
     try:

@@ -191,7 +191,9 @@ class NatsService(Uncopyable):
             plan_streams,
         )
 
-        plans = await plan_streams(self._transport, self.contract.streams)
+        streams = self.contract.streams
+        # Instances of a newer version may run, which publish events that this one does not know.
+        plans = await plan_streams(self._transport, streams, keep_subjects=True)
         if self._settings.streams == "check":
             check_streams(plans, self.contract.name)
             return

@@ -12,6 +12,7 @@ from weenats.errors import (
     AlreadyExistsError,
     FailedPreconditionError,
     NotFoundError,
+    PermissionDeniedError,
     ServiceError,
 )
 from weenats.protocol import subjects
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from weenats.contract import Stream
     from weenats.transport.base import Transport
+    from weenats.transport.jetstream import StreamInfo
     from weenats.transport.jetstream.config import Start
 
 __all__ = [
@@ -39,10 +41,13 @@ __all__ = [
     "all_consumer_states",
     "consumer_state",
     "consumer_states",
+    "restored",
 ]
 ItemT = TypeVar("ItemT")
 _AT_ONCE: Final = 8
 """Requests to the server at a time."""
+_LIMITS: Final = frozenset({"headers_only", "max_batch", "max_expires", "max_bytes"})
+"""Settings that keep parts of events back, or refuse requests for them."""
 CONSUMER: Final = "weenats.consumer"
 """The metadata of a consumer on the server with the name of the durable consumer."""
 
@@ -161,13 +166,34 @@ class StreamConsumer:
                 info = await jetstream.consumer_info(stream.name, name)
             else:
                 return
-        has = info.config
-        if has.filters != wanted.filters or has.ack_wait != ack_wait or has.max_ack_pending != 1:
-            changed = replace(has, filters=wanted.filters, ack_wait=ack_wait, max_ack_pending=1)
+        if (changed := restored(info.config, wanted)) != info.config:
             await jetstream.update_consumer(stream.name, changed)
 
     async def _for_each(self, call: Callable[[int], Awaitable[None]]) -> None:
         await _for_each(range(self.stream.partitions), call)
+
+
+def restored(has: ConsumerConfig, wanted: ConsumerConfig) -> ConsumerConfig:
+    """Return the settings of a consumer that somebody may have edited, so that no event is lost.
+
+    Those that decide what is delivered, and how often, get their values back. Others, such as
+    replicas, stay.
+
+    Args:
+        has: its settings.
+        wanted: its settings when it is created.
+    """
+    kept = {name: value for name, value in has.other.items() if name not in _LIMITS}
+    return replace(
+        has,
+        filters=wanted.filters,
+        ack_wait=wanted.ack_wait,
+        max_ack_pending=wanted.max_ack_pending,
+        max_deliver=wanted.max_deliver,
+        backoff=wanted.backoff,
+        inactive_threshold=wanted.inactive_threshold,
+        other=kept,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,26 +263,30 @@ async def consumer_states(transport: Transport, stream: Stream) -> list[Consumer
 
 
 async def all_consumer_states(
-    transport: Transport, service: str | None = None
+    transport: Transport, streams: Iterable[StreamInfo], service: str | None = None
 ) -> dict[str, list[ConsumerState]]:
     """Return how far the durable consumers of the streams of services are.
 
+    Streams whose consumers may not be listed are left out.
+
     Args:
         transport: the connection.
+        streams: the streams of the account.
         service: whose streams; None for those of all services.
 
     Returns:
         The consumers by the names of the services whose events they process.
 
     Raises:
-        ServiceError: see JetStream.streams and JetStream.consumers.
+        ServiceError: see JetStream.consumers.
     """
     jetstream = JetStream(transport)
     found: dict[str, list[ConsumerState]] = {}
-    for each in await jetstream.streams():
+    for each in streams:
         owner = each.config.metadata.get(SERVICE)
-        if owner is not None and service in {None, owner}:
-            found.setdefault(owner, []).extend(await _states(jetstream, each.config.name))
+        if owner is not None and service in {None, owner} and each.consumers:
+            with suppress(PermissionDeniedError):  # another service's, of all in the account
+                found.setdefault(owner, []).extend(await _states(jetstream, each.config.name))
     return {owner: states for owner, states in sorted(found.items()) if states}
 
 

@@ -8,11 +8,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.timestamps import utc_timestamp
-from weenats.errors import FailedPreconditionError, MessageTooLargeError, NotFoundError
+from weenats.errors import (
+    FailedPreconditionError,
+    MessageTooLargeError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
 from weenats.streams.publish import missing, store
-from weenats.transport.jetstream import JetStream, JetStreamRefusedError, StreamMissingError
+from weenats.transport.jetstream import (
+    ConsumerMissingError,
+    JetStream,
+    JetStreamRefusedError,
+    StreamMissingError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -164,7 +174,8 @@ class DeadLetters:
             letter: the dead letter, which is removed.
 
         Raises:
-            FailedPreconditionError: the dead letter does not say of which event and consumer it is.
+            FailedPreconditionError: the dead letter does not say of which event and consumer it is,
+                or there is no such consumer.
             NotFoundError: it has no payload, and the event is no longer in its stream.
             StreamMissingError: the stream does not exist.
             ServiceError: see `streams.store`.
@@ -175,6 +186,14 @@ class DeadLetters:
             raise FailedPreconditionError(
                 f"dead letter {letter.sequence} does not say of which event and consumer it is"
             )
+        name = f"{letter.consumer}-{event[1]}"
+        try:
+            await self._jetstream.consumer_info(stream.name, name)
+        except ConsumerMissingError:
+            raise FailedPreconditionError(
+                f"dead letter {letter.sequence} is of the consumer {letter.consumer}, which is not"
+                f" there: no consumer {name} of the stream {stream.name} exists"
+            ) from None
         letter = await self._complete(letter)
         await store(
             self._transport,
@@ -202,15 +221,31 @@ class DeadLetters:
         self, message: StoredMessage, consumer: str, payload: bytes, headers: bytes
     ) -> None:
         stream = self._stream
-        await store(
-            self._transport,
-            stream,
-            subjects.dead_letter(stream.name, stream.service, consumer),
-            payload,
-            headers,
-            message_id=f"{stream.name}.{message.sequence}.{consumer}",
-            stored_by=stream.dead_letters,
-        )
+        message_id = f"{stream.name}.{message.sequence}.{consumer}"
+        while True:
+            ack = await store(
+                self._transport,
+                stream,
+                subjects.dead_letter(stream.name, stream.service, consumer),
+                payload,
+                headers,
+                message_id=message_id,
+                stored_by=stream.dead_letters,
+            )
+            if not ack.duplicate or await self._has(ack.sequence):
+                return
+            # An operator has removed it since, and the consumer got the event again by a replay.
+            message_id = f"{message_id}.{ack.sequence}"
+
+    async def _has(self, sequence: int) -> bool:
+        """Return whether there is a dead letter; True if it may not be asked for."""
+        try:
+            await self._jetstream.get(self._stream.dead_letters, sequence)
+        except NotFoundError:
+            return False
+        except PermissionDeniedError:
+            return True
+        return True
 
     async def _complete(self, letter: DeadLetter) -> DeadLetter:
         """Return a dead letter with the payload and the headers of its event.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, cast
 
@@ -89,7 +90,11 @@ class StreamPlan:
 
 
 async def plan_streams(
-    transport: Transport, streams: Iterable[Stream], others: Iterable[StreamConfig] = ()
+    transport: Transport,
+    streams: Iterable[Stream],
+    others: Iterable[StreamConfig] = (),
+    *,
+    keep_subjects: bool = False,
 ) -> list[StreamPlan]:
     """Return what has to be done to streams and those of their dead letters; nothing is changed.
 
@@ -97,6 +102,8 @@ async def plan_streams(
         transport: the connection.
         streams: the streams of a contract.
         others: the settings of other streams, with their service in the metadata.
+        keep_subjects: whether streams keep subjects that they have and the contract has not: those
+            of events that another version of the service publishes.
 
     Raises:
         JetStreamUnavailableError: the server has no JetStream.
@@ -107,7 +114,14 @@ async def plan_streams(
         config for each in streams for config in (stream_config(each), dead_letter_config(each))
     ]
     wanted += others
-    return [_planned(config, await _found(jetstream, config.name)) for config in wanted]
+    plans: list[StreamPlan] = []
+    for config in wanted:
+        found = await _found(jetstream, config.name)
+        if keep_subjects and found is not None:
+            subjects = dict.fromkeys((*config.subjects, *found.config.subjects))
+            config = replace(config, subjects=tuple(subjects))  # noqa: PLW2901
+        plans.append(_planned(config, found))
+    return plans
 
 
 async def apply_streams(
@@ -175,7 +189,9 @@ def _planned(wanted: StreamConfig, found: StreamInfo | None) -> StreamPlan:
         return StreamPlan(wanted.name, "recreate", changes, wanted)
     values = {setting: getattr(wanted, setting) for setting in _SETTINGS}
     metadata = {**found.config.metadata, **wanted.metadata}
-    config = replace(found.config, **values, duplicate_window=None, metadata=metadata)
+    obstacles = found.config.obstacles
+    other = {name: value for name, value in found.config.other.items() if name not in obstacles}
+    config = replace(found.config, **values, duplicate_window=None, metadata=metadata, other=other)
     return StreamPlan(wanted.name, "update", changes, config)
 
 
@@ -189,6 +205,8 @@ def _changes(wanted: StreamConfig, found: StreamInfo) -> Iterator[Change]:
     if partitions[0] != partitions[1]:
         danger = "" if partitions[0] is None or not found.messages else _MOVED
         yield Change("partitions", str(partitions[0]), str(partitions[1]), danger)
+    for setting, value in has.obstacles.items():
+        yield Change(setting, json.dumps(value), "none")
     for setting in _SETTINGS:
         before, after = _value(has, setting), _value(wanted, setting)
         if before != after:

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from weenats.protocol.headers import NO_HEADERS, Headers
 
 __all__ = [
+    "DENIED",
     "NO_RESPONDERS",
     "Accepts",
     "Delivery",
@@ -21,6 +22,8 @@ __all__ = [
 ]
 NO_RESPONDERS: Final = "503"
 """The inline status of the NATS server for a subject without responders."""
+DENIED: Final = "403"
+"""The inline status of a message that a connection hands over when the server denies a subject."""
 
 _INLINE_STATUS: Final = b"NATS/1.0 "
 
@@ -145,6 +148,9 @@ class Transport(Protocol):
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Send a message; while reconnecting it is buffered.
+
+        If the server denies the subject, the subscription of the reply subject gets a message with
+        the status `DENIED`.
 
         Args:
             subject: the subject.

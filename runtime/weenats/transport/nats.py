@@ -21,7 +21,9 @@ from weenats.errors import (
     UnavailableError,
     WrongEventLoopError,
 )
+from weenats.protocol.subjects import encode_subject
 from weenats.protocol.timeouts import seconds
+from weenats.transport.base import DENIED
 from weenats.transport.cancellation import send_cancellation
 from weenats.transport.inbox import ReplyInbox, gather_replies
 from weenats.transport.message_checks import check_reply
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["NatsTransport"]
 _LOG: Final = LimitedLogger("weenats.transport")
 _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
+_DENIAL: Final = f"NATS/1.0 {DENIED}\r\n\r\n".encode()
 
 
 class NatsTransport(Uncopyable):
@@ -213,6 +216,10 @@ class NatsTransport(Uncopyable):
         if reply:
             check_reply(reply)
         connection.send(subject, reply, payload, headers)
+        if reply:
+            for interest in connection.interests:
+                if interest.subject == reply:
+                    interest.asked = subject
 
     async def request(  # noqa: PLR0913 - see Transport
         self,
@@ -367,11 +374,14 @@ class NatsTransport(Uncopyable):
             ) from None
         self._check_open()
 
-    def _on_denied(self, _: NatsConnection, what: str, subject: str) -> None:
+    def _on_denied(self, connection: NatsConnection, what: str, subject: str) -> None:
         # A reply subject that is not UTF-8 cannot be written to every log.
         _LOG.warning("NATS refused a %s: %s", what, printable(subject))
         if what == "publish":
             self._inbox.mux.fail(lambda _: permission_denied(what, subject), subject)
+            for interest in connection.interests:
+                if interest.asked == subject:
+                    connection.dispatch(interest.sid, encode_subject(subject), b"", b"", _DENIAL)
         else:
             self._inbox.on_denied(subject)
 

@@ -85,12 +85,30 @@ async def test_digits_of_events_are_shown(url: str, capsys: pytest.CaptureFixtur
         assert "1E+400" in capsys.readouterr().out.replace("\n", "")
 
 
+async def test_a_message_that_is_no_commit_is_left_out(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The other events of the key are shown; standard error names the message."""
+    transport = NatsTransport(url)
+    subject = commits("wallets", partition_of("w-bad", PARTITIONS), "wallet", "w-bad")
+    for body in (commit("w-bad"), b"no commit"):
+        await JetStream(transport).publish(subject, body)
+    await transport.close()
+    command = ["history", "wallets", "w-bad", "--servers", url, "--json"]
+    assert await asyncio.to_thread(main, command) == 0
+    shown = capsys.readouterr()
+    assert len(json.loads(shown.out)) == 1
+    assert "of wallets-commits is not a commit" in shown.err
+
+
 def test_history_of_nothing(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A key without events, and a service without a stream, are errors."""
     assert main(["history", "wallets", "none", "--servers", url]) == 1
     assert capsys.readouterr().err == "weenats: nothing happened to none of wallets\n"
     assert main(["history", "shops", "none", "--servers", url]) == 1
     assert "there is no stream shops-commits" in capsys.readouterr().err
+    assert main(["history", "wallets", "\udcff", "--servers", url]) == 2
+    assert "the key is not valid Unicode" in capsys.readouterr().err
 
 
 def test_state(url: str, capsys: pytest.CaptureFixture[str]) -> None:

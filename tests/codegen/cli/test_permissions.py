@@ -36,7 +36,10 @@ DURABLE_CASES = {
     "durable-service": [*("--role", "service", "--streams", "apply")],
     "durable-consumer": [*("--role", "consumer", "--consumer", "billing")],
     "durable-projection": [*("--role", "projection", "--projection", "parcel-counts")],
-    "durable-operator": [*("--role", "operator", "--inbox-prefix", "_INBOX_ops")],
+    "durable-operator": [
+        *("--role", "operator", "--inbox-prefix", "_INBOX_ops"),
+        *("--projection", "parcel-counts"),
+    ],
 }
 
 
@@ -77,7 +80,7 @@ def test_service_with_a_consumer_and_a_projection(capsys: pytest.CaptureFixture[
         (["--role", "projection"], "--role projection requires --projection NAME"),
         (
             ["--role", "client", "--projection", "b"],
-            "--projection requires --role projection or service",
+            "--projection requires --role projection, service or operator",
         ),
         (["--role", "client", "--streams", "check"], "--streams requires --role service"),
         (["--role", "operator", "--discovery"], "--role operator has no options but"),

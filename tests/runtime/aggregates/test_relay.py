@@ -285,7 +285,8 @@ async def test_a_stuck_relay_is_seen(
                     pass
             await eventually(lambda: pending() == 0)
             transport = NatsTransport(url)
-            found = await all_consumer_states(transport, "wallets")
+            streams = await JetStream(transport).streams()
+            found = await all_consumer_states(transport, streams, "wallets")
             await transport.close()
     assert [(each.stream, each.name) for each in found["wallets"]] == [("wallets-commits", "relay")]
 

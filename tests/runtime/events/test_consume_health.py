@@ -124,9 +124,10 @@ async def test_lag_is_the_age_of_the_oldest_event(
     assert before - oldest <= timedelta(seconds=state.lag) <= datetime.now(UTC) - oldest
     assert (state.pending, state.paused) == (3, False)
     assert [each.name for each in await consumer_states(transport, STREAM)] == ["billing"]
-    found = await all_consumer_states(transport, "parcels")
+    streams = await JetStream(transport).streams()
+    found = await all_consumer_states(transport, streams, "parcels")
     assert [(each.name, each.pending) for each in found["parcels"]] == [("billing", 3)]
-    assert await all_consumer_states(transport, "orders") == {}
+    assert await all_consumer_states(transport, streams, "orders") == {}
 
 
 async def test_a_service_reports_its_consumers(nats_url: str, parcels: ParcelsClient) -> None:

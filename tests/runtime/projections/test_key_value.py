@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from testkit.parcels import PARCELS_EVENTS_STREAM
 from testkit.projections import NAME
 from weenats import NatsTransport
 from weenats.model import Model
@@ -37,7 +38,7 @@ class Place(Model):
 @pytest.fixture
 async def generation(transport: NatsTransport) -> Generation:
     """The first generation of a projection with a bucket."""
-    await Catalog(transport, NAME).create(1)
+    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
     return Generation(NAME, 1, transport)
 
 

@@ -148,7 +148,7 @@ async def test_one_instance_builds(
 
 async def test_changes_of_the_catalog_do_not_get_lost(transport: NatsTransport) -> None:
     """Instances that change it at the same time get different numbers."""
-    await Catalog(transport, NAME).create(1)
+    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
     catalogs = [Catalog(transport, NAME) for _ in range(5)]
     await asyncio.gather(*(each.begin(number) for number, each in enumerate(catalogs, 1)))
     records = await catalogs[0].records()

@@ -246,7 +246,7 @@ async def test_a_lease_outlives_a_failure(
     transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A renewal that fails once is made up for; one that always fails loses the lease."""
-    await Catalog(transport, NAME).create(1)
+    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
     bucket = Catalog(transport, NAME).bucket
     update, failures = KeyValue.update, [UnavailableError("away")]
     renewed = asyncio.Event()

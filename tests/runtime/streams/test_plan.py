@@ -73,6 +73,34 @@ async def test_harmless_changes_are_applied(transport: NatsTransport, name: str)
 
 
 @pytest.mark.parametrize(
+    "other", [{"no_ack": True}, {"subject_transform": {"src": ">", "dest": "elsewhere.>"}}]
+)
+async def test_settings_that_keep_events_out_are_found(
+    transport: NatsTransport, name: str, other: dict[str, Any]
+) -> None:
+    """Without acknowledgements, or under other subjects, events do not get to consumers."""
+    jetstream = JetStream(transport)
+    await applied(transport, stream(name))
+    config = (await jetstream.stream_info(name)).config
+    await jetstream.update_stream(replace(config, other={**config.other, **other}))
+    [setting] = other
+    said, _ = await applied(transport, stream(name))
+    assert f"{setting}: {'true' if setting == 'no_ack' else '{'}" in said
+
+
+async def test_a_sealed_stream_is_found(transport: NatsTransport, name: str) -> None:
+    """A plan shows it; the server does not unseal it."""
+    jetstream = JetStream(transport)
+    await applied(transport, stream(name))
+    config = (await jetstream.stream_info(name)).config
+    await jetstream.update_stream(replace(config, other={**config.other, "sealed": True}))
+    plans = await plan_streams(transport, [stream(name)])
+    assert "sealed: true -> none" in str(plans[0])
+    with pytest.raises(JetStreamRefusedError):
+        await apply_streams(transport, plans)
+
+
+@pytest.mark.parametrize(
     ("settings", "danger"),
     [
         ({"max_age": 5}, "max_age: none -> 5 .may remove stored events"),

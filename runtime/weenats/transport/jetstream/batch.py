@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Final
 from weenats.errors import NoRespondersError
 from weenats.protocol import headers as header_names
 from weenats.protocol.identifiers import STAMPER
-from weenats.transport.jetstream.api import parse
+from weenats.transport.jetstream.api import parse, read
 from weenats.transport.jetstream.errors import JetStreamUnavailableError, StreamMissingError
-from weenats.transport.jetstream.messages import PublishAck
+from weenats.transport.jetstream.messages import publish_ack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from weenats.transport.base import Transport
+    from weenats.transport.jetstream.messages import PublishAck
 
 __all__ = ["MAX_BATCH", "BatchMessage", "publish_batch"]
 MAX_BATCH: Final = 1000
@@ -64,6 +65,7 @@ async def publish_batch(
         JetStreamUnavailableError: something else than a stream answers.
         ServiceError: see Transport.request.
     """
+    await transport.connect()
     batch = STAMPER.new_id()
     *first, last = enumerate(messages, 1)
     for number, message in first:
@@ -82,7 +84,7 @@ async def publish_batch(
     response = parse(answer.payload, what)
     if response.get("count") != len(messages):
         raise JetStreamUnavailableError(f"{what}: the stream does not know atomic batches")
-    return PublishAck(response["stream"], response["seq"], duplicate=False)
+    return read(publish_ack, response, what)
 
 
 def _lines(message: BatchMessage, batch: str, number: int) -> bytes:

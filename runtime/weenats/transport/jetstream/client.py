@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weenats.errors import DeadlineExceededError, NoRespondersError, NotFoundError, ServiceError
 from weenats.protocol import headers as header_names
 from weenats.protocol.headers import Headers
+from weenats.transport.base import DENIED
 from weenats.transport.jetstream.api import PREFIX, call, foreign, parse, read
 from weenats.transport.jetstream.config import (
     ConsumerConfig,
@@ -20,15 +21,17 @@ from weenats.transport.jetstream.config import (
     StreamConfig,
     StreamInfo,
 )
-from weenats.transport.jetstream.errors import (
-    JetStreamRefusedError,
-    JetStreamUnavailableError,
-    StreamMissingError,
-)
+from weenats.transport.jetstream.errors import JetStreamRefusedError, StreamMissingError
 from weenats.transport.jetstream.exclusive import ExclusivePull
 from weenats.transport.jetstream.key_value import KeyValue
-from weenats.transport.jetstream.messages import PublishAck, StoredMessage, stored_message
+from weenats.transport.jetstream.messages import (
+    PublishAck,
+    StoredMessage,
+    publish_ack,
+    stored_message,
+)
 from weenats.transport.jetstream.pull import Pull
+from weenats.transport.nats_py.errors import permission_denied
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Delivery, Subscription, Transport
 
 __all__ = ["JetStream"]
-InfoT = TypeVar("InfoT")
+ItemT = TypeVar("ItemT")
 _TIMEOUT: Final = 5.0
 _READ_BATCH: Final = 256
 _READ_BYTES: Final = 4 * 1024 * 1024
@@ -86,16 +89,13 @@ class JetStream:
         operation, body = f"STREAM.CREATE.{name}", config.to_json()
         for pause in _STORE_PAUSES:
             try:
-                response = await self._call(operation, body, name)
-                break
+                return await self._stream(operation, body, name)
             except JetStreamRefusedError as error:
                 # The server still removes the folder of a stream that was deleted just now.
                 if error.error_code != _STORE_FAILED:
                     raise
                 await asyncio.sleep(pause)
-        else:
-            response = await self._call(operation, body, name)
-        return read(StreamInfo.from_json, response, name)
+        return await self._stream(operation, body, name)
 
     async def update_stream(self, config: StreamConfig) -> StreamInfo:
         """Change all settings of a stream: begin with those of `stream_info`.
@@ -108,9 +108,7 @@ class JetStream:
             JetStreamRefusedError: the server cannot change it like that.
             ServiceError: see `api.call`.
         """
-        name = config.name
-        response = await self._call(f"STREAM.UPDATE.{name}", config.to_json(), name)
-        return read(StreamInfo.from_json, response, name)
+        return await self._stream(f"STREAM.UPDATE.{config.name}", config.to_json(), config.name)
 
     async def delete_stream(self, name: str) -> None:
         """Delete a stream and its messages.
@@ -136,7 +134,7 @@ class JetStream:
             ServiceError: see `api.call`.
         """
         body: dict[str, JsonValue] = {"subjects_filter": subjects} if subjects else {}
-        return read(StreamInfo.from_json, await self._call(f"STREAM.INFO.{name}", body, name), name)
+        return await self._stream(f"STREAM.INFO.{name}", body, name)
 
     async def streams(self) -> list[StreamInfo]:
         """Return all streams of the account.
@@ -144,13 +142,7 @@ class JetStream:
         Raises:
             ServiceError: see `api.call`.
         """
-        found: list[StreamInfo] = []
-        total = 1
-        while len(found) < total:
-            response = await self._call("STREAM.LIST", {"offset": len(found)}, "the streams")
-            page, total = read(_page("streams", StreamInfo.from_json), response, "the streams")
-            found += page
-        return found
+        return await self._pages("STREAM.LIST", "streams", StreamInfo.from_json, "the streams")
 
     async def purge(self, stream: str, subject: str = "") -> int:
         """Delete the messages of a stream.
@@ -168,7 +160,7 @@ class JetStream:
         """
         body: dict[str, JsonValue] = {"filter": subject} if subject else {}
         response = await self._call(f"STREAM.PURGE.{stream}", body, stream)
-        return read(lambda answer: int(answer["purged"]), response, stream)
+        return read(lambda each: int(each["purged"]), response, stream)
 
     async def create_consumer(self, stream: str, config: ConsumerConfig) -> ConsumerInfo:
         """Create a consumer; one with exactly these settings is left alone.
@@ -226,8 +218,9 @@ class JetStream:
             StreamMissingError: there is no such stream.
             ServiceError: see `api.call`.
         """
-        response = await self._call(f"CONSUMER.INFO.{stream}.{name}", {}, f"{name} of {stream}")
-        return read(ConsumerInfo.from_json, response, f"{name} of {stream}")
+        what = f"{name} of {stream}"
+        response = await self._call(f"CONSUMER.INFO.{stream}.{name}", {}, what)
+        return read(ConsumerInfo.from_json, response, what)
 
     async def consumers(self, stream: str) -> list[ConsumerInfo]:
         """Return the consumers of a stream.
@@ -239,14 +232,8 @@ class JetStream:
             StreamMissingError: there is no such stream.
             ServiceError: see `api.call`.
         """
-        found: list[ConsumerInfo] = []
-        total = 1
-        while len(found) < total:
-            what = f"the consumers of {stream}"
-            response = await self._call(f"CONSUMER.LIST.{stream}", {"offset": len(found)}, what)
-            page, total = read(_page("consumers", ConsumerInfo.from_json), response, what)
-            found += page
-        return found
+        operation, what = f"CONSUMER.LIST.{stream}", f"the consumers of {stream}"
+        return await self._pages(operation, "consumers", ConsumerInfo.from_json, what)
 
     async def publish(  # noqa: PLR0913 - the expectations of a publisher
         self,
@@ -309,11 +296,7 @@ class JetStream:
                 f"no stream stores {subject}: it does not exist, or has no leader now"
             ) from None
         response = parse(answer.payload, f"publishing to {subject}")
-        if type(response.get("stream")) is not str or type(response.get("seq")) is not int:
-            raise JetStreamUnavailableError(
-                f"the acknowledgement of {subject} does not come from a stream"
-            )
-        return PublishAck(response["stream"], response["seq"], response.get("duplicate", False))
+        return read(publish_ack, response, f"publishing to {subject}")
 
     async def get(self, stream: str, sequence: int) -> StoredMessage:
         """Return a message by its sequence.
@@ -362,7 +345,7 @@ class JetStream:
         body: dict[str, JsonValue] = {"last_by_subj": subject}
         response = await self._call(f"STREAM.MSG.GET.{stream}", body, f"{subject} of {stream}")
         what = f"{subject} of {stream}"
-        return read(lambda answer: _leader_message(answer["message"], stream), response, what)
+        return read(lambda each: _leader_message(each["message"], stream), response, what)
 
     async def delete_message(self, stream: str, sequence: int) -> None:
         """Delete a message.
@@ -418,7 +401,7 @@ class JetStream:
                         answer = await answers.get()
                     if answer.status:
                         break
-                    message = stored_message(answer)
+                    message = read(stored_message, answer, stream)
                     if message.sequence < start:
                         raise foreign(stream)
                     start = message.sequence + 1
@@ -486,6 +469,24 @@ class JetStream:
         what = f"{config.name} of {stream}"
         return read(ConsumerInfo.from_json, await self._call(operation, body, what), what)
 
+    async def _stream(self, operation: str, body: Mapping[str, JsonValue], name: str) -> StreamInfo:
+        return read(StreamInfo.from_json, await self._call(operation, body, name), name)
+
+    async def _pages(
+        self, operation: str, member: str, decode: Callable[[dict[str, Any]], ItemT], what: str
+    ) -> list[ItemT]:
+        """Return what all pages of a list have."""
+        found: list[ItemT] = []
+        total = 1
+        while len(found) < total:
+            response = await self._call(operation, {"offset": len(found)}, what)
+            page = read(
+                lambda each: [decode(item) for item in each.get(member) or ()], response, what
+            )
+            found += page
+            total = read(lambda each: int(each["total"]), response, what) if page else 0
+        return found
+
     async def _direct_get(self, stream: str, body: Mapping[str, JsonValue]) -> StoredMessage:
         deadline = monotonic() + self._timeout
         try:
@@ -496,7 +497,7 @@ class JetStream:
             raise _no_direct_access(stream) from None
         if answer.status:
             raise NotFoundError(f"{stream} has no such message")
-        return stored_message(answer)
+        return read(stored_message, answer, stream)
 
     @asynccontextmanager
     async def _within(self, stream: str) -> AsyncGenerator[None]:
@@ -507,22 +508,12 @@ class JetStream:
             raise DeadlineExceededError(f"{stream} does not answer in time") from None
 
 
-def _page(
-    member: str, one: Callable[[dict[str, Any]], InfoT]
-) -> Callable[[dict[str, Any]], tuple[list[InfoT], int]]:
-    """Return a function that reads one page of a list, and how many there are on all pages."""
-
-    def page(response: dict[str, Any]) -> tuple[list[InfoT], int]:
-        found = [one(each) for each in response.get(member) or ()]
-        return found, int(response["total"]) if found else 0
-
-    return page
-
-
 def _pending(answer: Delivery, stream: str) -> int:
     """Return how many messages are left after the end of a batch."""
     if answer.status == _NOT_FOUND:
         return 0
+    if answer.status == DENIED:
+        raise permission_denied("publish", answer.subject)
     if answer.status != _END:
         raise _no_direct_access(stream)
     return int(answer.headers.get("Nats-Num-Pending", "0"))

@@ -48,6 +48,9 @@ class Republish:
     headers_only: bool = False
 
 
+_OBSTACLES: Final = ("sealed", "no_ack", "subject_transform", "mirror")
+
+
 @dataclass(frozen=True, slots=True)
 class StreamConfig:
     """The settings of a stream.
@@ -101,6 +104,14 @@ class StreamConfig:
     deny_delete: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     other: Mapping[str, JsonValue] = field(default_factory=dict[str, Any], repr=False)
+
+    @property
+    def obstacles(self) -> Mapping[str, JsonValue]:
+        """Settings of `other` with which a stream does not store what is published to it.
+
+        With them it refuses it, acknowledges nothing, or stores it under other subjects.
+        """
+        return {name: self.other[name] for name in _OBSTACLES if self.other.get(name)}
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the settings as the API has them."""

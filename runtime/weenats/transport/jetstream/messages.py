@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from typing_extensions import override
 
@@ -11,12 +11,19 @@ from weenats.transport.jetstream.api import read
 from weenats.transport.jetstream.config import to_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from weenats.protocol.headers import Headers
     from weenats.transport.base import Delivery, Transport
 
-__all__ = ["ACK_PREFIX", "PublishAck", "PulledMessage", "StoredMessage", "stored_message"]
+__all__ = [
+    "ACK_PREFIX",
+    "PublishAck",
+    "PulledMessage",
+    "StoredMessage",
+    "publish_ack",
+    "stored_message",
+]
 ACK_PREFIX: Final = "$JS.ACK."
 """The beginning of the reply subject of a message that a consumer delivers."""
 _V1_TOKENS: Final = 9
@@ -37,6 +44,21 @@ class PublishAck(NamedTuple):
     stream: str
     sequence: int
     duplicate: bool
+
+
+def publish_ack(response: Mapping[str, Any]) -> PublishAck:
+    """Return the acknowledgement of a stream.
+
+    Args:
+        response: the answer to a message.
+
+    Raises:
+        TypeError: it does not come from a stream.
+    """
+    stream, sequence = response["stream"], response["seq"]
+    if not (isinstance(stream, str) and isinstance(sequence, int)):
+        raise TypeError
+    return PublishAck(stream, sequence, response.get("duplicate", False))
 
 
 class StoredMessage:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import deque
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Self
 
 from weenats.errors import ConnectionClosedError, PermissionDeniedError, ServiceError
+from weenats.transport.base import DENIED
 from weenats.transport.jetstream.api import PREFIX
-from weenats.transport.jetstream.errors import ConsumerMissingError, StreamMissingError
+from weenats.transport.jetstream.errors import (
+    ConsumerMissingError,
+    JetStreamRefusedError,
+    StreamMissingError,
+)
 from weenats.transport.jetstream.messages import ACK_PREFIX, PulledMessage
+from weenats.transport.nats_py.errors import permission_denied
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,6 +39,8 @@ _MISSED: Final = 2.5
 _PAUSES: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds between attempts to reach the consumer."""
 _HEARTBEAT_STATUS: Final = "100"
+_REFUSAL: Final = re.compile(rb"NATS/1\.0 4\d\d ((?:Bad Request|Exceeded Max)[^\r\n]*)")
+"""The consumer, whose settings somebody has changed, refuses requests for messages."""
 _FINAL: Final = (ConnectionClosedError, PermissionDeniedError)
 _MISSING: Final = (ConsumerMissingError, StreamMissingError)
 _MISSING_LIMIT: Final = 3
@@ -173,6 +182,13 @@ class Pull:
             else:
                 self._take(message)
                 self._refill()
+        elif delivery.status == DENIED:
+            self._outstanding = 0
+            self._fail(permission_denied("publish", delivery.subject))
+        elif (refusal := _REFUSAL.match(delivery.block)) is not None:
+            self._outstanding = 0
+            reason = refusal[1].decode("ascii", "replace")
+            self._fail(JetStreamRefusedError(f"the consumer {self._operation} refuses: {reason}"))
         elif delivery.status != _HEARTBEAT_STATUS:
             self._on_end_of_request(delivery.headers.get("Nats-Pending-Messages", ""))
 
@@ -225,8 +241,11 @@ class Pull:
                 self._outstanding = 0
                 self._request()
         except ServiceError as error:
-            self._failure = error
-            self._arrival.set()
+            self._fail(error)
+
+    def _fail(self, error: ServiceError) -> None:
+        self._failure = error
+        self._arrival.set()
 
     def _on_settled(self, reply: str, answer: bytes) -> None:
         self._settled.append((reply, answer))

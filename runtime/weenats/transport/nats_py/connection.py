@@ -39,6 +39,8 @@ __all__ = ["ConnectionEvents", "Interest", "NatsConnection", "new_inbox"]
 _LOG: Final = LimitedLogger("weenats.transport")
 _PING: Final = b"PING\r\n"
 _FENCE_TIMEOUT: Final = 10.0
+_SILENT_TIMEOUT: Final = 0.5
+"""The same while the server has not answered since a fence gave up."""
 _CLOSE_TIMEOUT: Final = 2.0
 _MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
 _MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
@@ -73,6 +75,7 @@ class Interest:
         owner: what must live as long as the subscription.
         sid: its number on the connection.
         denied: whether the server denied it.
+        asked: the subject of the last message whose replies it gets, "" for none.
     """
 
     connection: NatsConnection
@@ -82,6 +85,7 @@ class Interest:
     owner: object = None
     sid: int = 0
     denied: bool = False
+    asked: str = ""
 
     def leave(self) -> None:
         """Unsubscribe; messages that are on their way are handed over until `drop`."""
@@ -111,6 +115,7 @@ class NatsConnection(SteadyClient):
         self._write_scheduled = False
         self._draining: asyncio.Task[None] | None = None
         self._pongs: list[asyncio.Future[bool]] = []
+        self._is_silent = False
         self._is_lame_duck = False
         self._refusals = 0
         self._reported_refusals = 0
@@ -308,8 +313,10 @@ class NatsConnection(SteadyClient):
         reading: asyncio.Task[None] | None = self._reading_task  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         # When a program cancels all its tasks, nothing reads the PONG.
         waiting: set[asyncio.Future[Any]] = {pong} if reading is None else {pong, reading}
-        await asyncio.wait(waiting, timeout=_FENCE_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+        timeout = _SILENT_TIMEOUT if self._is_silent else _FENCE_TIMEOUT
+        await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if not pong.done():
+            self._is_silent = True
             raise ConnectionLostError("the NATS server does not answer")
         if not pong.result():
             raise ConnectionLostError("the connection to NATS broke")
@@ -349,6 +356,7 @@ class NatsConnection(SteadyClient):
         self._events.denied(self, what, subject)
 
     def _fail_pings(self) -> None:
+        self._is_silent = False
         pongs, self._pongs = self._pongs, []
         for pong in pongs:
             if not pong.done():
@@ -426,6 +434,7 @@ class NatsConnection(SteadyClient):
         # nats-py sets the result of a cancelled future, which ends its read loop.
         self._pings_outstanding = 0
         self._pongs_received += 1
+        self._is_silent = False
         if self._pongs:
             future = self._pongs.pop(0)
             if not future.done():

@@ -85,7 +85,7 @@ async def test_another_answer_is_no_acknowledgement() -> None:
     transport = MemoryTransport()
     await transport.connect()
     transport.subscribe("a", lambda each: transport.publish(each.reply, b"{}"))
-    with pytest.raises(JetStreamUnavailableError, match="does not come from a stream"):
+    with pytest.raises(JetStreamUnavailableError, match="does not come from JetStream"):
         await JetStream(transport).publish("a", b"")
     await transport.close()
 

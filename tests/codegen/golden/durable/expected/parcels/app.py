@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 580618dd8a19b007
+# A stub: `weenats generate` replaces it until you change it. Checksum: a7bd48ef79b6fe2b
 """Run the service parcels: `weenats run parcels.app:builder`.
 
 The settings come from environment variables, such as NATS_URL; `weenats run --help` lists them.
@@ -18,7 +18,8 @@ _LOG = logging.getLogger(__name__)
 def builder() -> NatsServiceBuilder:
     """Return the builder of the service; add limits, interceptors and health checks here."""
     settings = EnvironmentSettings()
-    return settings.builder(Parcels()).with_health(http=settings.health_http)
+    serving = settings.builder(Parcels()).with_health(http=settings.health_http)
+    return serving.with_streams("apply")
 
 
 async def main() -> None:

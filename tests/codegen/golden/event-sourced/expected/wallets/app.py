@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 2a6825b2b0e6efac
+# A stub: `weenats generate` replaces it until you change it. Checksum: b7a5082882eb0c6b
 """Run the service wallets: `weenats run wallets.app:builder`.
 
 The settings come from environment variables, such as NATS_URL; `weenats run --help` lists them.
@@ -18,7 +18,8 @@ _LOG = logging.getLogger(__name__)
 def builder() -> NatsServiceBuilder:
     """Return the builder of the service; add limits, interceptors and health checks here."""
     settings = EnvironmentSettings()
-    return settings.builder(Wallets()).with_health(http=settings.health_http)
+    serving = settings.builder(Wallets()).with_health(http=settings.health_http)
+    return serving.with_streams("apply")
 
 
 async def main() -> None:

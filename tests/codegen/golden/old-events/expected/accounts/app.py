@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 985b21647b59a2aa
+# A stub: `weenats generate` replaces it until you change it. Checksum: f7b9842fb64bea15
 """Run the service accounts: `weenats run accounts.app:builder`.
 
 The settings come from environment variables, such as NATS_URL; `weenats run --help` lists them.
@@ -18,7 +18,8 @@ _LOG = logging.getLogger(__name__)
 def builder() -> NatsServiceBuilder:
     """Return the builder of the service; add limits, interceptors and health checks here."""
     settings = EnvironmentSettings()
-    return settings.builder(Accounts()).with_health(http=settings.health_http)
+    serving = settings.builder(Accounts()).with_health(http=settings.health_http)
+    return serving.with_streams("apply")
 
 
 async def main() -> None:

@@ -1,0 +1,118 @@
+"""Consumers whose settings on the server were changed by somebody else."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from testkit.parcels import (
+    PARCELS_EVENTS_STREAM,
+    Delivered,
+    ParcelsClient,
+    Recorder,
+    parcel_streams,
+)
+from testkit.waiting import LIMIT, until
+from weenats import FailedPreconditionError, NatsTransport
+from weenats.events import consume
+from weenats.streams.consumers import StreamConsumer
+from weenats.streams.letters import DeadLetters
+from weenats.transport.jetstream import (
+    ConsumerConfig,
+    JetStream,
+    JetStreamRefusedError,
+    StreamConfig,
+)
+
+STREAM = PARCELS_EVENTS_STREAM
+
+
+@pytest.mark.parametrize(
+    ("settings", "other"),
+    [
+        ({"max_deliver": 1}, {}),
+        ({"backoff": (60.0,), "max_deliver": 2}, {}),
+        ({"inactive_threshold": 60.0, "ack_wait": 5.0}, {}),
+        ({}, {"headers_only": True}),
+        ({}, {"max_batch": 1}),
+        ({}, {"max_expires": 1_000_000_000}),
+    ],
+)
+async def test_no_event_is_lost_after_the_next_start(
+    nats_url: str, settings: dict[str, Any], other: dict[str, Any]
+) -> None:
+    """What decides about deliveries gets its value back; an operator's other settings stay."""
+    async with parcel_streams(nats_url) as transport:
+        jetstream, parcels = JetStream(transport), ParcelsClient(transport)
+        part = StreamConsumer(transport, STREAM, "billing")
+        await part.prepare("beginning", 30.0)
+        for name in part.partition_names():
+            config = (await jetstream.consumer_info(STREAM.name, name)).config
+            changed = replace(config, description="ours", other={**config.other, **other})
+            await jetstream.update_consumer(STREAM.name, replace(changed, **settings))
+
+        async def fail_once(event: Any) -> None:
+            if event.attempt == 1:
+                raise ValueError
+
+        recorder = Recorder(fail_once)
+        async with await consume(transport, recorder, "billing", backoff=[0.01]):
+            await parcels.publish_delivered("p-1", Delivered(count=1))
+            await until(lambda: recorder.seen == [("p-1", 1)])
+        info = await jetstream.consumer_info(STREAM.name, part.partition_name(0))
+        assert (info.config.description, info.config.max_deliver) == ("ours", None)
+
+
+async def test_a_consumer_that_refuses_requests_is_reported(nats_url: str) -> None:
+    """It is an error that names the setting, not an endless repetition."""
+    transport = NatsTransport(nats_url)
+    jetstream = JetStream(transport)
+    await jetstream.create_stream(StreamConfig("refusing", ("refusing.>",)))
+    await jetstream.create_consumer("refusing", ConsumerConfig("c", other={"max_batch": 1}))
+    async with jetstream.pull("refusing", "c") as messages:
+        with pytest.raises(JetStreamRefusedError, match="refuses: Exceeded MaxRequestBatch"):
+            await anext(messages)
+    await jetstream.delete_stream("refusing")
+    await transport.close()
+
+
+async def test_a_dead_letter_of_no_consumer_stays(nats_url: str) -> None:
+    """It is not handed to a consumer that does not exist, where nothing would process it."""
+
+    async def fail(_: object) -> None:
+        raise ValueError
+
+    async with parcel_streams(nats_url) as transport:
+        letters, part = DeadLetters(transport, STREAM), StreamConsumer(transport, STREAM, "billing")
+        await ParcelsClient(transport).publish_delivered("p-1", Delivered(count=1))
+        async with await consume(transport, Recorder(fail), "billing", max_deliver=1):
+            async with asyncio.timeout(LIMIT):
+                while not (found := [each async for each in letters.list()]):
+                    pass
+        await part.delete()
+        with pytest.raises(FailedPreconditionError, match="of the consumer billing, which is not"):
+            await letters.retry(found[0])
+        assert [each async for each in letters.list()] == found
+
+
+async def test_a_dead_letter_that_was_dropped_comes_again_after_a_replay(nats_url: str) -> None:
+    """An event that fails once more is a dead letter once more, also a moment later."""
+
+    async def fail(_: object) -> None:
+        raise ValueError
+
+    async with parcel_streams(nats_url) as transport:
+        letters, part = DeadLetters(transport, STREAM), StreamConsumer(transport, STREAM, "billing")
+
+        await ParcelsClient(transport).publish_delivered("p-1", Delivered(count=1))
+        for _ in range(3):
+            async with await consume(transport, Recorder(fail), "billing", max_deliver=1):
+                async with asyncio.timeout(LIMIT):
+                    while not (found := [each async for each in letters.list()]):
+                        pass
+            assert len(found) == 1
+            await letters.drop(found[0])
+            await part.delete()

@@ -1,0 +1,80 @@
+"""What operators see of the projections of a stream."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from testkit.parcels import COURIERS_STREAM, PARCELS_EVENTS_STREAM
+from testkit.projections import COUNTS, NAME, TOTAL, Counting
+from weenats import FailedPreconditionError, NatsTransport
+from weenats.projections import Projection
+from weenats.projections.builder import ProjectionBuilder
+from weenats.projections.catalog import PROJECTION, STREAM, Catalog
+from weenats.projections.overview import ProjectionState, projection_states
+from weenats.transport.jetstream import JetStream, bucket_config
+
+EVENTS = PARCELS_EVENTS_STREAM.name
+
+
+async def overview(transport: NatsTransport) -> list[ProjectionState]:
+    """Return the views of the projections of the stream."""
+    return await projection_states(transport, await JetStream(transport).streams(), EVENTS)
+
+
+async def test_views_are_listed_while_nothing_runs(transport: NatsTransport, deliver: Any) -> None:
+    """The live view of each version and those that are built, with what they lack."""
+    await deliver(1, 2)
+    assert await overview(transport) == []
+    builder = ProjectionBuilder(COUNTS, transport)
+    await builder.create()
+    await builder.build()
+    assert await overview(transport) == [ProjectionState(EVENTS, NAME, 1, 1, "live", 2, 0.0)]
+    await deliver(3)
+    await Catalog(transport, NAME).begin(2)
+    live, building = await overview(transport)
+    assert (live.state, live.position, (live.lag or 0) > 0) == ("live", 2, True)
+    assert building == ProjectionState(EVENTS, NAME, 2, 2, "building", None, None)
+
+
+@pytest.mark.parametrize(
+    "catalog",
+    [b"", b"no json", b"[]", b'{"last": 1}', b'{"last": 1, "generations": [{"number": "x"}]}'],
+)
+async def test_what_others_have_written_is_shown_as_unknown(
+    transport: NatsTransport, catalog: bytes
+) -> None:
+    """A catalog that is not valid costs its own row; a projection says that it is not valid."""
+    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
+    jetstream = JetStream(transport)
+    await jetstream.publish(f"$KV.{NAME}-projection.catalog", catalog)
+    foreign = replace(bucket_config("foreign"), metadata={PROJECTION: NAME, STREAM: EVENTS})
+    await jetstream.create_stream(foreign)
+    assert await overview(transport) == [ProjectionState(EVENTS, NAME)]
+    await jetstream.delete_stream(foreign.name)
+    with pytest.raises(FailedPreconditionError, match="delete the bucket to build"):
+        await ProjectionBuilder(COUNTS, transport).build()
+
+
+async def test_a_name_belongs_to_one_stream(transport: NatsTransport, deliver: Any) -> None:
+    """A projection of another stream does not get the views of the first one."""
+    await deliver(1, 2)
+    other = Projection(NAME, COUNTS.view, Counting, stream=COURIERS_STREAM)
+    async with COUNTS.run(transport) as counts:
+        await counts.caught_up()
+        async with other.run(transport) as others:
+            for wrong in (others.view, others.status, ProjectionBuilder(other, transport).build):
+                with pytest.raises(FailedPreconditionError, match=f"of the stream {EVENTS}"):
+                    await wrong()
+        assert await (await counts.view()).get(TOTAL) == 3
+
+
+async def test_members_of_later_versions_are_ignored(transport: NatsTransport) -> None:
+    """A catalog may have more than this version of weenats writes."""
+    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
+    catalog = b'{"last": 4, "new": 1, "generations": [{"number": 4, "version": 1, "new": 1}]}'
+    await JetStream(transport).publish(f"$KV.{NAME}-projection.catalog", catalog)
+    [record] = await Catalog(transport, NAME).records()
+    assert (record.number, record.version, record.ready) == (4, 1, False)
