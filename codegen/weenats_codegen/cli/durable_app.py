@@ -28,7 +28,9 @@ Sequences = Annotated[
         metavar="[NUMBER]...", help="The numbers of dead letters, as `list` shows them."
     ),
 ]
-All = Annotated[bool, typer.Option("--all", help="All of them, or of --consumer, instead.")]
+All = Annotated[
+    bool, typer.Option("--all", help="All dead letters (with --consumer: of that consumer).")
+]
 
 
 @streams.command("plan", epilog=example("weenats streams plan schemas/receipts"))
@@ -45,7 +47,10 @@ def apply(
     servers: Servers = LOCAL,
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Also what removes stored events or breaks their order.")
+        bool,
+        typer.Option(
+            "--force", help="Also apply changes that may delete or reorder stored events."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:

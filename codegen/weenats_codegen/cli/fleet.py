@@ -181,8 +181,8 @@ async def _received(transport: "NatsTransport", group: _Group) -> Contracts:
     if other is None:
         raise _UnknownContractError(reason)
     warn(
-        f"the contract that {group.service} {group.version} sent is not quite what it reports:"
-        f" {other.contracts[0].digest} instead of {group.digest}"
+        f"contract digest mismatch of {group.service} {group.version}: reported {group.digest},"
+        f" received {other.contracts[0].digest}"
     )
     return other
 

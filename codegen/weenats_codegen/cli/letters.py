@@ -93,7 +93,9 @@ def drop(
 
 def _check(chosen: Chosen) -> None:
     if bool(chosen.numbers) == chosen.everything:
-        raise typer.BadParameter("use either numbers of dead letters or --all")
+        raise typer.BadParameter(
+            "use either numbers of dead letters or --all, optionally with --consumer NAME"
+        )
     if chosen.numbers and chosen.consumer is not None:
         raise typer.BadParameter("--consumer needs --all")
 

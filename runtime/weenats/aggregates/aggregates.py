@@ -41,7 +41,7 @@ class Aggregates:
         contract: the service.
         transport: the connection.
         settings: how they are kept.
-        telemetry: records the events that are sent on.
+        telemetry: records the events that the relay publishes.
 
     Attributes:
         repositories: what executes their commands and queries, by the names of the aggregates.
@@ -94,7 +94,7 @@ class Aggregates:
         self.health.start()
 
     async def close(self, timeout: float) -> None:
-        """Send no more events on, and finish the snapshots that are being stored.
+        """Publish no more events, and finish the snapshots that are being stored.
 
         Args:
             timeout: how long it may take, in seconds.
@@ -152,7 +152,11 @@ def _problem(config: StreamConfig, found: StreamConfig) -> str:
     if found.allow_rollup and not config.allow_rollup:
         return "permits rollups (allow_rollup_hdrs)"
     if config.max_messages_per_subject is None and _forgets(found):
-        return "removes old messages by its limits (max_age, max_msgs, discard), which are states"
+        return (
+            "can delete commits, which are the state: it must have no max_age, no"
+            " max_msgs_per_subject and retention 'limits', and with max_msgs or max_bytes"
+            " discard: new"
+        )
     return ""
 
 

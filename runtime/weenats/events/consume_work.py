@@ -40,7 +40,7 @@ _PATIENCE: Final = 0.5
 _BURST: Final = 0.1
 """The seconds whose events the rate limit lets begin at once."""
 _SIGNS: Final = 3
-"""How many signs of life an event that is processed gives within `ack_wait`."""
+"""How many heartbeats (in-progress acks) are sent within `ack_wait` for an event in work."""
 
 
 class ConsumerWork:
@@ -52,7 +52,7 @@ class ConsumerWork:
         scope: the service that it belongs to, None for none.
 
     Attributes:
-        working: until when signs of life are given for each message that this instance has.
+        working: until when heartbeats are sent for each message that this instance has.
         guard: the circuit breaker, None for none.
         health: its health, None if nobody looks at it.
     """

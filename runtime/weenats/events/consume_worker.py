@@ -126,7 +126,7 @@ class EventWorker:
         part: the consumer on the server.
         settings: its settings.
         runners: run the handlers.
-        working: until when the instance gives signs of life for each message that it has.
+        working: until when the instance sends heartbeats for each message that it has.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Durable consumers: every event is processed, in the order of its key, by one of all instances."""
+"""Durable consumers: each event is processed by one instance, in key order, at least once."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def consume(
     telemetry: TelemetryManager = SILENT,
     **options: Unpack[ConsumeOptions],
 ) -> Consumption:
-    """Process the durable events of a contract, each one until it was processed.
+    """Process the durable events of a contract, each one in one instance, at least once.
 
     All instances that consume under one name share the events. Events of one key are processed in
     order, those of other keys at the same time. An event whose handler raises is delivered again,

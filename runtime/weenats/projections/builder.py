@@ -98,7 +98,7 @@ class ProjectionBuilder(Generic[ViewT]):
             Exception: what a handler or the view raises.
         """
         record = await self.catalog.begin(self._projection.version)
-        lease = Lease(self.catalog.bucket, record.number)
+        lease = Lease(self.catalog.bucket, record.number, self._projection.name)
         while not await lease.take():
             observe(Progress(record.number, None, 0))
             await asyncio.sleep(CHECK)

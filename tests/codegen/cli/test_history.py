@@ -88,7 +88,7 @@ async def test_digits_of_events_are_shown(url: str, capsys: pytest.CaptureFixtur
 def test_history_of_nothing(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A key without events, and a service without a stream, are errors."""
     assert main(["history", "wallets", "none", "--servers", url]) == 1
-    assert capsys.readouterr().err == "weenats: nothing happened to none of wallets\n"
+    assert capsys.readouterr().err == "weenats: no events for key none in wallets\n"
     assert main(["history", "shops", "none", "--servers", url]) == 1
     assert "there is no stream shops-commits" in capsys.readouterr().err
 

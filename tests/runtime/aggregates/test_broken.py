@@ -92,9 +92,9 @@ async def test_long_history(nats_url: str, key: str, jetstream: JetStream) -> No
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"max_age": 3600.0}, "removes old messages by its limits"),
-        ({"max_messages": 5, "discard": "old"}, "removes old messages by its limits"),
-        ({"max_messages_per_subject": 1}, "removes old messages by its limits"),
+        ({"max_age": 3600.0}, "can delete commits"),
+        ({"max_messages": 5, "discard": "old"}, "can delete commits"),
+        ({"max_messages_per_subject": 1}, "can delete commits"),
         ({"subjects": ("wallets.commits.1.>",)}, "stores wallets.commits.1.>, not"),
         ({"allow_direct": False}, "does not allow direct access"),
         ({"allow_rollup": True}, "permits rollups"),

@@ -65,7 +65,7 @@ async def test_key_that_changes_all_the_time(
             await repository.execute(context, others.deposit)
 
         handlers.on_decide = change
-        with pytest.raises(AbortedError, match="changed by others all the time"):
+        with pytest.raises(AbortedError, match="still had conflicting changes after 4 attempts"):
             await caller.deposit(key, Amount(cents=1))
         handlers.on_decide = None
         assert (await caller.get_wallet(key)).revision == 4

@@ -1,4 +1,4 @@
-"""The commits that an instance remembers until their events are sent on."""
+"""The commits that an instance remembers until their events are published."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATED = "2026-01-01T00:00:00.000Z"
 
 
 def test_commit_is_taken_once() -> None:
-    """What was sent on is forgotten."""
+    """What was published is forgotten."""
     commits = RecentCommits()
     commits.add(b"a", COMMIT)
     assert commits.take(b"b") is None
@@ -31,7 +31,7 @@ def test_commit_is_taken_once() -> None:
 
 
 def test_oldest_commit_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commits that other instances send on do not stay for ever."""
+    """Commits whose events other instances publish do not stay for ever."""
     monkeypatch.setattr(recent, "_MAX_COMMITS", 3)
     commits = RecentCommits()
     for number in range(5):
@@ -53,7 +53,7 @@ def test_large_commit_is_not_kept() -> None:
 def test_remembered_commit_is_the_stored_one(
     principal: str | None, result: bytes | None, causation: str | None
 ) -> None:
-    """An instance that remembers a commit sends on what another one would read."""
+    """An instance that remembers a commit publishes what another one would read."""
     context: Any = RequestContext(
         "server",
         wallets.DEPOSIT,

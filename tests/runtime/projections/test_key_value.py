@@ -98,7 +98,7 @@ async def test_many_changes_of_one_event(generation: Generation) -> None:
 
     await change(950)
     assert len([each async for each in view.items()]) == 950
-    with pytest.raises(ValueError, match="up to 899 keys"):
+    with pytest.raises(ValueError, match="up to 900 keys"):
         await change(1000)
 
 

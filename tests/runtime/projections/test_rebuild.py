@@ -127,12 +127,12 @@ async def check_and_rebuild(transport: NatsTransport, url: str, name: str) -> No
 async def test_one_instance_builds(
     transport: NatsTransport, deliver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Others wait for the generation that it builds, and take it over if it does not go on."""
+    """Others wait for the generation that it builds, and take it over if it stops."""
     await deliver(*range(1, 21))
     builders = [ProjectionBuilder(COUNTS, transport) for _ in range(3)]
     await builders[0].create()
     catalog = builders[0].catalog
-    lease = Lease(catalog.bucket, (await catalog.begin(1)).number)
+    lease = Lease(catalog.bucket, (await catalog.begin(1)).number, COUNTS.name)
     with monkeypatch.context() as patch:
         patch.setattr("weenats.projections.lease.LEASE", 1.0)
         assert await lease.take()
