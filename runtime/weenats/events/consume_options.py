@@ -9,7 +9,7 @@ from typing import Any, Final, Self, TypedDict
 from weenats import interceptors as chains
 from weenats.admission.controller import check_concurrency
 from weenats.circuit_breaker.policy import CircuitBreakerPolicy
-from weenats.events.handling import ReceivedEvent
+from weenats.events.received_event import ReceivedEvent
 from weenats.interceptors import Interceptor
 from weenats.protocol.timeouts import Duration, seconds
 

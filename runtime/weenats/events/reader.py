@@ -10,7 +10,7 @@ from typing_extensions import TypeVar
 
 from weenats.codec.events import event_codec
 from weenats.errors import ServiceError
-from weenats.events.handling import ReceivedEvent
+from weenats.events.received_event import ReceivedEvent
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.subjects import stored_event
 from weenats.streams.publish import missing

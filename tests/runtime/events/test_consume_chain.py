@@ -26,8 +26,8 @@ KEYS = [next(f"p-{n}" for n in range(99) if partition_of(f"p-{n}", 4) == part) f
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weenats.events.consume_work._PAUSE", 0.02)
-    monkeypatch.setattr("weenats.events.consume_work._PATIENCE", 0.1)
+    monkeypatch.setattr("weenats.events.pulling._PAUSE", 0.02)
+    monkeypatch.setattr("weenats.events.pulling._PATIENCE", 0.1)
 
 
 async def idle(transport: NatsTransport, name: str) -> None:

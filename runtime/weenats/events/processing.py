@@ -13,7 +13,7 @@ from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job
 from weenats.contract import Aggregate, Event
 from weenats.errors import InvalidArgumentError, ServiceError, UnavailableError
-from weenats.events.handling import EventReturnedError, EventRunner
+from weenats.events.received_event import EventReturnedError, EventRunner
 from weenats.schema import Schema
 from weenats.streams.letters import DeadLetters, original_subject
 from weenats.telemetry import semconv
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from weenats.events.consume_breaker import EventGuard
     from weenats.events.consume_options import ConsumeSettings
-    from weenats.events.consumer import EventConsumer
-    from weenats.events.handling import EventHandler, ReceivedEvent
+    from weenats.events.consumer_base import EventConsumer
+    from weenats.events.received_event import EventHandler, ReceivedEvent
     from weenats.interceptors import Interceptor
     from weenats.streams.consumers import StreamConsumer
     from weenats.telemetry.manager import TelemetryManager

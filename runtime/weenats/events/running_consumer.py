@@ -9,15 +9,15 @@ from typing_extensions import Unpack
 from weenats._internal.validation import check_options
 from weenats.admission.scope import SCOPE
 from weenats.events.consume_options import ConsumeOptions, ConsumeSettings
-from weenats.events.consume_work import ConsumerWork
-from weenats.events.consume_worker import EventRunners, EventWorker
+from weenats.events.processing import EventRunners, EventWorker
+from weenats.events.pulling import ConsumerWork
 from weenats.protocol import subjects
 from weenats.streams.consumer_health import ConsumerHealth, Source
 from weenats.streams.consumers import StreamConsumer
 from weenats.telemetry.manager import SILENT, TelemetryManager
 
 if TYPE_CHECKING:
-    from weenats.events.consumer import EventConsumer
+    from weenats.events.consumer_base import EventConsumer
     from weenats.transport.base import Transport
 
 __all__ = ["Consumption", "consume"]

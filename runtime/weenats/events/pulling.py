@@ -15,7 +15,7 @@ from aiolimiter import AsyncLimiter
 from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.controller import Admission
 from weenats.errors import ConnectionClosedError, ServiceError
-from weenats.events.consume_worker import MessageJob
+from weenats.events.processing import MessageJob
 from weenats.transport.jetstream import JetStream, PulledMessage
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from weenats.admission.scope import Scope
     from weenats.events.consume_breaker import EventGuard
     from weenats.events.consume_options import ConsumeSettings
-    from weenats.events.consume_worker import EventWorker
+    from weenats.events.processing import EventWorker
     from weenats.streams.consumer_health import ConsumerHealth
     from weenats.transport.base import Transport
 
