@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from weenats.aggregates.cache import Cache, Connections
+from weenats.aggregates.executor import Repository
 from weenats.aggregates.history import History
 from weenats.aggregates.relay import RELAY, Relay, relay_consumers
-from weenats.aggregates.repository import Repository
 from weenats.aggregates.snapshots import Snapshots, snapshot_bucket
 from weenats.aggregates.store import CommitStore, commit_stream
 from weenats.errors import FailedPreconditionError
@@ -23,8 +23,8 @@ from weenats.transport.jetstream.key_value import bucket_config
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from weenats.aggregates.folds import StoredAggregate
     from weenats.aggregates.settings import AggregateSettings
+    from weenats.aggregates.state_codec import StoredAggregate
     from weenats.contract import ServiceContract
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Transport

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from weenats.aggregates.commits import Commit
-    from weenats.aggregates.recent import RecentCommits
+    from weenats.aggregates.relay_cache import RecentCommits
     from weenats.contract import Event
     from weenats.protocol.headers import Headers
     from weenats.telemetry.manager import TelemetryManager

@@ -7,7 +7,7 @@ from itertools import chain, repeat
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from weenats.aggregates.recent import RecentCommits
+from weenats.aggregates.relay_cache import RecentCommits
 from weenats.errors import (
     ConnectionClosedError,
     DeadlineExceededError,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from weenats._internal.validation import check_async
 from weenats.aggregates.decision import Decision, Emission
-from weenats.aggregates.folds import StoredAggregate
+from weenats.aggregates.state_codec import StoredAggregate
 from weenats.context import RequestContext
 from weenats.errors import NotFoundError, UnavailableError
 from weenats.protocol import headers as header_names
 from weenats.service.handlers import CURRENT_BINDING, Endpoint, ServiceHandlers
 
 if TYPE_CHECKING:
-    from weenats.aggregates.repository import Repository
+    from weenats.aggregates.executor import Repository
     from weenats.contract import AnyOperation, Command, Entity, Query
 
 __all__ = ["EventSourcedHandlers", "StoredAggregate", "StoredEndpoint"]

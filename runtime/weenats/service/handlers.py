@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from weenats.aggregates.folds import StoredAggregate
-    from weenats.aggregates.repository import Repository
+    from weenats.aggregates.executor import Repository
+    from weenats.aggregates.state_codec import StoredAggregate
     from weenats.contract import AnyOperation, Command, Query, ServiceContract
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Transport

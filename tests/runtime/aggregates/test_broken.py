@@ -14,8 +14,8 @@ from testkit.wallets import Wallets, builder, client, commit, wallets
 from weenats import FailedPreconditionError, InternalError, NatsTransport, UnavailableError
 from weenats.aggregates.aggregates import streams_of
 from weenats.aggregates.errors import AggregateBreachError
-from weenats.aggregates.folds import EncodedEvent, StateCodec, StoredAggregate
-from weenats.aggregates.results import result_codec
+from weenats.aggregates.result_codec import result_codec
+from weenats.aggregates.state_codec import EncodedEvent, StateCodec, StoredAggregate
 from weenats.aggregates.store import CommitStore
 from weenats.codec.operations import ContractBreachError
 from weenats.errors import NotFoundError

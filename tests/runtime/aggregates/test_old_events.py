@@ -20,7 +20,7 @@ from testkit.accounts import (
 from testkit.waiting import until
 from weenats import InvalidArgumentError, NatsServiceBuilder, NatsTransport
 from weenats.aggregates.errors import BrokenHistoryError
-from weenats.aggregates.folds import EncodedEvent, StateCodec, StoredAggregate
+from weenats.aggregates.state_codec import EncodedEvent, StateCodec, StoredAggregate
 from weenats.codec.events import event_codec
 from weenats.codec.upcasting import upcast
 from weenats.context import MessageContext

@@ -51,7 +51,7 @@ async def test_key_that_changes_all_the_time(
     nats_url: str, handlers: Wallets, caller: Any, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command whose aggregate changes during each of its decisions is ABORTED at last."""
-    monkeypatch.setattr("weenats.aggregates.repository._ATTEMPTS", 4)
+    monkeypatch.setattr("weenats.aggregates.executor._ATTEMPTS", 4)
     others = Wallets()
     async with builder(nats_url, others).with_queue_group("others").build() as other:
         repository = other._assembly.aggregates.repositories["wallet"]

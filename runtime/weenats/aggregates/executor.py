@@ -20,7 +20,7 @@ from weenats.aggregates.commits import (
 )
 from weenats.aggregates.decision import Decision
 from weenats.aggregates.errors import AggregateBreachError, not_available
-from weenats.aggregates.results import result_codec
+from weenats.aggregates.result_codec import result_codec
 from weenats.aggregates.store import Position
 from weenats.errors import (
     AbortedError,

@@ -7,10 +7,10 @@ from typing import Any, cast
 import pytest
 
 from testkit.wallets import wallets
-from weenats.aggregates import recent
+from weenats.aggregates import relay_cache
 from weenats.aggregates.commits import Commit, encode_commit, new_commit, read_commit
-from weenats.aggregates.folds import EncodedEvent
-from weenats.aggregates.recent import RecentCommits
+from weenats.aggregates.relay_cache import RecentCommits
+from weenats.aggregates.state_codec import EncodedEvent
 from weenats.context import RequestContext
 from weenats.principal import Principal
 from weenats.protocol.headers import Headers
@@ -32,7 +32,7 @@ def test_commit_is_taken_once() -> None:
 
 def test_oldest_commit_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commits whose events other instances publish do not stay for ever."""
-    monkeypatch.setattr(recent, "_MAX_COMMITS", 3)
+    monkeypatch.setattr(relay_cache, "_MAX_COMMITS", 3)
     commits = RecentCommits()
     for number in range(5):
         commits.add(b"%d" % number, COMMIT)
