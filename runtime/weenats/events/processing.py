@@ -15,7 +15,7 @@ from weenats.contract import Aggregate, Event
 from weenats.errors import InvalidArgumentError, ServiceError, UnavailableError
 from weenats.events.received_event import EventReturnedError, EventRunner
 from weenats.schema import Schema
-from weenats.streams.letters import DeadLetters, original_subject
+from weenats.streams.dead_letters import DeadLetters, original_subject
 from weenats.telemetry import semconv
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from weenats.errors import ServiceError
 from weenats.events.received_event import ReceivedEvent
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.subjects import stored_event
-from weenats.streams.publish import missing
+from weenats.streams.store import missing
 from weenats.transport.jetstream import (
     ConsumerConfig,
     ConsumerMissingError,

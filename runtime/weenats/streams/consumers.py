@@ -15,8 +15,8 @@ from weenats.errors import (
     ServiceError,
 )
 from weenats.protocol import subjects
-from weenats.streams.publish import missing
 from weenats.streams.settings import PARTITIONS, SERVICE
+from weenats.streams.store import missing
 from weenats.transport.jetstream import (
     ConsumerConfig,
     ConsumerInfo,

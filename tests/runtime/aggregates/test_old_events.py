@@ -29,7 +29,7 @@ from weenats.events import consume, read_events
 from weenats.projections import KeyValueView, Projection
 from weenats.protocol.identifiers import STAMPER
 from weenats.streams import apply_streams, plan_streams
-from weenats.streams.publish import store
+from weenats.streams.store import store
 from weenats.transport.jetstream import JetStream
 
 DEPOSITED: Any = accounts.DEPOSITED

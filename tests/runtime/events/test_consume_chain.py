@@ -16,7 +16,7 @@ from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitStateChange, Is
 from weenats.events import ReceivedEvent, consume
 from weenats.protocol.partitions import partition_of
 from weenats.streams.consumers import consumer_states
-from weenats.streams.letters import DeadLetters
+from weenats.streams.dead_letters import DeadLetters
 from weenats.telemetry import TelemetryManager, TelemetrySettings
 
 STREAM = PARCELS_EVENTS_STREAM

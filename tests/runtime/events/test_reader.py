@@ -23,7 +23,7 @@ from testkit.waiting import until
 from weenats import InvalidArgumentError, NatsTransport
 from weenats.events import consuming, read_events
 from weenats.streams.consumers import consumer_states
-from weenats.streams.letters import DeadLetters
+from weenats.streams.dead_letters import DeadLetters
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import JetStream, Pull, StreamMissingError
 

@@ -19,7 +19,8 @@ from weenats.projections.builder import ProjectionBuilder, opened
 from weenats.projections.catalog import Catalog
 from weenats.projections.follower import Follower
 from weenats.projections.lease import Lease
-from weenats.streams import apply_streams, plan_streams, publish
+from weenats.streams import apply_streams, plan_streams
+from weenats.streams.store import missing
 from weenats.transport.jetstream import JetStream, KeyValue, WrongSequenceError
 
 
@@ -288,8 +289,7 @@ async def test_a_service_shows_why_a_projection_does_not_go_on(
 
     service = NatsServiceBuilder(Handlers(), nats_url).build()
     async with service, ParcelsClient.connect(nats_url) as parcels:
-        missing = publish.missing(PARCELS_EVENTS_STREAM).message
-        await shows("error", missing)
+        await shows("error", missing(PARCELS_EVENTS_STREAM).message)
         await apply_streams(transport, await plan_streams(transport, [PARCELS_EVENTS_STREAM]))
         await shows("ok", None)
         await deliver(5)

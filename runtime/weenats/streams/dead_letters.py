@@ -11,7 +11,7 @@ from weenats._internal.timestamps import utc_timestamp
 from weenats.errors import FailedPreconditionError, MessageTooLargeError, NotFoundError
 from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
-from weenats.streams.publish import missing, store
+from weenats.streams.store import missing, store
 from weenats.transport.jetstream import JetStream, JetStreamRefusedError, StreamMissingError
 
 if TYPE_CHECKING:
