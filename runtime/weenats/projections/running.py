@@ -13,8 +13,8 @@ from typing_extensions import TypeVar
 from weenats._internal.limited_log import LimitedLogger
 from weenats.errors import ConnectionClosedError, UnavailableError
 from weenats.projections.builder import CHECK, GRACE, ProjectionBuilder, opened
-from weenats.projections.catalog import Record, current
 from weenats.projections.follower import Follower
+from weenats.projections.generation_catalog import Record, current
 from weenats.projections.health import ProjectionHealth
 from weenats.projections.lease import Lease
 from weenats.projections.status import GenerationStatus, generation_status

@@ -11,7 +11,7 @@ from testkit.projections import NAME
 from weenats import NatsTransport
 from weenats.model import Model
 from weenats.projections import Generation, KeyValueView
-from weenats.projections.catalog import Catalog
+from weenats.projections.generation_catalog import Catalog
 from weenats.projections.view import Checkpoint
 from weenats.transport.jetstream import (
     BatchMessage,

@@ -17,7 +17,7 @@ from testkit.waiting import eventually
 from weenats import NatsTransport, NotFoundError
 from weenats.projections import Projection
 from weenats.projections.builder import Progress, ProjectionBuilder
-from weenats.projections.catalog import Catalog
+from weenats.projections.generation_catalog import Catalog
 from weenats.projections.lease import Lease
 from weenats.projections.status import projection_status
 from weenats_codegen.cli.main import main

@@ -16,8 +16,8 @@ from testkit.waiting import LIMIT, until
 from weenats import AbortedError, NatsServiceBuilder, NatsTransport, UnavailableError
 from weenats.projections import Projection
 from weenats.projections.builder import ProjectionBuilder, opened
-from weenats.projections.catalog import Catalog
 from weenats.projections.follower import Follower
+from weenats.projections.generation_catalog import Catalog
 from weenats.projections.lease import Lease
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.store import missing

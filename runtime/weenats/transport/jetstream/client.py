@@ -23,9 +23,9 @@ from weenats.transport.jetstream.errors import (
     JetStreamUnavailableError,
     StreamMissingError,
 )
-from weenats.transport.jetstream.exclusive import ExclusivePull
 from weenats.transport.jetstream.key_value import KeyValue
 from weenats.transport.jetstream.messages import PublishAck, StoredMessage, stored_message
+from weenats.transport.jetstream.pinned_pull import ExclusivePull
 from weenats.transport.jetstream.pull import Pull
 
 if TYPE_CHECKING:
