@@ -15,7 +15,7 @@ from testkit import shops
 from testkit.foreign_service import foreign_service, micro
 from weenats import NatsService
 from weenats.testing import NatsServer
-from weenats_codegen.cli import fleet
+from weenats_codegen.cli import running_contracts
 from weenats_codegen.cli.main import main
 
 pytestmark = pytest.mark.usefixtures("patient_discovery")
@@ -232,7 +232,7 @@ async def test_flood_of_contracts(
     nats_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only so many contracts are read, those with most instances; the others are named."""
-    monkeypatch.setattr(fleet, "_MAX_CONTRACTS", 2)
+    monkeypatch.setattr(running_contracts, "_MAX_CONTRACTS", 2)
     flood = [instance(f"i{number}", b"{}", f"sha256:{number}") for number in range(5)]
     async with (
         shops.builder(shops.OLD, nats_url).build(),
