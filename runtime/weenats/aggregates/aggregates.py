@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from weenats.aggregates.cache import Cache, Connections
-from weenats.aggregates.executor import Repository
+from weenats.aggregates.executor import Executor
 from weenats.aggregates.history import History
 from weenats.aggregates.relay import RELAY, Relay, relay_consumers
 from weenats.aggregates.snapshots import Snapshots, snapshot_bucket
@@ -44,7 +44,7 @@ class Aggregates:
         telemetry: records the events that the relay publishes.
 
     Attributes:
-        repositories: what executes their commands and queries, by the names of the aggregates.
+        executors: what executes their commands and queries, by the names of the aggregates.
         streams: the streams that keep them.
         health: the health of the relay.
     """
@@ -63,7 +63,7 @@ class Aggregates:
         self._configs = streams_of(contract.name, _replicas(contract))
         self.streams = tuple(each.name for each in self._configs)
         self._snapshots: list[Snapshots] = []
-        self.repositories: dict[str, Repository] = {}
+        self.executors: dict[str, Executor] = {}
         self._connections = Connections(transport)
         store = CommitStore(transport, contract.name)
         self._relay = Relay(transport, contract.name, events, store.recent, telemetry)
@@ -75,7 +75,7 @@ class Aggregates:
             self._snapshots.append(snapshots)
             history = History(each, contract.name, store, snapshots)
             cache = Cache(settings.cache_size, self._connections, history.subject)
-            self.repositories[name] = Repository(name, history, store, snapshots, cache)
+            self.executors[name] = Executor(name, history, store, snapshots, cache)
 
     async def start(self, *, may_create: bool) -> None:
         """Create the streams that are missing, check the others, and send events on.

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from weenats.context import RequestContext
     from weenats.contract import Entity
 
-__all__ = ["Decide", "Repository"]
+__all__ = ["Decide", "Executor"]
 _LOG: Final = LimitedLogger("weenats.aggregates")
 Decide = Callable[["Entity[Any] | None", Any, "RequestContext"], Awaitable[Decision[Any]]]
 """The handler of a command."""
@@ -56,7 +56,7 @@ _TIMEOUT: Final = 5.0
 """How long a command without a deadline may take to be stored, in seconds."""
 
 
-class Repository:
+class Executor:
     """The objects of one aggregate, as one running instance serves them.
 
     Args:

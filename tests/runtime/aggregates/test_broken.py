@@ -84,7 +84,7 @@ async def test_long_history(nats_url: str, key: str, jetstream: JetStream) -> No
     async with builder(nats_url).build() as service, client(nats_url) as caller:
         found = await caller.get_wallet(key)
         assert (found.revision, found.state.changes) == (600, 600)
-        history = service._assembly.aggregates.repositories["wallet"]._history
+        history = service._assembly.aggregates.executors["wallet"]._history
         earlier = await history.at(key, lambda each: each.first_revision >= 555, 555)
         assert earlier.revision == 555
 
