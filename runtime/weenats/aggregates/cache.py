@@ -52,7 +52,7 @@ class Snapshot:
 
 
 EMPTY: Final = Snapshot(None, 0, 0, 0, {})
-"""The state of a key without commits."""
+"""The state of a key without events."""
 
 
 class Slot:

@@ -108,7 +108,7 @@ class Executor:
         return result
 
     async def entity(self, context: RequestContext) -> Entity[Any] | None:
-        """Return what a query is about; None if it has no commits.
+        """Return what a query is about; None if it has no events.
 
         Args:
             context: the query.

@@ -121,8 +121,8 @@ class StoredEndpoint:
         """Return the endpoint of the query `get`, which needs no handler.
 
         Args:
-            operation: the query. When nothing happened to the aggregate, it fails with the
-                NOT_FOUND that it declares, if there is one without details.
+            operation: the query. When the aggregate has no events, it fails with the NOT_FOUND
+                that it declares, if there is one without details.
         """
         missing = next(
             (
