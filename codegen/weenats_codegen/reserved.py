@@ -67,7 +67,7 @@ def methods() -> frozenset[str]:
 @cache
 def consumer_methods() -> frozenset[str]:
     """Return the names that a method of a generated consumer cannot have."""
-    consumer = _members(_source("weenats", "events/consumer.py"), "EventConsumer")
+    consumer = _members(_source("weenats", "events/consumer_base.py"), "EventConsumer")
     return consumer | frozenset(_DECORATOR.findall(_templates())) | BUILTINS
 
 

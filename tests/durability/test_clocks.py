@@ -59,7 +59,7 @@ async def test_clock_that_jumps(own_nats_server: NatsServer, clock: WrongClock) 
             clock.hours = -number
             wallet = await caller.deposit("a", Amount(cents=1), message_id=message_id)
             assert wallet.balance == number
-        repository = service._assembly.aggregates.repositories["wallet"]
+        executor = service._assembly.aggregates.executors["wallet"]
         assert await _revisions(service) == [1, 2, 3, 4, 5, 6]
         # What was at a time ends with the first commit that says it was later.
         for hours, revision in ((1, 1), (6, 4), (49, 6)):
@@ -67,7 +67,7 @@ async def test_clock_that_jumps(own_nats_server: NatsServer, clock: WrongClock) 
             context = make_context(
                 side="server", operation=wallets.GET_WALLET, key="a", headers={AT_TIME: time}
             )
-            found = await repository.earlier_entity(context)
+            found = await executor.earlier_entity(context)
             assert found.revision == revision
 
 

@@ -18,7 +18,7 @@ from testkit.parcels import (
 )
 from weenats import NatsTransport
 from weenats.events import consume
-from weenats.streams.letters import DeadLetters
+from weenats.streams.dead_letters import DeadLetters
 from weenats.testing import NatsServer
 
 _POISON = 1

@@ -104,7 +104,7 @@ async def test_lost_state_at_a_sequence_that_is_used_again(
         own_nats_server.start()
         async with builder(url).build(), client(url) as other:
             assert (await other.deposit("a", Amount(cents=100))).balance == 101
-        repository = first._assembly.aggregates.repositories["wallet"]
+        executor = first._assembly.aggregates.executors["wallet"]
         context = make_context(side="server", operation=wallets.GET_WALLET, key="a")
-        found = await repository.entity(context)
+        found = await executor.entity(context)
         assert found.state.balance == 101

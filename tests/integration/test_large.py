@@ -57,7 +57,7 @@ from weenats.testing import MemoryBroker, MemoryTransport, NatsServer
 from weenats.transport import Delivery
 from weenats.transport.jetstream import JetStream
 from weenats_codegen.cli.call import Arguments, exchange
-from weenats_codegen.cli.large import stored_payload, whole_reply
+from weenats_codegen.cli.large_payloads import stored_payload, whole_reply
 from weenats_codegen.loading import read
 from weenats_codegen.permissions.entries import Permissions
 from weenats_codegen.permissions.model import of_client, of_service

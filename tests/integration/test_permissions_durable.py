@@ -24,7 +24,7 @@ from weenats.events import consume
 from weenats.projections.builder import ProjectionBuilder
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.consumers import StreamConsumer, consumer_states
-from weenats.streams.letters import DeadLetters
+from weenats.streams.dead_letters import DeadLetters
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import JetStream
 from weenats.transport.nats_py.connection import NatsConnection

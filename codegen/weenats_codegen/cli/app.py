@@ -292,7 +292,7 @@ class _RunCommand(TyperCommand):
 
     @override
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        from weenats_codegen.cli.variables import variables
+        from weenats_codegen.cli.environment_variables import variables
 
         with formatter.section("Environment variables, which a generated app.py reads"):
             formatter.write_dl(variables())

@@ -33,7 +33,7 @@ from weenats.protocol.timeouts import seconds
 from weenats_codegen.cli.connection import connection, warn_of_differences
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.instances import not_running, reported_health, trouble
-from weenats_codegen.cli.large import stored_payload, whole_reply
+from weenats_codegen.cli.large_payloads import stored_payload, whole_reply
 from weenats_codegen.cli.output import emit, emit_value, json_text
 from weenats_codegen.cli.suggestions import did_you_mean
 from weenats_codegen.naming import labels_meant
@@ -151,7 +151,7 @@ async def _send(  # noqa: PLR0913, PLR0917 - the parts of a request
 ) -> "Delivery":
     remaining = round((deadline - monotonic()) * 1000)
     if remaining <= 0:
-        raise DeadlineExceededError("the time of --timeout passed before the call was sent")
+        raise DeadlineExceededError("--timeout expired before the call was sent")
     lines = headers.encode({headers.TIMEOUT: str(remaining), **arguments.headers, **large})
     if arguments.token:
         warn_if_exposed(transport)
@@ -167,7 +167,7 @@ async def _send(  # noqa: PLR0913, PLR0917 - the parts of a request
 async def _not_served(
     transport: "NatsTransport", service: str, error: NoRespondersError
 ) -> Exception:
-    """Return why instances that are running do not take calls, as they report it."""
+    """Return why instances that are running do not accept calls, as they report it."""
     reasons: set[str] = set()
     with suppress(ServiceError):
         found = await list_stats(transport, service)
@@ -175,7 +175,7 @@ async def _not_served(
     if not reasons:
         return error
     return CliError(
-        f"UNAVAILABLE: no instance of {service} takes calls now: {'; '.join(sorted(reasons))}"
+        f"UNAVAILABLE: no instance of {service} accepts calls now: {'; '.join(sorted(reasons))}"
     )
 
 
@@ -278,8 +278,8 @@ def check_subject(arguments: Arguments, endpoint: messages.EndpointInfo, kind: K
         if endpoint.subject == build(arguments.service, kind, aggregate, name):
             return
     raise CliError(
-        f"an instance of {arguments.service} names {endpoint.subject} as the subject of"
-        f" {arguments.operation}, which it is not: nothing was sent"
+        f"{arguments.service} reports the unexpected subject {endpoint.subject} for"
+        f" {arguments.operation}; the request was not sent"
     )
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from weenats_codegen.cli.errors import CliError, describe
-from weenats_codegen.cli.limits import time_limit
 from weenats_codegen.cli.output import console, emit, plain, warn, write
+from weenats_codegen.cli.time_limit import time_limit
 from weenats_codegen.compatibility.compare import compare, compare_all, ordered
 from weenats_codegen.compatibility.findings import (
     Comparison,
@@ -151,7 +151,7 @@ def _with_fleet(files: Contracts, url: str, *, is_old: bool) -> _Outcome:
         is_old: Whether what runs is the old version.
     """
     from weenats.errors import ServiceError
-    from weenats_codegen.cli.fleet import MAX_SECONDS, find_fleet
+    from weenats_codegen.cli.running_contracts import MAX_SECONDS, find_fleet
 
     services = {each.service: each for each in files.contracts}
     try:

@@ -27,7 +27,7 @@ def docs_against(url: str, out: Path, *, as_json: bool) -> None:
     Raises:
         CliError: No server is available, or no service that sends its contract is running.
     """
-    from weenats_codegen.cli.fleet import find_fleet
+    from weenats_codegen.cli.running_contracts import find_fleet
 
     fleet = asyncio.run(find_fleet(servers_of(url), None))
     for missing in fleet.not_compared:

@@ -28,7 +28,9 @@ Sequences = Annotated[
         metavar="[NUMBER]...", help="The numbers of dead letters, as `list` shows them."
     ),
 ]
-All = Annotated[bool, typer.Option("--all", help="All of them, or of --consumer, instead.")]
+All = Annotated[
+    bool, typer.Option("--all", help="All dead letters (with --consumer: of that consumer).")
+]
 
 
 @streams.command("plan", epilog=example("weenats streams plan schemas/receipts"))
@@ -45,7 +47,10 @@ def apply(
     servers: Servers = LOCAL,
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Also what removes stored events or breaks their order.")
+        bool,
+        typer.Option(
+            "--force", help="Also apply changes that may delete or reorder stored events."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -96,9 +101,9 @@ def list_letters(
     json: Json = False,
 ) -> None:
     """List dead letters: the event, the consumer, the reason, the attempts; no payloads."""
-    from weenats_codegen.cli import letters
+    from weenats_codegen.cli import dead_letters
 
-    letters.list_letters(contract, consumer, name, split(servers), as_json=json)
+    dead_letters.list_letters(contract, consumer, name, split(servers), as_json=json)
 
 
 @dead_letters.command("show", epilog=example("weenats dead-letters show schemas/receipts 12"))
@@ -111,9 +116,9 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a dead letter with the payload and the headers of its event."""
-    from weenats_codegen.cli import letters
+    from weenats_codegen.cli import dead_letters
 
-    letters.show(contract, number, name, split(servers), as_json=json)
+    dead_letters.show(contract, number, name, split(servers), as_json=json)
 
 
 @dead_letters.command("retry", epilog=example("weenats dead-letters retry schemas/receipts 12"))
@@ -128,10 +133,10 @@ def retry(  # noqa: PLR0913 - the options of a user
     json: Json = False,
 ) -> None:
     """Let the consumer of dead letters, and no other one, process their events again."""
-    from weenats_codegen.cli import letters
+    from weenats_codegen.cli import dead_letters
 
-    chosen = letters.Chosen(tuple(numbers or ()), consumer, everything)
-    letters.retry(contract, chosen, name, split(servers), as_json=json)
+    chosen = dead_letters.Chosen(tuple(numbers or ()), consumer, everything)
+    dead_letters.retry(contract, chosen, name, split(servers), as_json=json)
 
 
 @dead_letters.command("drop", epilog=example("weenats dead-letters drop schemas/receipts 12"))
@@ -146,7 +151,7 @@ def drop(  # noqa: PLR0913 - the options of a user
     json: Json = False,
 ) -> None:
     """Remove dead letters for good."""
-    from weenats_codegen.cli import letters
+    from weenats_codegen.cli import dead_letters
 
-    chosen = letters.Chosen(tuple(numbers or ()), consumer, everything)
-    letters.drop(contract, chosen, name, split(servers), as_json=json)
+    chosen = dead_letters.Chosen(tuple(numbers or ()), consumer, everything)
+    dead_letters.drop(contract, chosen, name, split(servers), as_json=json)

@@ -39,7 +39,7 @@ def history(
     """
     found = asyncio.run(_read(service, key, aggregate, servers))
     if not found:
-        raise CliError(f"nothing happened to {key} of {service}")
+        raise CliError(f"no events for key {key} in {service}")
     rows = [row for each in found for row in _rows(each)]
     emit(rows, as_json=as_json, render=lambda: _table(rows))
 
@@ -59,7 +59,7 @@ def state(
     """
     lines: dict[str, str] = {}
     if revision is not None and time is not None:
-        raise typer.BadParameter("--revision and --time exclude each other")
+        raise typer.BadParameter("--revision and --time cannot be used together")
     if revision is not None:
         lines[headers.AT_REVISION] = str(revision)
     if time is not None:

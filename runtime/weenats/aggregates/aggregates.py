@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from weenats.aggregates.cache import Cache, Connections
+from weenats.aggregates.executor import Executor
 from weenats.aggregates.history import History
 from weenats.aggregates.relay import RELAY, Relay, relay_consumers
-from weenats.aggregates.repository import Repository
 from weenats.aggregates.snapshots import Snapshots, snapshot_bucket
 from weenats.aggregates.store import CommitStore, commit_stream
 from weenats.errors import FailedPreconditionError
@@ -23,8 +23,8 @@ from weenats.transport.jetstream.key_value import bucket_config
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from weenats.aggregates.folds import StoredAggregate
     from weenats.aggregates.settings import AggregateSettings
+    from weenats.aggregates.state_codec import StoredAggregate
     from weenats.contract import ServiceContract
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Transport
@@ -41,10 +41,10 @@ class Aggregates:
         contract: the service.
         transport: the connection.
         settings: how they are kept.
-        telemetry: records the events that are sent on.
+        telemetry: records the events that the relay publishes.
 
     Attributes:
-        repositories: what executes their commands and queries, by the names of the aggregates.
+        executors: what executes their commands and queries, by the names of the aggregates.
         streams: the streams that keep them.
         health: the health of the relay.
     """
@@ -63,7 +63,7 @@ class Aggregates:
         self._configs = streams_of(contract.name, _replicas(contract))
         self.streams = tuple(each.name for each in self._configs)
         self._snapshots: list[Snapshots] = []
-        self.repositories: dict[str, Repository] = {}
+        self.executors: dict[str, Executor] = {}
         self._connections = Connections(transport)
         store = CommitStore(transport, contract.name)
         self._relay = Relay(transport, contract.name, events, store.recent, telemetry)
@@ -75,7 +75,7 @@ class Aggregates:
             self._snapshots.append(snapshots)
             history = History(each, contract.name, store, snapshots)
             cache = Cache(settings.cache_size, self._connections, history.subject)
-            self.repositories[name] = Repository(name, history, store, snapshots, cache)
+            self.executors[name] = Executor(name, history, store, snapshots, cache)
 
     async def start(self, *, may_create: bool) -> None:
         """Create the streams that are missing, check the others, and send events on.
@@ -94,7 +94,7 @@ class Aggregates:
         self.health.start()
 
     async def close(self, timeout: float) -> None:
-        """Send no more events on, and finish the snapshots that are being stored.
+        """Publish no more events, and finish the snapshots that are being stored.
 
         Args:
             timeout: how long it may take, in seconds.
@@ -154,7 +154,11 @@ def _problem(config: StreamConfig, found: StreamConfig) -> str:
     if found.allow_rollup and not config.allow_rollup:
         return "permits rollups (allow_rollup_hdrs)"
     if config.max_messages_per_subject is None and _forgets(found):
-        return "removes old messages by its limits (max_age, max_msgs, discard), which are states"
+        return (
+            "can delete commits, which are the state: it must have no max_age, no"
+            " max_msgs_per_subject and retention 'limits', and with max_msgs or max_bytes"
+            " discard: new"
+        )
     return ""
 
 

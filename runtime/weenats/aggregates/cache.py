@@ -57,7 +57,7 @@ class Snapshot(NamedTuple):
 
 
 EMPTY: Final = Snapshot(None, 0, 0, 0, {})
-"""What nothing happened to."""
+"""The state of a key without events."""
 
 
 class Slot:
@@ -70,7 +70,7 @@ class Slot:
     Attributes:
         subject: the subject of its commits.
         lock: held by the command that decides: the instance serves those of a key one by one.
-        known: the last known state; None if nothing is known.
+        known: the last known state; None if none is cached.
         users: how many tasks use the slot, which stays while there are any.
         connection: the number of the connection through which the state was read.
     """
@@ -145,7 +145,7 @@ class Connections:
 
 
 class Cache:
-    """The slots of the keys that were used last.
+    """The slots of the most recently used keys.
 
     A server that has ended may have lost the commits that led to a state. So what was read through
     a connection is forgotten when it has broken.
@@ -180,7 +180,7 @@ class Cache:
         return len(self._slots)
 
     def _shrink(self) -> None:
-        """Forget the keys that were used first, except those in use."""
+        """Evict the least recently used keys, except those in use."""
         excess = len(self._slots) - self._size
         if excess > 0:
             idle = [key for key, slot in self._slots.items() if not slot.users]

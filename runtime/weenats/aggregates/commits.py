@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from weenats.aggregates.errors import BrokenHistoryError
-from weenats.aggregates.folds import EncodedEvent
+from weenats.aggregates.state_codec import EncodedEvent
 from weenats.codec.metadata import message_metadata
 from weenats.codec.numbers import dump_digits, load_digits
 from weenats.codec.upcasting import DATA_VERSION, version_member

@@ -10,7 +10,7 @@ from weenats._internal.limited_log import LimitedLogger
 from weenats.aggregates.cache import EMPTY, RECENT, Snapshot
 from weenats.aggregates.commits import Commit, read_commit
 from weenats.aggregates.errors import BrokenHistoryError
-from weenats.aggregates.folds import EncodedEvent, StateCodec, StoredAggregate
+from weenats.aggregates.state_codec import EncodedEvent, StateCodec, StoredAggregate
 from weenats.aggregates.store import PARTITIONS
 from weenats.contract import Entity
 from weenats.protocol import subjects

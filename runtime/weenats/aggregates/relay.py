@@ -1,4 +1,4 @@
-"""Sends the events of commits on to their subscribers."""
+"""The relay: publishes the events of commits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from weenats.aggregates.commits import Commit
-    from weenats.aggregates.recent import RecentCommits
+    from weenats.aggregates.relay_cache import RecentCommits
     from weenats.contract import Event
     from weenats.protocol.headers import Headers
     from weenats.telemetry.manager import TelemetryManager
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
 
 __all__ = ["RELAY", "Relay", "relay_consumers"]
 RELAY: Final = "relay"
-"""The name of the durable consumer that sends events on."""
+"""The name of the durable consumer of commits whose events are published."""
 _LOG: Final = LimitedLogger("weenats.aggregates")
 _ACK_WAIT: Final = 6.0
 _AGAIN: Final = 1.0
-"""Seconds after which an event is sent again, when it could not be."""
+"""Seconds until the next attempt to publish an event."""
 _WINDOW: Final = 200
-"""How many commits of an aggregate are on their way at a time."""
+"""`max_ack_pending` of the consumer of the relay."""
 _BATCH: Final = 256
 _STUCK: Final = 30.0
 """After how many seconds of failures the relay counts as stuck."""
@@ -56,9 +56,9 @@ _STUCK: Final = 30.0
 class Relay:
     """Publishes the events of all commits of a service, in the order of each key.
 
-    Of all instances, one sends the commits of an aggregate on: the one that the server has chosen,
-    until it stops or dies. An event whose instance dies before the commit is acknowledged is
-    published again, with the same id.
+    One instance publishes the events of an aggregate: the one that the server has pinned, until it
+    stops or dies. If it dies before the commit is acknowledged, the events are published again,
+    with the same ids.
 
     Args:
         transport: the connection.
@@ -94,11 +94,11 @@ class Relay:
 
     @property
     def problem(self) -> str:
-        """Why it is stuck: events have not been sent on for a while; "" if it is not."""
+        """Why no events have been published for a while; "" if it is not stuck."""
         now = monotonic()
         for since, error in self._failing.values():
             if now - since >= _STUCK:
-                return f"it cannot send events on: {error}"
+                return f"it cannot publish events: {error}"
         return ""
 
     async def start(self) -> None:
@@ -156,7 +156,7 @@ class Relay:
                         pass
             except ServiceError as error:
                 self._note_failure(aggregate, error)
-                _LOG.warning("the events of %s are not sent on: %s", aggregate, error)
+                _LOG.warning("cannot publish the events of %s: %s", aggregate, error)
             await asyncio.sleep(_AGAIN)
             try:
                 await self._create(aggregate)
@@ -166,7 +166,7 @@ class Relay:
     async def _pass_on(
         self, aggregate: str, pull: ExclusivePull, messages: list[PulledMessage]
     ) -> bool:
-        """Send the events of some commits on; return whether this instance still has to."""
+        """Publish the events of some commits; return whether this instance is still pinned."""
         done: set[int] = set()
         turn = pull.turn
 
@@ -203,12 +203,12 @@ class Relay:
     async def _send_all(
         self, aggregate: str, message: PulledMessage, holds: Callable[[], bool]
     ) -> bool:
-        """Send the events of a commit; return whether that was up to this instance."""
+        """Publish the events of a commit; return False if this instance is not pinned any more."""
         try:
             commit = self._recent.take(message.payload) or read_commit(message)
             events = [self._event(aggregate, name) for name, *_ in commit.events]
         except BrokenHistoryError as error:
-            _LOG.error("%s: its events are not sent on", error)
+            _LOG.error("%s: its events are not published", error)
             return holds()
         for index, event in enumerate(events):
             while True:
@@ -221,7 +221,9 @@ class Relay:
                     break
                 except ServiceError as error:
                     self._note_failure(aggregate, error)
-                    _LOG.warning("an event of %s cannot be sent on now: %s", self._service, error)
+                    _LOG.warning(
+                        "cannot publish an event of %s, retrying: %s", self._service, error
+                    )
                 await asyncio.sleep(_AGAIN)
         if self._failing:
             self._failing.pop(aggregate, None)
@@ -289,7 +291,7 @@ class Relay:
 
 
 def _lanes(messages: list[PulledMessage]) -> Iterable[list[PulledMessage]]:
-    """Return the messages by their partitions, of which each key has one."""
+    """Group messages by partition: the commits of a key are in one."""
     lanes: defaultdict[str, list[PulledMessage]] = defaultdict(list)
     for message in messages:
         lanes[message.subject.split(".", 3)[2]].append(message)
@@ -305,7 +307,7 @@ def _aggregates(events: Iterable[Event[Any]]) -> list[str]:
 
 
 def relay_consumers(events: Iterable[Event[Any]]) -> tuple[str, ...]:
-    """Return the names of the consumers on the server that send events on.
+    """Return the names of the consumers of the relay on the server.
 
     Args:
         events: the events that are kept in streams.

@@ -7,7 +7,7 @@ from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from weenats.aggregates.recent import RecentCommits
+from weenats.aggregates.relay_cache import RecentCommits
 from weenats.errors import (
     ConnectionClosedError,
     DeadlineExceededError,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PARTITIONS", "CommitStore", "Position", "commit_stream"]
 PARTITIONS: Final = 16
-"""How many commits of an aggregate may be sent on at a time."""
+"""The number of partitions of commits; the events of one partition are published in order."""
 _ATTEMPT: Final = 2.0
 """How long one attempt to store a commit may take, in seconds."""
 _PATIENCE: Final = 5.0

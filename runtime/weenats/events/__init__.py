@@ -7,25 +7,25 @@ events, which a stream of JetStream keeps, process each event at least once.
 from typing import TYPE_CHECKING
 
 from weenats._internal.lazy import lazy_exports
-from weenats.events.handling import EventHandler, ReceivedEvent
 from weenats.events.publish import PublishOptions, publish
+from weenats.events.received_event import EventHandler, ReceivedEvent
 from weenats.events.subscribe import EventSubscription, SubscribeOptions, subscribe
-from weenats.events.sync import SyncEventHandler, SyncEventSubscription, subscribe_sync
+from weenats.events.subscribe_sync import SyncEventHandler, SyncEventSubscription, subscribe_sync
 
 if TYPE_CHECKING:
+    from weenats.events.consume_loop import consuming
     from weenats.events.consume_options import ConsumeOptions
-    from weenats.events.consumer import EventConsumer, EventRoute
-    from weenats.events.consumption import Consumption, consume
-    from weenats.events.iteration import consuming
+    from weenats.events.consumer_base import EventConsumer, EventRoute
     from weenats.events.reader import read_events
+    from weenats.events.running_consumer import Consumption, consume
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "weenats.events.consume_options": ["ConsumeOptions"],
-            "weenats.events.consumer": ["EventConsumer", "EventRoute"],
-            "weenats.events.consumption": ["Consumption", "consume"],
-            "weenats.events.iteration": ["consuming"],
+            "weenats.events.consumer_base": ["EventConsumer", "EventRoute"],
+            "weenats.events.running_consumer": ["Consumption", "consume"],
+            "weenats.events.consume_loop": ["consuming"],
             "weenats.events.reader": ["read_events"],
         },
     )

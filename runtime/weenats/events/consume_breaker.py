@@ -10,14 +10,14 @@ from weenats.circuit_breaker.breaker import CircuitBreaker
 from weenats.circuit_breaker.breakers import report_change
 from weenats.circuit_breaker.policy import is_failure_by_default
 from weenats.errors import UnavailableError
-from weenats.events.handling import EventReturnedError
+from weenats.events.received_event import EventReturnedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from weenats.circuit_breaker.policy import CircuitBreakerPolicy, CircuitStateChange
     from weenats.context import Response
-    from weenats.events.handling import ReceivedEvent
+    from weenats.events.received_event import ReceivedEvent
     from weenats.interceptors import CallNext
 
 __all__ = ["EventGuard"]

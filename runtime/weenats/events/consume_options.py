@@ -9,7 +9,7 @@ from typing import Any, Final, Self, TypedDict
 from weenats import interceptors as chains
 from weenats.admission.controller import check_concurrency
 from weenats.circuit_breaker.policy import CircuitBreakerPolicy
-from weenats.events.handling import ReceivedEvent
+from weenats.events.received_event import ReceivedEvent
 from weenats.interceptors import Interceptor
 from weenats.protocol.timeouts import Duration, seconds
 
@@ -25,8 +25,8 @@ class ConsumeOptions(TypedDict, total=False):
             event, or a time. One that exists already goes on where it is.
         max_concurrency: how many events this instance processes at a time, 16 by default.
         handler_timeout: how long the handler of an event may take, 30 seconds by default.
-        ack_wait: after how long without a sign of life from its instance an event is delivered to
-            another one, 30 seconds by default.
+        ack_wait: after how long without a heartbeat (in-progress ack) of its instance an event is
+            delivered to another one, 30 seconds by default.
         max_deliver: the delivery whose failure makes an event a dead letter, 5 by default; an event
             that ends processes is delivered twice as often.
         backoff: the pauses before an event is delivered again, after each failure in turn; by
@@ -72,7 +72,8 @@ class ConsumeSettings:
 
         Raises:
             ValueError: an option is out of range.
-            TypeError: an interceptor or a policy is none.
+            TypeError: an interceptor is not an async callable with two parameters, or
+                circuit_breaker is not a CircuitBreakerPolicy.
         """
         start = options.get("start", "beginning")
         is_known = isinstance(start, datetime) or start in {"beginning", "new"}

@@ -100,7 +100,7 @@ async def publish(
         if event.stream is None:
             transport.publish(event.subject, payload, lines)
             return
-        from weenats.streams.publish import store  # noqa: PLC0415 - few events are durable
+        from weenats.streams.store import store  # noqa: PLC0415 - few events are durable
 
         partition = event_codec(event).partition(key, event.stream.partitions)
         await store(

@@ -10,10 +10,10 @@ from typing_extensions import TypeVar
 
 from weenats.codec.events import event_codec
 from weenats.errors import ServiceError
-from weenats.events.handling import ReceivedEvent
+from weenats.events.received_event import ReceivedEvent
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.subjects import stored_event
-from weenats.streams.publish import missing
+from weenats.streams.store import missing
 from weenats.transport.jetstream import (
     ConsumerConfig,
     ConsumerMissingError,
@@ -199,7 +199,16 @@ def stream_of(events: Iterable[Event[Any]]) -> Stream:
     Raises:
         ValueError: there is no event, or they are not durable events of one stream.
     """
-    streams = {each.stream for each in events}
-    if len(streams) != 1 or (stream := streams.pop()) is None:
-        raise ValueError("read_events takes durable events of one stream")
-    return stream
+    streams: set[Stream] = set()
+    for event in events:
+        if event.stream is None:
+            raise ValueError(f"{event.path} is not a durable event: no stream stores it")
+        streams.add(event.stream)
+    if not streams:
+        raise ValueError("there are no events")
+    if len(streams) > 1:
+        names = ", ".join(sorted(each.name for each in streams))
+        raise ValueError(
+            f"the events are in several streams ({names}); a projection selects one with stream="
+        )
+    return streams.pop()

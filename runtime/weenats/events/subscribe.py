@@ -14,7 +14,7 @@ from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.uncopyable import Uncopyable
 from weenats._internal.validation import check_async, check_options
 from weenats.errors import InvalidArgumentError, ServiceError
-from weenats.events.handling import EventHandler, EventRunner
+from weenats.events.received_event import EventHandler, EventRunner
 from weenats.protocol import subjects
 from weenats.telemetry.manager import SILENT, TelemetryManager
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple
 from typing_extensions import TypeVar
 
 from weenats.events.reader import stream_of
-from weenats.projections.catalog import Catalog, Record, outdated
 from weenats.projections.follower import Follower
+from weenats.projections.generation_catalog import Catalog, Record, outdated
 from weenats.projections.lease import Lease, lease_key
 from weenats.projections.view import View
 from weenats.telemetry.manager import SILENT, TelemetryManager
@@ -98,7 +98,7 @@ class ProjectionBuilder(Generic[ViewT]):
             Exception: what a handler or the view raises.
         """
         record = await self.catalog.begin(self._projection.version)
-        lease = Lease(self.catalog.bucket, record.number)
+        lease = Lease(self.catalog.bucket, record.number, self._projection.name)
         while not await lease.take():
             observe(Progress(record.number, None, 0))
             await asyncio.sleep(CHECK)

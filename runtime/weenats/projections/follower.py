@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
 
-from weenats.events.handling import EventRunner
 from weenats.events.reader import StoredEvent, read_stored
+from weenats.events.received_event import EventRunner
 from weenats.projections.view import Checkpoint, View
 from weenats.telemetry.manager import SILENT, TelemetryManager
 

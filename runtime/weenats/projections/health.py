@@ -18,7 +18,7 @@ _NO_EVENTS: Final = (JetStreamUnavailableError, StreamMissingError)
 
 
 class ProjectionHealth:
-    """Knows why a projection does not go on in this instance.
+    """Knows the last failure of a projection in this instance.
 
     Args:
         name: the name of the projection.
@@ -28,8 +28,8 @@ class ProjectionHealth:
         self._name: Final = f"projection {name}"
         self._error: Exception | None = None
 
-    def fails(self, error: Exception) -> bool:
-        """Remember why it does not go on.
+    def failed(self, error: Exception) -> bool:
+        """Remember a failure.
 
         Args:
             error: what a handler, the view or the connection raised.
@@ -40,7 +40,7 @@ class ProjectionHealth:
         self._error = error
         return isinstance(error, _NO_EVENTS)
 
-    def goes_on(self) -> None:
+    def succeeded(self) -> None:
         """Forget the last failure."""
         self._error = None
 
@@ -49,7 +49,7 @@ class ProjectionHealth:
         error = self._error
         if isinstance(error, _NO_EVENTS):
             return HealthCheckEntry(name=self._name, status="error", message=error.message)
-        why = None if error is None else f"it does not go on, see the log: {type(error).__name__}"
+        why = None if error is None else f"stopped by {type(error).__name__}; see the log"
         return HealthCheckEntry(name=self._name, status="ok", message=why)
 
     @contextmanager

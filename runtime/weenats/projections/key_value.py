@@ -177,7 +177,9 @@ class KeyValueView(View, Generic[ValueT]):
 
     async def _store(self, position: int, changed: dict[str, ValueT | None]) -> None:
         if len(changed) > _MAX_CHANGES:
-            raise ValueError(f"an event may change up to {_MAX_CHANGES - _FULL} keys")
+            # With it, up to _FULL - 1 changes of earlier events are stored.
+            most = _MAX_CHANGES - _FULL + 1
+            raise ValueError(f"an event may change up to {most} keys")
         messages = [
             BatchMessage(subject, b"", DELETED)
             if value is None

@@ -42,10 +42,12 @@ class Lease:
     Args:
         bucket: the bucket of the projection.
         number: the number of the generation.
+        projection: the name of the projection, for errors.
     """
 
-    def __init__(self, bucket: KeyValue, number: int) -> None:
+    def __init__(self, bucket: KeyValue, number: int, projection: str) -> None:
         self._bucket = bucket
+        self._name = f"projection {projection}, generation {number}"
         self._key = lease_key(number)
         self._owner = STAMPER.new_id().encode()
         self._revision = 0
@@ -82,7 +84,7 @@ class Lease:
             await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
                 return working.result()
-            raise AbortedError(f"{self._key} was not renewed in time, or another instance has it")
+            raise AbortedError(f"lost the lease of {self._name}")
         finally:
             working.cancel()
             renewing.cancel()

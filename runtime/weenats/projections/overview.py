@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from weenats.errors import NotFoundError, ServiceError
-from weenats.projections.catalog import PROJECTION, STREAM, Catalog, Record, current
 from weenats.projections.generation import bucket_of
+from weenats.projections.generation_catalog import PROJECTION, STREAM, Catalog, Record, current
 from weenats.protocol.subjects import stored_event
 from weenats.streams.settings import SERVICE
 from weenats.transport.jetstream import JetStream

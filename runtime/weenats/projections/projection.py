@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from weenats.contract import Stream
-    from weenats.events.consumer import EventConsumer, EventRoute
+    from weenats.events.consumer_base import EventConsumer, EventRoute
     from weenats.projections.running import RunningProjection
     from weenats.transport.base import Transport
 

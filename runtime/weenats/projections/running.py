@@ -14,8 +14,8 @@ from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import ConnectionClosedError, UnavailableError
 from weenats.projections.builder import CHECK, GRACE, ProjectionBuilder, opened
-from weenats.projections.catalog import Record, current
 from weenats.projections.follower import Follower
+from weenats.projections.generation_catalog import Record, current
 from weenats.projections.health import ProjectionHealth
 from weenats.projections.lease import Lease
 from weenats.projections.status import GenerationStatus, generation_status
@@ -46,7 +46,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         telemetry: records CONSUMER spans and metrics.
 
     Attributes:
-        health: why it does not go on.
+        health: its last failure.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
             try:
                 if not (await self.status()).lag:
                     return
-            except UnavailableError:  # it is being built
+            except UnavailableError:  # no view is complete yet
                 pass
             await asyncio.sleep(_POLL)
 
@@ -112,10 +112,10 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
             except Exception as error:  # noqa: BLE001 - any exception of a handler or of the view
                 failures = failures_in_a_row(failures, monotonic() - started)
                 name = self._projection.name
-                if self.health.fails(error):
-                    _LOG.warning("the projection %s does not go on now: %s", name, error)
+                if self.health.failed(error):
+                    _LOG.warning("projection %s gets no events, retrying: %s", name, error)
                 else:
-                    _LOG.error("the projection %s does not go on", name, exc_info=error)
+                    _LOG.error("projection %s failed, retrying", name, exc_info=error)
                 await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES)) - 1])
 
     async def _follow(self) -> None:
@@ -125,13 +125,13 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
             record = current(records, self._projection.version)
             if record is None:
                 await self._builder.build()
-                self.health.goes_on()
+                self.health.succeeded()
                 continue
-            lease = Lease(self._builder.catalog.bucket, record.number)
+            lease = Lease(self._builder.catalog.bucket, record.number, self._projection.name)
             if await lease.take():
                 await lease.run(self._change(record))
             else:
-                self.health.goes_on()  # in another instance
+                self.health.succeeded()  # in another instance
                 await asyncio.sleep(CHECK)
 
     async def _change(self, record: Record) -> None:
@@ -144,7 +144,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
                     await asyncio.wait({following}, timeout=CHECK)
                     if following.done():
                         following.result()
-                    self.health.goes_on()
+                    self.health.succeeded()
             finally:
                 following.cancel()
                 await asyncio.wait({following})
@@ -153,7 +153,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         try:
             await self._builder.remove_outdated(GRACE)
         except Exception as error:  # noqa: BLE001 - any exception of a view
-            _LOG.error("old views of %s stay", self._projection.name, exc_info=error)
+            _LOG.error("cannot remove old views of %s", self._projection.name, exc_info=error)
         return await self._builder.catalog.records()
 
     async def _look(self) -> None:
@@ -174,7 +174,10 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
             records = ()
         record = current(records, self._projection.version)
         if record is None:
-            raise UnavailableError(f"the projection {self._projection.name} is being built")
+            name, version = self._projection.name, self._projection.version
+            raise UnavailableError(
+                f"projection {name} has no complete view of version {version} yet"
+            )
         return record, records
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from weenats.events.reader import count_stored
 from weenats.projections.builder import opened
-from weenats.projections.catalog import Catalog, Record, current
+from weenats.projections.generation_catalog import Catalog, Record, current
 from weenats.transport.jetstream import StreamMissingError
 
 if TYPE_CHECKING:

@@ -70,8 +70,8 @@ class Assembly:
         self._is_serving = is_serving
         self.telemetry = _telemetry(settings.telemetry, handlers.contract, instance_id)
         self.aggregates = _aggregates(handlers, settings, transport, self.telemetry)
-        repositories = {} if self.aggregates is None else self.aggregates.repositories
-        self.binding = Binding(transport, self.telemetry, repositories)
+        executors = {} if self.aggregates is None else self.aggregates.executors
+        self.binding = Binding(transport, self.telemetry, executors)
         self.scope = Scope()
         self.scope.variables.run(CURRENT_BINDING.set, self.binding)
         self.scope.variables.run(OF_SERVICE.set, self.telemetry)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from weenats._internal.validation import check_async
 from weenats.aggregates.decision import Decision, Emission
-from weenats.aggregates.folds import StoredAggregate
+from weenats.aggregates.state_codec import StoredAggregate
 from weenats.context import RequestContext
 from weenats.errors import NotFoundError, UnavailableError
 from weenats.protocol import headers as header_names
 from weenats.service.handlers import CURRENT_BINDING, Endpoint, ServiceHandlers
 
 if TYPE_CHECKING:
-    from weenats.aggregates.repository import Repository
+    from weenats.aggregates.executor import Executor
     from weenats.contract import AnyOperation, Command, Entity, Query
 
 __all__ = ["EventSourcedHandlers", "StoredAggregate", "StoredEndpoint"]
@@ -76,7 +76,7 @@ class StoredEndpoint:
             TypeError: the handler is not async.
         """
         _check(operation, handler)
-        return Endpoint(operation, lambda context: _repository(operation).execute(context, handler))
+        return Endpoint(operation, lambda context: _executor(operation).execute(context, handler))
 
     @staticmethod
     def query(operation: Query[PayloadT, ResultT], handler: _Answer[PayloadT, ResultT]) -> Endpoint:
@@ -92,7 +92,7 @@ class StoredEndpoint:
         _check(operation, handler)
 
         async def answer(context: RequestContext) -> object:
-            entity = await _repository(operation).entity(context)
+            entity = await _executor(operation).entity(context)
             payload: Any = context.payload
             return await handler(entity, payload, context)
 
@@ -112,7 +112,7 @@ class StoredEndpoint:
         _check(operation, handler)
 
         async def answer(context: RequestContext) -> object:
-            return await handler(await _repository(operation).entity(context), context)
+            return await handler(await _executor(operation).entity(context), context)
 
         return Endpoint(operation, answer)
 
@@ -121,8 +121,8 @@ class StoredEndpoint:
         """Return the endpoint of the query `get`, which needs no handler.
 
         Args:
-            operation: the query. When nothing happened to the aggregate, it fails with the
-                NOT_FOUND that it declares, if there is one without details.
+            operation: the query. When the aggregate has no events, it fails with the NOT_FOUND
+                that it declares, if there is one without details.
         """
         missing = next(
             (
@@ -134,11 +134,11 @@ class StoredEndpoint:
         )
 
         async def answer(context: RequestContext) -> object:
-            repository, headers = _repository(operation), context.headers
+            executor, headers = _executor(operation), context.headers
             if header_names.AT_REVISION in headers or header_names.AT_TIME in headers:
-                entity = await repository.earlier_entity(context)
+                entity = await executor.earlier_entity(context)
             else:
-                entity = await repository.entity(context)
+                entity = await executor.entity(context)
             if entity is None:
                 raise missing
             return entity
@@ -150,11 +150,11 @@ def _check(operation: AnyOperation, handler: object) -> None:
     check_async(handler, f"the handler of {operation.contract.name} {operation.name}")
 
 
-def _repository(operation: AnyOperation) -> Repository:
+def _executor(operation: AnyOperation) -> Executor:
     """Return what the running instance keeps the aggregate of an operation with."""
     binding, aggregate = CURRENT_BINDING.get(), operation.aggregate
-    if binding is None or aggregate is None or aggregate.name not in binding.repositories:
+    if binding is None or aggregate is None or aggregate.name not in binding.executors:
         raise UnavailableError(
             f"no running service serves {operation.label}: start one of a NatsServiceBuilder"
         )
-    return binding.repositories[aggregate.name]
+    return binding.executors[aggregate.name]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from weenats.aggregates.folds import StoredAggregate
-    from weenats.aggregates.repository import Repository
+    from weenats.aggregates.executor import Executor
+    from weenats.aggregates.state_codec import StoredAggregate
     from weenats.contract import AnyOperation, Command, Query, ServiceContract
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Transport
@@ -120,12 +120,12 @@ class Binding:
     Attributes:
         transport: the connection.
         telemetry: records what the handlers publish.
-        repositories: the aggregates that are kept in streams, by their names.
+        executors: what executes the commands and queries of stored aggregates, by their names.
     """
 
     transport: Transport
     telemetry: TelemetryManager
-    repositories: Mapping[str, Repository] = field(default_factory=dict[str, "Repository"])
+    executors: Mapping[str, Executor] = field(default_factory=dict[str, "Executor"])
 
 
 CURRENT_BINDING: Final[ContextVar[Binding | None]] = ContextVar(

@@ -16,8 +16,8 @@ from weenats.errors import (
     ServiceError,
 )
 from weenats.protocol import subjects
-from weenats.streams.publish import missing
 from weenats.streams.settings import PARTITIONS, SERVICE
+from weenats.streams.store import missing
 from weenats.transport.jetstream import (
     ConsumerConfig,
     ConsumerInfo,
@@ -83,7 +83,8 @@ class StreamConsumer:
 
         Args:
             start: where a new consumer begins.
-            ack_wait: after how many seconds without a sign of life an event is delivered again.
+            ack_wait: after how many seconds without a heartbeat (in-progress ack) an event is
+                delivered again.
 
         Raises:
             StreamMissingError: the stream does not exist.
@@ -107,7 +108,7 @@ class StreamConsumer:
         await self._for_each(lambda each: self._prepare(jetstream, each, start, ack_wait))
 
     async def ack_wait(self) -> float:
-        """Return after how many seconds without a sign of life an event is delivered again.
+        """Return after how many seconds without a heartbeat an event is delivered again.
 
         Raises:
             ConsumerMissingError: the consumer does not exist.

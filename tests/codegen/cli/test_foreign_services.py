@@ -121,7 +121,7 @@ def failure(retry_after: str) -> bytes:
         (micro(info={"metadata": None}), "odd 1.0.0 has no operation get; it has no known"),
         (
             micro(info={"metadata": {"kind": "query", "operation": "get"}}),
-            "names odd.query.receipt.get as the subject of get, which it is not: nothing was sent",
+            "the unexpected subject odd.query.receipt.get for get; the request was not sent",
         ),
         (
             micro(info={"metadata": {"kind": "query", "operation": "get", "aggregate": "a b"}}),

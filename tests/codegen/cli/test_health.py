@@ -183,6 +183,6 @@ def test_call_says_why_instances_are_ejected(
     """A call that no instance takes says what they report."""
     assert main(["call", "receipts", "get", "r-1", "--servers", ejected.url]) == 1
     assert capsys.readouterr().err == (
-        "weenats: UNAVAILABLE: no instance of receipts takes calls now: ejected: the circuit"
+        "weenats: UNAVAILABLE: no instance of receipts accepts calls now: ejected: the circuit"
         " breaker refuses all requests\n"
     )

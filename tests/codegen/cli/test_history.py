@@ -104,7 +104,7 @@ async def test_a_message_that_is_no_commit_is_left_out(
 def test_history_of_nothing(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A key without events, and a service without a stream, are errors."""
     assert main(["history", "wallets", "none", "--servers", url]) == 1
-    assert capsys.readouterr().err == "weenats: nothing happened to none of wallets\n"
+    assert capsys.readouterr().err == "weenats: no events for key none in wallets\n"
     assert main(["history", "shops", "none", "--servers", url]) == 1
     assert "there is no stream shops-commits" in capsys.readouterr().err
     assert main(["history", "wallets", "\udcff", "--servers", url]) == 2

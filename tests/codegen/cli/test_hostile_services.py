@@ -47,7 +47,7 @@ async def test_call_publishes_to_no_subject_of_others(
         await admin.flush()
         await admin.close()
     assert arrived == []
-    assert "as the subject of get, which it is not" in capsys.readouterr().err
+    assert "for get; the request was not sent" in capsys.readouterr().err
 
 
 EVIL = "\x9b31m\x9d0;title\x9c\u202eabc\x7f\u200b\u2028\x1b[2J\U000e0041\ufeff"

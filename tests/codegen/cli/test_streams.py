@@ -22,7 +22,7 @@ from testkit.paths import REPOSITORY
 from testkit.waiting import until
 from weenats import NatsTransport
 from weenats.events import consume
-from weenats.streams.letters import DeadLetters
+from weenats.streams.dead_letters import DeadLetters
 from weenats.transport.jetstream import JetStream
 from weenats_codegen.cli.main import main
 

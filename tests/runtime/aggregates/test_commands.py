@@ -11,7 +11,7 @@ import pytest
 from testkit.wallets import Wallets, builder, client, wallets
 from weenats import InternalError, InvalidArgumentError, NotFoundError
 from weenats.aggregates.errors import AggregateBreachError
-from weenats.aggregates.folds import StateCodec, StoredAggregate
+from weenats.aggregates.state_codec import StateCodec, StoredAggregate
 
 Amount = wallets.Amount
 

@@ -20,7 +20,7 @@ from testkit.accounts import (
 from testkit.waiting import until
 from weenats import InvalidArgumentError, NatsServiceBuilder, NatsTransport
 from weenats.aggregates.errors import BrokenHistoryError
-from weenats.aggregates.folds import EncodedEvent, StateCodec, StoredAggregate
+from weenats.aggregates.state_codec import EncodedEvent, StateCodec, StoredAggregate
 from weenats.codec.events import event_codec
 from weenats.codec.upcasting import upcast
 from weenats.context import MessageContext
@@ -29,7 +29,7 @@ from weenats.events import ReceivedEvent, consume, read_events
 from weenats.projections import KeyValueView, Projection
 from weenats.protocol.identifiers import STAMPER
 from weenats.streams import apply_streams, plan_streams
-from weenats.streams.publish import store
+from weenats.streams.store import store
 from weenats.transport.jetstream import JetStream
 
 DEPOSITED: Any = accounts.DEPOSITED

@@ -51,10 +51,10 @@ async def test_key_that_changes_all_the_time(
     nats_url: str, handlers: Wallets, caller: Any, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command whose aggregate changes during each of its decisions is ABORTED at last."""
-    monkeypatch.setattr("weenats.aggregates.repository._ATTEMPTS", 4)
+    monkeypatch.setattr("weenats.aggregates.executor._ATTEMPTS", 4)
     others = Wallets()
     async with builder(nats_url, others).with_queue_group("others").build() as other:
-        repository = other._assembly.aggregates.repositories["wallet"]
+        executor = other._assembly.aggregates.executors["wallet"]
         await other._assembly.membership.close(1)  # it gets no requests
 
         async def change(_: str) -> None:
@@ -62,10 +62,10 @@ async def test_key_that_changes_all_the_time(
             context = make_context(
                 side="server", operation=wallets.DEPOSIT, key=key, payload=amount
             )
-            await repository.execute(context, others.deposit)
+            await executor.execute(context, others.deposit)
 
         handlers.on_decide = change
-        with pytest.raises(AbortedError, match="changed by others all the time"):
+        with pytest.raises(AbortedError, match="still had conflicting changes after 4 attempts"):
             await caller.deposit(key, Amount(cents=1))
         handlers.on_decide = None
         assert (await caller.get_wallet(key)).revision == 4

@@ -158,7 +158,7 @@ async def test_durable_event_is_stored_once(caller: Any, key: str, nats_url: str
 async def test_foreign_message_does_not_stop_the_relay(
     caller: Any, key: str, nats_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A message that is not a commit is logged and left out; what follows is sent on."""
+    """A message that is not a commit is logged and left out; what follows is published."""
     revisions: list[int] = []
 
     async def note(event: Any) -> None:
@@ -173,7 +173,7 @@ async def test_foreign_message_does_not_stop_the_relay(
     await transport.close()
     await caller.deposit(key, Amount(cents=5))
     await eventually(lambda: revisions == [1])
-    assert "is not a commit: its events are not sent on" in caplog.text
+    assert "is not a commit: its events are not published" in caplog.text
 
 
 async def test_trace_of_the_command_goes_on(caller: Any, key: str) -> None:
@@ -239,7 +239,7 @@ async def test_each_event_has_a_producer_span(nats_url: str, key: str) -> None:
 async def test_a_stuck_relay_is_seen(
     own_nats_server: NatsServer, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Health and gauges show that events are not sent on, until they are."""
+    """Health and gauges show that events are not published, until they are."""
     monkeypatch.setattr(relay, "_AGAIN", 0.01)
     monkeypatch.setattr("weenats.streams.consumer_health._INTERVAL", 0.02)
     url, is_full, send = own_nats_server.url, True, Relay._send
@@ -277,7 +277,7 @@ async def test_a_stuck_relay_is_seen(
                 while (entry := await check()).status == "ok":
                     pass
             assert entry.message == (
-                "it cannot send events on: UNAVAILABLE: wallets-events is full"
+                "it cannot publish events: UNAVAILABLE: wallets-events is full"
             )
             is_full = False
             async with asyncio.timeout(LIMIT):

@@ -172,8 +172,8 @@ async def test_forgotten_keys_are_read_again(nats_url: str, key: str) -> None:
                 *(caller.deposit(name, Amount(cents=1)) for name in names)
             )
             assert [each.balance for each in results] == [cents] * 10
-        repository = service._assembly.aggregates.repositories["wallet"]
-        assert len(repository._cache) == 2
+        executor = service._assembly.aggregates.executors["wallet"]
+        assert len(executor._cache) == 2
 
 
 def test_settings_are_checked(nats_url: str) -> None:

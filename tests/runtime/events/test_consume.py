@@ -281,7 +281,7 @@ async def test_a_drain_that_takes_too_long_returns_events(
     parcels: ParcelsClient, transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The handler is cancelled, and another instance gets the event at once."""
-    monkeypatch.setattr("weenats.events.consumption._DRAIN_TIMEOUT", 0.05)
+    monkeypatch.setattr("weenats.events.running_consumer._DRAIN_TIMEOUT", 0.05)
     await deliver(parcels, "p-1", 1)
     begun = asyncio.Event()
 
@@ -317,7 +317,7 @@ async def test_a_deleted_consumer_is_waited_for(
     parcels: ParcelsClient, transport: NatsTransport, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     """It is logged; once somebody creates it again, running instances go on."""
-    monkeypatch.setattr("weenats.events.consume_work._PAUSE", 0.02)
+    monkeypatch.setattr("weenats.events.pulling._PAUSE", 0.02)
     await deliver(parcels, "p-1", 1)
     recorder = Recorder()
     async with await consume(transport, recorder, "billing"):
@@ -450,7 +450,7 @@ async def test_a_deleted_stream_is_reported(
     transport: NatsTransport, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     """Running instances say so in the log, and stop as usual."""
-    monkeypatch.setattr("weenats.events.consume_work._PAUSE", 0.02)
+    monkeypatch.setattr("weenats.events.pulling._PAUSE", 0.02)
     async with await consume(transport, Recorder(), "billing"):
         await JetStream(transport).delete_stream(STREAM.name)
         await eventually(lambda: "billing receives no events: UNAVAILABLE" in caplog.text)

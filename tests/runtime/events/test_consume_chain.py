@@ -16,7 +16,7 @@ from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitStateChange, Is
 from weenats.events import ReceivedEvent, consume
 from weenats.protocol.partitions import partition_of
 from weenats.streams.consumers import consumer_states
-from weenats.streams.letters import DeadLetters
+from weenats.streams.dead_letters import DeadLetters
 from weenats.telemetry import TelemetryManager, TelemetrySettings
 
 STREAM = PARCELS_EVENTS_STREAM
@@ -26,8 +26,8 @@ KEYS = [next(f"p-{n}" for n in range(99) if partition_of(f"p-{n}", 4) == part) f
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weenats.events.consume_work._PAUSE", 0.02)
-    monkeypatch.setattr("weenats.events.consume_work._PATIENCE", 0.1)
+    monkeypatch.setattr("weenats.events.pulling._PAUSE", 0.02)
+    monkeypatch.setattr("weenats.events.pulling._PATIENCE", 0.1)
 
 
 async def idle(transport: NatsTransport, name: str) -> None:

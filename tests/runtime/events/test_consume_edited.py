@@ -19,7 +19,7 @@ from testkit.waiting import LIMIT, until
 from weenats import FailedPreconditionError, NatsTransport
 from weenats.events import consume
 from weenats.streams.consumers import StreamConsumer
-from weenats.streams.letters import DeadLetters
+from weenats.streams.dead_letters import DeadLetters
 from weenats.transport.jetstream import (
     ConsumerConfig,
     JetStream,

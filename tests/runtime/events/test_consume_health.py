@@ -34,7 +34,7 @@ STREAM = PARCELS_EVENTS_STREAM
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weenats.events.consume_work._PAUSE", 0.02)
+    monkeypatch.setattr("weenats.events.pulling._PAUSE", 0.02)
     monkeypatch.setattr("weenats.streams.consumer_health._INTERVAL", 0.02)
 
 

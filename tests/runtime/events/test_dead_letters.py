@@ -13,7 +13,7 @@ from testkit.waiting import eventually, until
 from weenats import FailedPreconditionError, NatsTransport, NotFoundError, PermissionDeniedError
 from weenats.events import ReceivedEvent, consume
 from weenats.protocol.partitions import partition_of
-from weenats.streams.letters import DeadLetter, DeadLetters
+from weenats.streams.dead_letters import DeadLetter, DeadLetters
 from weenats.transport.jetstream import JetStream, StreamMissingError
 
 STREAM = PARCELS_EVENTS_STREAM

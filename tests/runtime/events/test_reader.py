@@ -23,7 +23,7 @@ from testkit.waiting import LIMIT, until
 from weenats import InvalidArgumentError, NatsTransport
 from weenats.events import consuming, read_events
 from weenats.streams.consumers import consumer_states
-from weenats.streams.letters import DeadLetters
+from weenats.streams.dead_letters import DeadLetters
 from weenats.testing import NatsServer
 from weenats.transport import Delivery
 from weenats.transport.jetstream import JetStream, Pull, StreamMissingError
@@ -118,8 +118,13 @@ async def test_a_reader_needs_durable_events_of_one_stream(
     nats_url: str, transport: NatsTransport
 ) -> None:
     """Other events are refused; what does not match the contract is an error."""
-    for events in ([], [MOVED], [DELIVERED, HIRED], [DELIVERED, MOVED]):
-        with pytest.raises(ValueError, match="durable events of one stream"):
+    for events, problem in (
+        ([], "there are no events"),
+        ([MOVED], "parcel.moved is not a durable event"),
+        ([DELIVERED, HIRED], r"in several streams \(couriers, parcels-events\)"),
+        ([DELIVERED, MOVED], "parcel.moved is not a durable event"),
+    ):
+        with pytest.raises(ValueError, match=problem):
             await anext(read_events(transport, *events))
     await JetStream(transport).publish("parcels.stream.0.parcel.delivered", b"{}")
     with pytest.raises(InvalidArgumentError):

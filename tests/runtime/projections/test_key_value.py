@@ -12,7 +12,7 @@ from testkit.projections import NAME
 from weenats import NatsTransport
 from weenats.model import Model
 from weenats.projections import Generation, KeyValueView
-from weenats.projections.catalog import Catalog
+from weenats.projections.generation_catalog import Catalog
 from weenats.projections.view import Checkpoint
 from weenats.transport.jetstream import (
     BatchMessage,
@@ -99,7 +99,7 @@ async def test_many_changes_of_one_event(generation: Generation) -> None:
 
     await change(950)
     assert len([each async for each in view.items()]) == 950
-    with pytest.raises(ValueError, match="up to 899 keys"):
+    with pytest.raises(ValueError, match="up to 900 keys"):
         await change(1000)
 
 

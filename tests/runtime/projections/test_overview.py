@@ -12,7 +12,7 @@ from testkit.projections import COUNTS, NAME, TOTAL, Counting
 from weenats import FailedPreconditionError, NatsTransport
 from weenats.projections import Projection
 from weenats.projections.builder import ProjectionBuilder
-from weenats.projections.catalog import PROJECTION, STREAM, Catalog
+from weenats.projections.generation_catalog import PROJECTION, STREAM, Catalog
 from weenats.projections.overview import ProjectionState, projection_states
 from weenats.transport.jetstream import JetStream, bucket_config
 

@@ -17,7 +17,7 @@ from testkit.waiting import eventually
 from weenats import NatsTransport, NotFoundError
 from weenats.projections import Projection
 from weenats.projections.builder import Progress, ProjectionBuilder
-from weenats.projections.catalog import Catalog
+from weenats.projections.generation_catalog import Catalog
 from weenats.projections.lease import Lease
 from weenats.projections.status import projection_status
 from weenats_codegen.cli.main import main
@@ -127,12 +127,12 @@ async def check_and_rebuild(transport: NatsTransport, url: str, name: str) -> No
 async def test_one_instance_builds(
     transport: NatsTransport, deliver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Others wait for the generation that it builds, and take it over if it does not go on."""
+    """Others wait for the generation that it builds, and take it over if it stops."""
     await deliver(*range(1, 21))
     builders = [ProjectionBuilder(COUNTS, transport) for _ in range(3)]
     await builders[0].create()
     catalog = builders[0].catalog
-    lease = Lease(catalog.bucket, (await catalog.begin(1)).number)
+    lease = Lease(catalog.bucket, (await catalog.begin(1)).number, COUNTS.name)
     with monkeypatch.context() as patch:
         patch.setattr("weenats.projections.lease.LEASE", 1.0)
         assert await lease.take()

@@ -15,7 +15,7 @@ from testkit.telemetry import EVERYTHING, NOTHING, Recording, calling
 from testkit.waiting import LIMIT, until
 from weenats import NatsServiceBuilder, RequestContext, ResourceExhaustedError, Response
 from weenats.admission.job import Job
-from weenats.events.handling import EventRunner
+from weenats.events.received_event import EventRunner
 from weenats.events.subscribe import _EventWorker
 from weenats.telemetry import TelemetryManager, TelemetrySettings
 from weenats.telemetry.server import ServedOperation

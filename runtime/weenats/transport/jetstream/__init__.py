@@ -23,9 +23,9 @@ from weenats.transport.jetstream.errors import (
     WrongSequenceError,
     WrongStreamError,
 )
-from weenats.transport.jetstream.exclusive import ExclusivePull, for_one_reader, is_exclusive
 from weenats.transport.jetstream.key_value import KeyValue, KeyValueEntry, bucket_config
 from weenats.transport.jetstream.messages import PublishAck, PulledMessage, StoredMessage
+from weenats.transport.jetstream.pinned_pull import ExclusivePull, for_one_reader, is_exclusive
 from weenats.transport.jetstream.pull import Pull
 
 __all__ = [

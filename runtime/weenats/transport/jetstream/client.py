@@ -22,7 +22,6 @@ from weenats.transport.jetstream.config import (
     StreamInfo,
 )
 from weenats.transport.jetstream.errors import JetStreamRefusedError, StreamMissingError
-from weenats.transport.jetstream.exclusive import ExclusivePull
 from weenats.transport.jetstream.key_value import KeyValue
 from weenats.transport.jetstream.messages import (
     PublishAck,
@@ -30,6 +29,7 @@ from weenats.transport.jetstream.messages import (
     publish_ack,
     stored_message,
 )
+from weenats.transport.jetstream.pinned_pull import ExclusivePull
 from weenats.transport.jetstream.pull import Pull
 from weenats.transport.nats_py.errors import permission_denied
 

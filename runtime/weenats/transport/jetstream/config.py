@@ -1,4 +1,4 @@
-"""What streams and consumers are set to, and what the server says about them."""
+"""Stream and consumer configuration, and what the server reports about them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class StreamConfig:
     Attributes:
         name: the name.
         subjects: the subjects that it stores, which may have wildcards.
-        description: text for people.
+        description: the description.
         storage: where messages are kept.
         replicas: how many servers keep them, 1 to 5.
         retention: how long: within the limits, until all consumers or one have acknowledged them.
@@ -78,7 +78,7 @@ class StreamConfig:
         allow_counters: whether the stream adds up numbers (ADR-49).
         allow_atomic: whether messages may be stored together or not at all (ADR-50).
         deny_delete: whether single messages cannot be deleted.
-        metadata: texts for programs.
+        metadata: key-value strings.
         other: all other members as the server has them; an update keeps them.
     """
 
@@ -251,8 +251,8 @@ class ConsumerConfig:
             never for a durable one, after 5 seconds for others.
         memory: whether its state is kept in memory.
         replicas: how many servers keep its state; 0 as many as of the stream.
-        description: text for people.
-        metadata: texts for programs.
+        description: the description.
+        metadata: key-value strings.
         other: all other members as the server has them; an update keeps them.
     """
 

@@ -77,7 +77,7 @@ class WrongSequenceError(AbortedError):
     """The last message is another one than expected: somebody else published meanwhile.
 
     Args:
-        message: text for people.
+        message: the description.
         last: the sequence of the last message; None when the server does not say it.
 
     Attributes:
@@ -95,7 +95,7 @@ class JetStreamRefusedError(FailedPreconditionError):
     """The server refuses a request to JetStream, for example a setting that it cannot change.
 
     Args:
-        message: text for people.
+        message: the description.
         error_code: the number of the error in the API of JetStream.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The last commits of an instance, which it sends on without reading them again."""
+"""The last commits of an instance, so that its relay need not decode them again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_SIZE: Final = 16 * 1024
 
 
 class RecentCommits:
-    """The last commits of an instance, until they are sent on, here or by another instance.
+    """The last commits of an instance, until their events are published, also by another one.
 
     They are found by what is stored, which is unique and may arrive before its acknowledgement.
     """

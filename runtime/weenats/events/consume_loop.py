@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self
 
 from typing_extensions import TypeVar, Unpack, override
 
-from weenats.events.consumer import EventConsumer, EventRoute
-from weenats.events.consumption import consume
-from weenats.events.handling import EventReturnedError
+from weenats.events.consumer_base import EventConsumer, EventRoute
+from weenats.events.received_event import EventReturnedError
+from weenats.events.running_consumer import consume
 from weenats.telemetry.manager import SILENT, TelemetryManager
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from weenats.contract import Event
     from weenats.events.consume_options import ConsumeOptions
-    from weenats.events.handling import ReceivedEvent
+    from weenats.events.received_event import ReceivedEvent
     from weenats.transport.base import Transport
 
 __all__ = ["consuming"]

@@ -12,8 +12,8 @@ from weenats.protocol.messages import PingResponse, StatsResponse
 from weenats.protocol.subjects import SubjectError, check_service_name
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.instances import warn_once
-from weenats_codegen.cli.limits import time_limit
 from weenats_codegen.cli.output import one_line, warn
+from weenats_codegen.cli.time_limit import time_limit
 from weenats_codegen.compatibility.findings import NotCompared, Running
 from weenats_codegen.compatibility.places import subject
 from weenats_codegen.documents import read_document
@@ -181,8 +181,8 @@ async def _received(transport: "NatsTransport", group: _Group) -> Contracts:
     if other is None:
         raise _UnknownContractError(reason)
     warn(
-        f"the contract that {group.service} {group.version} sent is not quite what it reports:"
-        f" {other.contracts[0].digest} instead of {group.digest}"
+        f"contract digest mismatch of {group.service} {group.version}: reported {group.digest},"
+        f" received {other.contracts[0].digest}"
     )
     return other
 

@@ -30,10 +30,10 @@ CONSUMER = ConsumerConfig("c", ack_wait=600, max_ack_pending=20)
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give frequent signs of life; the server does not choose another reader on its own."""
-    monkeypatch.setattr("weenats.transport.jetstream.exclusive._PIN_TIMEOUT", 600.0)
-    monkeypatch.setattr("weenats.transport.jetstream.exclusive._EXPIRES", 0.3)
-    monkeypatch.setattr("weenats.transport.jetstream.exclusive._HEARTBEAT", 0.1)
-    monkeypatch.setattr("weenats.transport.jetstream.exclusive._CHECK_AGAIN", 0.01)
+    monkeypatch.setattr("weenats.transport.jetstream.pinned_pull._PIN_TIMEOUT", 600.0)
+    monkeypatch.setattr("weenats.transport.jetstream.pinned_pull._EXPIRES", 0.3)
+    monkeypatch.setattr("weenats.transport.jetstream.pinned_pull._HEARTBEAT", 0.1)
+    monkeypatch.setattr("weenats.transport.jetstream.pinned_pull._CHECK_AGAIN", 0.01)
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ async def test_silent_reader_is_replaced(
     jetstream: JetStream, stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it did not acknowledge comes before what is new, and it does not rely on its turn."""
-    monkeypatch.setattr("weenats.transport.jetstream.exclusive._PIN_TIMEOUT", 1.0)
+    monkeypatch.setattr("weenats.transport.jetstream.pinned_pull._PIN_TIMEOUT", 1.0)
     await jetstream.create_consumer(stream, for_one_reader(replace(CONSUMER, ack_wait=0.5)))
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(reader(jetstream, stream))

@@ -20,7 +20,7 @@ from weenats.aggregates.commits import (
 )
 from weenats.aggregates.decision import Decision
 from weenats.aggregates.errors import AggregateBreachError, not_available
-from weenats.aggregates.results import result_codec
+from weenats.aggregates.result_codec import result_codec
 from weenats.aggregates.store import Position
 from weenats.errors import (
     AbortedError,
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
     from weenats.context import RequestContext
     from weenats.contract import Entity
 
-__all__ = ["Decide", "Repository"]
+__all__ = ["Decide", "Executor"]
 _LOG: Final = LimitedLogger("weenats.aggregates")
 Decide = Callable[["Entity[Any] | None", Any, "RequestContext"], Awaitable[Decision[Any]]]
 """The handler of a command."""
 _ATTEMPTS: Final = 30
-"""How often a command decides at most, when other instances change its aggregate meanwhile."""
+"""How often the handler of a command is called at most, when others change its aggregate."""
 _PAUSE: Final = 0.002
 _IF_REVISION: Final = header_names.IF_REVISION.lower().encode()
 _MAX_DIGITS: Final = 18
@@ -56,7 +56,7 @@ _TIMEOUT: Final = 5.0
 """How long a command without a deadline may take to be stored, in seconds."""
 
 
-class Repository:
+class Executor:
     """The objects of one aggregate, as one running instance serves them.
 
     Args:
@@ -94,8 +94,8 @@ class Repository:
             The result of the command; that of the first time if it is repeated.
 
         Raises:
-            AbortedError: the aggregate has another revision than the caller requires, or changes
-                all the time.
+            AbortedError: the aggregate has another revision than the caller requires, or each
+                attempt conflicted with another change.
             AggregateBreachError: the handler decided what the contract does not allow.
             BrokenHistoryError: the stored events cannot be read.
             ServiceError: what the handler raised; or the stream cannot be used now.
@@ -112,7 +112,7 @@ class Repository:
         return result
 
     async def entity(self, context: RequestContext) -> Entity[Any] | None:
-        """Return what a query is about; None if nothing happened to it.
+        """Return what a query is about; None if it has no events.
 
         Args:
             context: the query.
@@ -214,7 +214,7 @@ class _Execution:
                 # Instances that compete for one key must not do so at the same pace.
                 await asyncio.sleep(random.random() * _PAUSE * attempt)  # noqa: S311
                 await self._refresh()
-        raise AbortedError(f"{self._name} is changed by others all the time")
+        raise AbortedError(f"{self._name} still had conflicting changes after {_ATTEMPTS} attempts")
 
     async def _attempt(self, known: Snapshot) -> object:
         """Decide, and store what was decided.
@@ -337,7 +337,7 @@ class _Storing:
                 f"the events of {self._aggregate} and the reply of the command are larger than the"
                 " server stores in one message"
             ) from None
-        _LOG.warning("the stream of %s: %s", self._aggregate, error)
+        _LOG.warning("cannot read or store commits of %s: %s", self._aggregate, error)
         raise not_available(self._aggregate, error) from None
 
 

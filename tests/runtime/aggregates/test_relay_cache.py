@@ -1,4 +1,4 @@
-"""The commits that an instance remembers until their events are sent on."""
+"""The commits that an instance remembers until their events are published."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, cast
 import pytest
 
 from testkit.wallets import wallets
-from weenats.aggregates import recent
+from weenats.aggregates import relay_cache
 from weenats.aggregates.commits import Commit, encode_commit, new_commit, read_commit
-from weenats.aggregates.folds import EncodedEvent
-from weenats.aggregates.recent import RecentCommits
+from weenats.aggregates.relay_cache import RecentCommits
+from weenats.aggregates.state_codec import EncodedEvent
 from weenats.context import RequestContext
 from weenats.principal import Principal
 from weenats.protocol.headers import Headers
@@ -22,7 +22,7 @@ STATED = "2026-01-01T00:00:00.000Z"
 
 
 def test_commit_is_taken_once() -> None:
-    """What was sent on is forgotten."""
+    """What was published is forgotten."""
     commits = RecentCommits()
     commits.add(b"a", COMMIT)
     assert commits.take(b"b") is None
@@ -31,8 +31,8 @@ def test_commit_is_taken_once() -> None:
 
 
 def test_oldest_commit_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commits that other instances send on do not stay for ever."""
-    monkeypatch.setattr(recent, "_MAX_COMMITS", 3)
+    """Commits whose events other instances publish do not stay for ever."""
+    monkeypatch.setattr(relay_cache, "_MAX_COMMITS", 3)
     commits = RecentCommits()
     for number in range(5):
         commits.add(b"%d" % number, COMMIT)
@@ -53,7 +53,7 @@ def test_large_commit_is_not_kept() -> None:
 def test_remembered_commit_is_the_stored_one(
     principal: str | None, result: bytes | None, causation: str | None
 ) -> None:
-    """An instance that remembers a commit sends on what another one would read."""
+    """An instance that remembers a commit publishes what another one would read."""
     context: Any = RequestContext(
         "server",
         wallets.DEPOSIT,

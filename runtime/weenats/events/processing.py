@@ -13,10 +13,10 @@ from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job
 from weenats.contract import Aggregate, Event
 from weenats.errors import InvalidArgumentError, ServiceError, UnavailableError
-from weenats.events.handling import EventReturnedError, EventRunner
+from weenats.events.received_event import EventReturnedError, EventRunner
 from weenats.protocol.timeouts import DeadlineTimer
 from weenats.schema import Schema
-from weenats.streams.letters import DeadLetters, original_subject
+from weenats.streams.dead_letters import DeadLetters, original_subject
 from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from weenats.events.consume_breaker import EventGuard
     from weenats.events.consume_options import ConsumeSettings
-    from weenats.events.consumer import EventConsumer
-    from weenats.events.handling import EventHandler, ReceivedEvent
+    from weenats.events.consumer_base import EventConsumer
+    from weenats.events.received_event import EventHandler, ReceivedEvent
     from weenats.interceptors import Interceptor
     from weenats.streams.consumers import StreamConsumer
     from weenats.telemetry.manager import TelemetryManager
@@ -142,7 +142,7 @@ class EventWorker:
         part: the consumer on the server.
         settings: its settings.
         runners: run the handlers.
-        working: until when the instance gives signs of life for each message that it has.
+        working: until when the instance sends heartbeats for each message that it has.
     """
 
     def __init__(

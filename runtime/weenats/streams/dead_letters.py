@@ -16,7 +16,7 @@ from weenats.errors import (
 )
 from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
-from weenats.streams.publish import missing, store
+from weenats.streams.store import missing, store
 from weenats.transport.jetstream import (
     ConsumerMissingError,
     JetStream,

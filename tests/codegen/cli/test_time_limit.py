@@ -11,9 +11,9 @@ import pytest
 
 from testkit import shops
 from testkit.foreign_service import foreign_service, micro
-from weenats_codegen.cli import fleet
-from weenats_codegen.cli.limits import time_limit
+from weenats_codegen.cli import running_contracts
 from weenats_codegen.cli.main import main
+from weenats_codegen.cli.time_limit import time_limit
 
 
 def test_block_that_takes_too_long() -> None:
@@ -52,7 +52,7 @@ def test_contract_that_takes_forever(
     nats_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A contract that is too large to be read in time is not compared."""
-    monkeypatch.setattr(fleet, "MAX_SECONDS", 0.2)
+    monkeypatch.setattr(running_contracts, "MAX_SECONDS", 0.2)
     monkeypatch.setattr("weenats.discovery._QUIET", 0.5)
     count = 15_000
     chain = {f"a{n}": {"properties": {"x": {"$ref": f"#/$defs/a{n + 1}"}}} for n in range(count)}

@@ -15,7 +15,7 @@ from testkit import shops
 from testkit.foreign_service import foreign_service, micro
 from weenats import NatsService
 from weenats.testing import NatsServer
-from weenats_codegen.cli import fleet
+from weenats_codegen.cli import running_contracts
 from weenats_codegen.cli.main import main
 
 EVIL = "\x1b[2J\x9b31m\u202e"
@@ -201,7 +201,7 @@ async def test_wrong_digest(nats_url: str, capsys: pytest.CaptureFixture[str]) -
     with foreign_service(nats_url, instance("i1", document), name="shop"):
         assert await run("diff", nats_url, contract(shops.BREAKING)) == 0
     out, err = capsys.readouterr()
-    assert "is not quite what it reports: sha256:" in err
+    assert "contract digest mismatch of shop 1.0.0: reported sha256:x, received sha256:" in err
     assert "shop 2.0.0 -> 2.0.0: compatible" in out
 
 
@@ -241,7 +241,7 @@ async def test_flood_of_contracts(
     nats_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only so many contracts are read, those with most instances; the others are named."""
-    monkeypatch.setattr(fleet, "_MAX_CONTRACTS", 2)
+    monkeypatch.setattr(running_contracts, "_MAX_CONTRACTS", 2)
     flood = [instance(f"i{number}", b"{}", f"sha256:{number}") for number in range(5)]
     async with (
         shops.builder(shops.OLD, nats_url).build(),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from weenats.contract import Event, ServiceContract
-    from weenats.events.handling import EventHandler, ReceivedEvent
+    from weenats.events.received_event import EventHandler, ReceivedEvent
 
 __all__ = ["EventConsumer", "EventRoute"]
 DataT = TypeVar("DataT")

@@ -10,7 +10,7 @@ import typer
 
 from weenats.protocol.headers import Headers
 from weenats.protocol.subjects import check_queue_group
-from weenats.streams.letters import DeadLetter, DeadLetters
+from weenats.streams.dead_letters import DeadLetter, DeadLetters
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.output import emit, emit_value, plain
 from weenats_codegen.cli.streams import stream_named, streams_of
@@ -93,7 +93,9 @@ def drop(
 
 def _check(chosen: Chosen) -> None:
     if bool(chosen.numbers) == chosen.everything:
-        raise typer.BadParameter("use either numbers of dead letters or --all")
+        raise typer.BadParameter(
+            "use either numbers of dead letters or --all, optionally with --consumer NAME"
+        )
     if chosen.numbers and chosen.consumer is not None:
         raise typer.BadParameter("--consumer needs --all")
 

@@ -16,7 +16,7 @@ from aiolimiter import AsyncLimiter
 from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.controller import Admission
 from weenats.errors import ConnectionClosedError, ServiceError
-from weenats.events.consume_worker import MessageJob
+from weenats.events.processing import MessageJob
 from weenats.transport.jetstream import JetStream, PulledMessage
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from weenats.admission.scope import Scope
     from weenats.events.consume_breaker import EventGuard
     from weenats.events.consume_options import ConsumeSettings
-    from weenats.events.consume_worker import EventWorker
+    from weenats.events.processing import EventWorker
     from weenats.streams.consumer_health import ConsumerHealth
     from weenats.transport.base import Transport
 
@@ -41,7 +41,7 @@ _PATIENCE: Final = 0.5
 _BURST: Final = 0.1
 """The seconds whose events the rate limit lets begin at once."""
 _SIGNS: Final = 3
-"""How many signs of life an event that is processed gives within `ack_wait`."""
+"""How many heartbeats (in-progress acks) are sent within `ack_wait` for an event in work."""
 
 
 class ConsumerWork:
@@ -53,7 +53,7 @@ class ConsumerWork:
         scope: the service that it belongs to, None for none.
 
     Attributes:
-        working: until when signs of life are given for each message that this instance has.
+        working: until when heartbeats are sent for each message that this instance has.
         guard: the circuit breaker, None for none.
         health: its health, None if nobody looks at it.
     """

@@ -12,7 +12,7 @@ from typing_extensions import TypeVar, Unpack
 from weenats._internal.threads import DaemonThreads
 from weenats._internal.uncopyable import Uncopyable
 from weenats._internal.validation import is_async
-from weenats.events.handling import EventHandler, ReceivedEvent
+from weenats.events.received_event import EventHandler, ReceivedEvent
 from weenats.events.subscribe import (
     DEFAULT_CONCURRENCY,
     MAX_QUEUE,

@@ -1,4 +1,4 @@
-"""Messages of a consumer for one reader at a time, in order, many on their way (ADR-42)."""
+"""Pinned consumer (ADR-42): one reader at a time, ordered, with pipelining."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _NANOSECONDS: Final = 1_000_000_000
 _GROUP: Final = "one"
 _PIN_HEADER: Final = "Nats-Pin-Id"
 _PIN_TIMEOUT: Final = 6.0
-"""After how many seconds without a request of the reader the server chooses another one."""
+"""After how many seconds without a request of the reader the server pins another one."""
 _HELD: Final = 0.8
-"""The part of that time for which a reader relies on being chosen."""
+"""The part of that time for which a reader relies on being pinned."""
 _EXPIRES: Final = 2.0
-"""How long the server keeps a request, in seconds; each one is a sign of life of the reader."""
+"""How long the server keeps a request, in seconds; each one is a heartbeat of the reader."""
 _HEARTBEAT: Final = 1.0
 _WRONG_PIN: Final = "423"
 _CHECK_AGAIN: Final = 0.5
@@ -41,12 +41,12 @@ _UNPIN_TIMEOUT: Final = 1.0
 
 
 def for_one_reader(config: ConsumerConfig) -> ConsumerConfig:
-    """Return the settings of a consumer for `ExclusivePull`.
+    """Return the settings of a pinned consumer, for `ExclusivePull`.
 
     An acknowledgement of a message is one of all messages before it.
 
     Args:
-        config: its other settings; `max_ack_pending` is how many are on their way at a time.
+        config: its other settings; `max_ack_pending` bounds the pipelining.
     """
     terms: dict[str, JsonValue] = {
         "priority_groups": [_GROUP],
@@ -57,7 +57,7 @@ def for_one_reader(config: ConsumerConfig) -> ConsumerConfig:
 
 
 def is_exclusive(config: ConsumerConfig) -> bool:
-    """Return whether a consumer has one reader at a time; a server before 2.11 ignores that.
+    """Return whether a consumer is pinned to one reader; a server before 2.11 ignores that.
 
     Args:
         config: its settings, as the server has them.
@@ -66,10 +66,11 @@ def is_exclusive(config: ConsumerConfig) -> bool:
 
 
 class ExclusivePull(Pull):
-    """Delivers the messages of a consumer while no other reader gets any; `async with` and `take`.
+    """Reads a pinned consumer: while it is pinned, no other reader gets messages.
 
-    The server chooses a reader, and another one when that was silent for six seconds or leaves.
-    A reader has to process messages in the order of `take`, and to stop when `holds` is false.
+    Use it with `async with` and `take`. The server pins one reader, and another one after six
+    seconds without a request of it, or when it leaves. A reader has to process messages in the
+    order of `take`, and to stop when `holds` is false.
 
     Args:
         transport: the connection.
@@ -79,7 +80,7 @@ class ExclusivePull(Pull):
         batch: how many messages are asked for ahead.
 
     Attributes:
-        turn: how often it was chosen.
+        turn: how often it was pinned, or began anew after messages were lost.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class ExclusivePull(Pull):
         self._last = 0
 
     def holds(self, turn: int) -> bool:
-        """Return whether this reader is certainly the only one.
+        """Return whether this reader is certainly still pinned.
 
         Args:
             turn: the value of `turn` when it took its messages.
@@ -131,7 +132,7 @@ class ExclusivePull(Pull):
 
     @override
     async def close(self) -> None:
-        """End it, and let the server choose another reader at once."""
+        """End it, and let the server pin another reader at once."""
         await super().close()
         if self._pin and self.holds(self.turn):
             with suppress(ServiceError):
@@ -191,7 +192,7 @@ class ExclusivePull(Pull):
     def _on_end_of_request(self, remaining: str) -> None:
         super()._on_end_of_request(remaining)
         if remaining.isdecimal():
-            self._request()  # also if it takes no messages now: as a sign of life
+            self._request()  # also if it takes no messages now: as a heartbeat
 
     @override
     def _terms(self, batch: int) -> dict[str, JsonValue]:

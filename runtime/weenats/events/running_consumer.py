@@ -1,4 +1,4 @@
-"""Durable consumers: every event is processed, in the order of its key, by one of all instances."""
+"""Durable consumers: each event is processed by one instance, in key order, at least once."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from weenats._internal.uncopyable import Uncopyable
 from weenats._internal.validation import check_options
 from weenats.admission.scope import SCOPE
 from weenats.events.consume_options import ConsumeOptions, ConsumeSettings
-from weenats.events.consume_work import ConsumerWork
-from weenats.events.consume_worker import EventRunners, EventWorker
+from weenats.events.processing import EventRunners, EventWorker
+from weenats.events.pulling import ConsumerWork
 from weenats.protocol import subjects
 from weenats.streams.consumer_health import ConsumerHealth, Source
 from weenats.streams.consumers import StreamConsumer
 from weenats.telemetry.manager import SILENT, TelemetryManager
 
 if TYPE_CHECKING:
-    from weenats.events.consumer import EventConsumer
+    from weenats.events.consumer_base import EventConsumer
     from weenats.transport.base import Transport
 
 __all__ = ["Consumption", "consume"]
@@ -55,7 +55,7 @@ async def consume(
     telemetry: TelemetryManager = SILENT,
     **options: Unpack[ConsumeOptions],
 ) -> Consumption:
-    """Process the durable events of a contract, each one until it was processed.
+    """Process the durable events of a contract, each one in one instance, at least once.
 
     All instances that consume under one name share the events. Events of one key are processed in
     order, those of other keys at the same time. An event whose handler raises is delivered again,

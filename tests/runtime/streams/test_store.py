@@ -30,7 +30,7 @@ from weenats import (
 )
 from weenats.events import ReceivedEvent
 from weenats.protocol.partitions import partition_of
-from weenats.streams.publish import store
+from weenats.streams.store import store
 from weenats.testing import MemoryTransport, NatsServer
 from weenats.transport.jetstream import (
     JetStream,
