@@ -13,6 +13,7 @@ from weenats.aggregates.errors import BrokenHistoryError
 from weenats.aggregates.state_codec import EncodedEvent, StateCodec, StoredAggregate
 from weenats.aggregates.store import PARTITIONS
 from weenats.contract import Entity
+from weenats.errors import UnavailableError
 from weenats.protocol import subjects
 from weenats.protocol.messages import AggregateId
 from weenats.protocol.partitions import partition_of
@@ -182,7 +183,7 @@ class History:
             if found.sequence >= last.sequence:
                 return found
             await asyncio.sleep(pause)
-        raise BrokenHistoryError(f"commits of {self._name} before {last.sequence} cannot be read")
+        raise UnavailableError(f"a replica does not have all commits before {last.sequence} yet")
 
     async def _read_on(self, key: str, found: Snapshot) -> Snapshot:
         commits: list[Commit] = []

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from weenats.transport.base import Transport
     from weenats.transport.jetstream import ExclusivePull, PulledMessage
 
+    _StoredCommit = tuple[PulledMessage, Commit | None]
+
 __all__ = ["RELAY", "Relay", "relay_consumers"]
 RELAY: Final = "relay"
 """The name of the durable consumer of commits whose events are published."""
@@ -166,26 +168,59 @@ class Relay:
     async def _pass_on(
         self, aggregate: str, pull: ExclusivePull, messages: list[PulledMessage]
     ) -> bool:
-        """Publish the events of some commits; return whether this instance is still pinned."""
+        """Publish the events of some commits; return whether this instance has to go on."""
         done: set[int] = set()
         turn = pull.turn
+        commits = self._publishable(aggregate, messages)
 
         def holds() -> bool:
             return pull.holds(turn)
 
-        async def send(lane: list[PulledMessage]) -> bool:
-            for message in lane:
-                if not await self._send_all(aggregate, message, holds):
+        async def send(lane: list[_StoredCommit]) -> bool:
+            for message, commit in lane:
+                if commit is not None:
+                    goes_on = await self._send_all(aggregate, commit, message.headers, holds)
+                else:
+                    goes_on = holds()
+                if not goes_on:
                     return False
                 done.add(message.sequence)
             return True
 
         try:
             if aggregate not in self._storing:  # nothing to wait for
-                return await send(messages)
-            return all(await asyncio.gather(*map(send, _lanes(messages))))
+                is_done = await send(commits)
+            else:
+                is_done = all(await asyncio.gather(*map(send, _lanes(commits))))
+            return is_done and len(commits) == len(messages)
         finally:
             self._settle(messages, done)
+
+    def _publishable(self, aggregate: str, messages: list[PulledMessage]) -> list[_StoredCommit]:
+        """Return the commits up to the first one with an event that this instance does not know.
+
+        That one, and those that follow, are for an instance of the newer contract. None stands for
+        a message that is no commit.
+        """
+        found: list[_StoredCommit] = []
+        for message in messages:
+            try:
+                commit = self._recent.take(message.payload) or read_commit(message)
+            except BrokenHistoryError as error:
+                _LOG.error("%s: its events are not published", error)
+                found.append((message, None))
+                continue
+            for name, *_ in commit.events:
+                if f"{aggregate}.{name}" not in self._events:
+                    unknown = FailedPreconditionError(
+                        f"{aggregate} has a stored event {name}, which is not in the contract of"
+                        " this instance: an instance of the newer contract has to publish it"
+                    )
+                    self._note_failure(aggregate, unknown)
+                    _LOG.warning("cannot publish the events of %s: %s", aggregate, unknown)
+                    return found
+            found.append((message, commit))
+        return found
 
     @staticmethod
     def _settle(messages: list[PulledMessage], done: set[int]) -> None:
@@ -201,21 +236,16 @@ class Relay:
                 message.nak()
 
     async def _send_all(
-        self, aggregate: str, message: PulledMessage, holds: Callable[[], bool]
+        self, aggregate: str, commit: Commit, headers: Headers, holds: Callable[[], bool]
     ) -> bool:
         """Publish the events of a commit; return False if this instance is not pinned any more."""
-        try:
-            commit = self._recent.take(message.payload) or read_commit(message)
-            events = [self._event(aggregate, name) for name, *_ in commit.events]
-        except BrokenHistoryError as error:
-            _LOG.error("%s: its events are not published", error)
-            return holds()
+        events = [self._events[f"{aggregate}.{name}"] for name, *_ in commit.events]
         for index, event in enumerate(events):
             while True:
                 if not holds():
                     return False
                 try:
-                    sending = self._send(event, aggregate, commit, index, message.headers)
+                    sending = self._send(event, aggregate, commit, index, headers)
                     if sending is not None:
                         await sending
                     break
@@ -281,20 +311,12 @@ class Relay:
             message_id=commit.event_ids[index],
         )
 
-    def _event(self, aggregate: str, name: str) -> Event[Any]:
-        event = self._events.get(f"{aggregate}.{name}")
-        if event is None:
-            raise BrokenHistoryError(
-                f"{aggregate} has a stored event {name}, which is not in the contract"
-            )
-        return event
 
-
-def _lanes(messages: list[PulledMessage]) -> Iterable[list[PulledMessage]]:
-    """Group messages by partition: the commits of a key are in one."""
-    lanes: defaultdict[str, list[PulledMessage]] = defaultdict(list)
-    for message in messages:
-        lanes[message.subject.split(".", 3)[2]].append(message)
+def _lanes(commits: list[_StoredCommit]) -> Iterable[list[_StoredCommit]]:
+    """Return the commits by their partitions, of which each key has one."""
+    lanes: defaultdict[str, list[_StoredCommit]] = defaultdict(list)
+    for each in commits:
+        lanes[each[0].subject.split(".", 3)[2]].append(each)
     return lanes.values()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -102,8 +101,8 @@ class CommitStore:
             WrongSequenceError: the last commit is another one.
             ServiceError: see JetStream.publish.
         """
-        began = monotonic()
-        for attempt in count():
+        began, attempt = monotonic(), 0
+        while True:
             try:
                 return await self._publish(position, body, headers)
             except ServiceError as error:
@@ -112,7 +111,7 @@ class CommitStore:
                 if not _may_pass(error) or monotonic() + pause >= end:
                     raise
             await asyncio.sleep(pause)
-        raise AssertionError  # for type checkers
+            attempt += 1
 
     async def find(self, position: Position) -> int | None:
         """Return the sequence of the commit of a command, None when it was not committed.

@@ -110,7 +110,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
             except ConnectionClosedError:
                 return
             except Exception as error:  # noqa: BLE001 - any exception of a handler or of the view
-                failures = failures_in_a_row(failures, monotonic() - started)
+                failures = _failures_in_a_row(failures, monotonic() - started)
                 name = self._projection.name
                 if self.health.failed(error):
                     _LOG.warning("projection %s gets no events, retrying: %s", name, error)
@@ -181,7 +181,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         return record, records
 
 
-def failures_in_a_row(before: int, seconds: float) -> int:
+def _failures_in_a_row(before: int, seconds: float) -> int:
     """Return how many failures there were in a row, with the one that has just happened.
 
     Args:

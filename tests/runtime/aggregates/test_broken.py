@@ -64,16 +64,18 @@ BROKEN = {
 
 @pytest.mark.parametrize("text", BROKEN)
 async def test_broken_history(
-    caller: Any, key: str, jetstream: JetStream, text: str, caplog: pytest.LogCaptureFixture
+    own_nats_server: NatsServer, key: str, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Queries and commands are INTERNAL, and the log says what is wrong."""
-    await put(jetstream, key, commit(key, **BROKEN[text]))
-    with pytest.raises(InternalError) as raised:
-        await caller.get_wallet(key)
-    assert text in caplog.text
-    assert text not in str(raised.value)
-    with pytest.raises(InternalError):
-        await caller.deposit(key, Amount(cents=1))
+    url = own_nats_server.url
+    async with builder(url).build(), client(url) as caller:
+        await put(JetStream(caller.transport), key, commit(key, **BROKEN[text]))
+        with pytest.raises(InternalError) as raised:
+            await caller.get_wallet(key)
+        assert text in caplog.text
+        assert text not in str(raised.value)
+        with pytest.raises(InternalError):
+            await caller.deposit(key, Amount(cents=1))
 
 
 async def test_long_history(nats_url: str, key: str, jetstream: JetStream) -> None:

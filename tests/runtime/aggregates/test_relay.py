@@ -18,6 +18,7 @@ from testkit.wallets import builder, client, wallets
 from weenats import FailedPreconditionError, NatsTransport, TelemetrySettings, UnavailableError
 from weenats.aggregates import relay
 from weenats.aggregates.relay import Relay
+from weenats.aggregates.relay_cache import RecentCommits
 from weenats.protocol.headers import encode
 from weenats.protocol.partitions import partition_of
 from weenats.protocol.subjects import stored_event
@@ -174,6 +175,52 @@ async def test_foreign_message_does_not_stop_the_relay(
     await caller.deposit(key, Amount(cents=5))
     await eventually(lambda: revisions == [1])
     assert "is not a commit: its events are not published" in caplog.text
+
+
+async def test_events_of_a_newer_contract_wait_for_its_instance(
+    own_nats_server: NatsServer,
+    key: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An instance that does not know an event publishes what is before it, and leaves the rest."""
+    url, events, start = own_nats_server.url, list[tuple[str, int]](), Relay.start
+    monkeypatch.setattr(relay, "_AGAIN", 0.01)
+
+    async def note_deposit(event: Any) -> None:
+        events.append(("deposited", event.revision))
+
+    async def note_withdrawal(event: Any) -> None:
+        events.append(("withdrawn", event.revision))
+
+    known = (wallets.DEPOSITED, wallets.WITHDRAWN, wallets.CLOSED)
+    transports = [NatsTransport(url) for _ in range(2)]
+    old = Relay(transports[0], "wallets", [wallets.DEPOSITED, wallets.CLOSED], RecentCommits())
+    new = Relay(transports[1], "wallets", known, RecentCommits())
+    monkeypatch.setattr(Relay, "start", AsyncMock())
+    async with builder(url).build(), client(url) as caller:
+        await caller.subscribe_deposited(note_deposit)
+        await caller.subscribe_withdrawn(note_withdrawal)
+        await caller.deposit(key, Amount(cents=5))
+        await caller.withdraw(key, Amount(cents=1))
+        await caller.deposit(key, Amount(cents=5))
+        await start(old)
+        await eventually(lambda: "has a stored event withdrawn, which is not in" in caplog.text)
+        await eventually(lambda: events)
+        assert events == [("deposited", 1)]
+        monkeypatch.setattr(relay, "_STUCK", 0.0)
+        await eventually(lambda: "withdrawn, which is not in the contract" in old.problem)
+        await start(new)
+        await eventually(lambda: len(events) == 3)
+        assert sorted(events, key=lambda each: each[1]) == [
+            ("deposited", 1),
+            ("withdrawn", 2),
+            ("deposited", 3),
+        ]
+    for each in (old, new):
+        await each.close()
+    for transport in transports:
+        await transport.close()
 
 
 async def test_trace_of_the_command_goes_on(caller: Any, key: str) -> None:

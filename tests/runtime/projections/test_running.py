@@ -20,7 +20,7 @@ from weenats.projections.builder import ProjectionBuilder, opened
 from weenats.projections.follower import Follower
 from weenats.projections.generation_catalog import Catalog
 from weenats.projections.lease import Lease
-from weenats.projections.running import failures_in_a_row
+from weenats.projections.running import _failures_in_a_row
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.store import missing
 from weenats.transport.jetstream import JetStream, KeyValue, WrongSequenceError
@@ -29,9 +29,9 @@ from weenats.transport.jetstream import JetStream, KeyValue, WrongSequenceError
 def test_a_failure_long_after_the_last_one_is_the_first() -> None:
     """Failures in a row are counted; after more than the longest pause the count begins anew."""
     longest = running_module._PAUSES[-1]
-    assert failures_in_a_row(0, longest / 2) == 1
-    assert failures_in_a_row(2, longest) == 3
-    assert failures_in_a_row(7, longest + 1) == 1
+    assert _failures_in_a_row(0, longest / 2) == 1
+    assert _failures_in_a_row(2, longest) == 3
+    assert _failures_in_a_row(7, longest + 1) == 1
 
 
 async def test_a_view_has_all_events(transport: NatsTransport, deliver: Any) -> None:
