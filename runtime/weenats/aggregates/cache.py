@@ -79,7 +79,7 @@ class Slot:
 
     def __init__(self, subject: str, on_idle: Callable[[], None]) -> None:
         self._on_idle = on_idle
-        self._scope = ("", "")
+        self._scope = ("", ""), ""
         self.connection = 0
         self.subject: Final = subject
         self.lock: Final = asyncio.Lock()
@@ -95,16 +95,18 @@ class Slot:
         if not self.users:
             self._on_idle()
 
-    def scope(self, caller: str) -> str:
+    def scope(self, caller: str, issuer: str) -> str:
         """Return a hash of the key and a caller; that of the last caller is remembered.
 
         Args:
             caller: the id of the caller, "" without one.
+            issuer: who issued its token, "" without one.
         """
         known, scope = self._scope
-        if not scope or known != caller:
-            parts = self.subject.encode(), caller.encode("utf-8", "surrogatepass")
-            self._scope = caller, (scope := fingerprint_of(*parts))
+        if not scope or known != (caller, issuer):
+            parts = self.subject, caller, issuer
+            scope = fingerprint_of(*(each.encode("utf-8", "surrogatepass") for each in parts))
+            self._scope = (caller, issuer), scope
         return scope
 
     def learn(self, found: Snapshot) -> None:

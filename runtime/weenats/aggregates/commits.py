@@ -46,7 +46,7 @@ class Commit(NamedTuple):
         events: its events.
         event_ids: their ids.
         result: the result of the command, JSON text; None without one.
-        fingerprint: the hash of the payload of the command.
+        fingerprint: the hash of the command, its payload and the issuer of its caller.
         principal: the id of the caller; None without authentication.
         timestamp: when the aggregate changed.
         message_id: the id of the command.
@@ -91,7 +91,7 @@ def new_commit(  # noqa: PLR0913 - the parts of a commit
         context: the command.
         events: its events, at least one.
         result: its result, JSON text; None without one.
-        fingerprint: the hash of its payload.
+        fingerprint: the hash of the command, its payload and the issuer of its caller.
         previous: the sequence of the commit before it; 0 for the first.
         revision: the revision after its last event.
     """

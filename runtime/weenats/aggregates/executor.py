@@ -29,6 +29,7 @@ from weenats.errors import (
     NotFoundError,
     ServiceError,
 )
+from weenats.idempotency.replies import message_id_reused
 from weenats.protocol import headers as header_names
 from weenats.protocol.headers import Headers
 from weenats.telemetry.propagation import inherited_header_lines
@@ -192,10 +193,13 @@ class _Execution:
         operation, principal = context.operation, context.principal
         codec = self._codec = result_codec(operation)
         payload = codec.encode_payload(context.payload)
-        self._fingerprint = fingerprint_of(operation.name.encode(), payload)
         self._caller = None if principal is None else principal.id
+        issuer = "" if principal is None else principal.issuer or ""
+        self._fingerprint = fingerprint_of(
+            operation.name.encode(), payload, issuer.encode("utf-8", "surrogatepass")
+        )
         # Another caller, or another object, with the same id is another command.
-        self._id = f"{context.message_id}-{slot.scope(self._caller or '')}"
+        self._id = f"{context.message_id}-{slot.scope(self._caller or '', issuer)}"
         deadline = context.deadline
         self._deadline = monotonic() + _TIMEOUT if deadline is None else deadline
         self._required = _required(context.headers)
@@ -294,14 +298,15 @@ class _Execution:
         """Return the commit of an earlier execution; None if it is another caller's.
 
         Raises:
-            InvalidArgumentError: the command had another payload then.
+            FailedPreconditionError: the command had another payload then, or a caller of another
+                issuer.
         """
         with self._storing:
             commit = read_commit(await self._store.get(sequence))
         if commit.principal != self._caller:
             return None
         if commit.fingerprint != self._fingerprint:
-            raise InvalidArgumentError("another command with this message id was executed before")
+            raise message_id_reused()
         return commit
 
     def _position(self, known: Snapshot) -> Position:

@@ -190,7 +190,8 @@ class EventWorker:
     async def _process(self, job: MessageJob) -> None:
         message, settings = job.message, self._settings
         if message.attempt > settings.max_deliver * _DEATHS:
-            # No attempt had an outcome: the handler ends the process, or blocks its event loop.
+            # Nearly no attempt had an outcome: the handler ends the process or blocks its event
+            # loop, its dead letter could not be stored, or instances returned it.
             await self._bury(message, "ABORTED", "ProcessDied")
             return
         try:

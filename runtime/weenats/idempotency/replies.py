@@ -25,19 +25,24 @@ if TYPE_CHECKING:
     from weenats.transport.base import Transport
     from weenats.transport.jetstream import StreamConfig
 
-__all__ = ["Replies", "replies_config"]
+__all__ = ["Replies", "message_id_reused", "replies_config"]
 _LOG: Final = LimitedLogger("weenats.idempotency")
 _TIMEOUT: Final = 2.0
 """Seconds that JetStream has for an answer."""
 _FIRST_PAUSE: Final = 0.005
 _LONGEST_PAUSE: Final = 0.25
 """Seconds between two looks at an entry whose command runs."""
-_OTHER_PAYLOAD: Final = "the message id was used before, with another payload"
+_REUSED: Final = "the message id was used before, with another payload or operation"
 _UNAVAILABLE: Final = "repeats cannot be recognized now, so the command was not executed"
 _ENTRY_SIZE: Final = 512
 """The bytes of an entry without its reply, with headers, at most."""
 REASON: Final = "MESSAGE_ID_REUSED"
 """`reason` in the details of the error for a message id that had another payload."""
+
+
+def message_id_reused() -> FailedPreconditionError:
+    """Return the error for a message id that belongs to another command."""
+    return FailedPreconditionError(_REUSED, details={"reason": REASON})
 
 
 def replies_config(service: str, replicas: int = 1) -> StreamConfig:
@@ -143,7 +148,7 @@ class Replies:
                 self._refuse(context, error)
             if entry is not None and entry.state != "free":
                 if entry.fingerprint != payload:
-                    raise FailedPreconditionError(_OTHER_PAYLOAD, details={"reason": REASON})
+                    raise message_id_reused()
                 if entry.state == "done":
                     return entry
                 revision = -1

@@ -142,7 +142,7 @@ class DeadLetters:
             async for message in self._jetstream.read(stream.dead_letters, subject):
                 yield _letter(message)
         except StreamMissingError:
-            raise missing(stream) from None
+            raise missing(stream, stream.dead_letters) from None
 
     async def get(self, sequence: int) -> DeadLetter:
         """Return a dead letter.
@@ -160,7 +160,7 @@ class DeadLetters:
         except NotFoundError:
             raise NotFoundError(f"there is no dead letter {sequence}") from None
         except StreamMissingError:
-            raise missing(self._stream) from None
+            raise missing(self._stream, self._stream.dead_letters) from None
         with suppress(NotFoundError):  # its stream keeps events for some time only
             letter = await self._complete(letter)
         return letter

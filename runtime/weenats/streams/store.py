@@ -92,24 +92,25 @@ async def _why_not_stored(
     try:
         info = await JetStream(transport, max(end - monotonic(), _PAUSE)).stream_info(name)
     except StreamMissingError:
-        raise missing(stream) from None
+        raise missing(stream, name) from None
     except JetStreamMissingError:
         raise
     except ServiceError as error:
         return error
     if info.leader:
-        raise missing(stream)
+        raise missing(stream, name)
     return JetStreamUnavailableError(f"the stream {name} has no leader now")
 
 
-def missing(stream: Stream) -> StreamMissingError:
+def missing(stream: Stream, name: str = "") -> StreamMissingError:
     """Return the error for a stream that does not exist, which says how to create it.
 
     Args:
         stream: the stream.
+        name: the name of the stream that is missing, by default that of the stream.
     """
     return StreamMissingError(
-        f"the stream {stream.name}, which keeps events of {stream.service}, does not exist or does"
-        " not take this one: run `weenats streams apply CONTRACT`, or build the service"
+        f"the stream {name or stream.name}, which keeps events of {stream.service}, does not exist"
+        " or does not take this one: run `weenats streams apply CONTRACT`, or build the service"
         ' with_streams("apply")'
     )

@@ -11,8 +11,11 @@ import nats
 import pytest
 
 from testkit.waiting import until
-from testkit.wallets import Wallets, builder
+from testkit.wallets import Wallets, builder, client, wallets
+from weenats import FailedPreconditionError
+from weenats.principal import Principal
 from weenats.protocol.identifiers import STAMPER
+from weenats.testing import NatsServer
 
 Send = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -104,9 +107,34 @@ async def test_same_id_with_another_payload(send: Send, message_id: str) -> None
     """It is refused: the caller mixes up two commands."""
     await send(message_id, 5)
     other = await send(message_id, 6)
-    assert other["error"]["code"] == "INVALID_ARGUMENT"
-    assert "another command with this message id" in other["error"]["message"]
-    assert (await send(message_id, 5, "withdraw"))["error"]["code"] == "INVALID_ARGUMENT"
+    assert other["error"]["code"] == "FAILED_PRECONDITION"
+    assert other["error"]["details"] == {"reason": "MESSAGE_ID_REUSED"}
+    assert (await send(message_id, 5, "withdraw"))["error"]["details"] == other["error"]["details"]
+
+
+async def test_same_id_of_another_issuer(
+    own_nats_server: NatsServer, key: str, message_id: str
+) -> None:
+    """A caller whose token has the same subject, but another issuer, does not get the reply."""
+    url = own_nats_server.url
+
+    async def identify(context: Any, call_next: Any) -> Any:
+        context.principal = Principal(id="u-1", issuer=context.headers["Issuer"])
+        return await call_next(context)
+
+    async with builder(url).with_interceptor(identify).build(), client(url) as caller:
+
+        async def deposit(issuer: str) -> int:
+            headers = {"Issuer": issuer}
+            amount = wallets.Amount(cents=5)
+            found = await caller.deposit(key, amount, message_id=message_id, headers=headers)
+            return int(found.balance)
+
+        assert [await deposit("a"), await deposit("a")] == [5, 5]
+        with pytest.raises(FailedPreconditionError) as raised:
+            await deposit("b")
+        assert raised.value.details == {"reason": "MESSAGE_ID_REUSED"}
+        assert (await caller.get_wallet(key, headers={"Issuer": "a"})).revision == 1
 
 
 async def test_repeat_while_the_first_is_decided(
