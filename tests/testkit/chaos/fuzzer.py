@@ -13,6 +13,7 @@ from testkit.chaos.frames import Frame
 from testkit.chaos.mutations import mutated
 from testkit.chaos.raw_nats import RawNats
 from testkit.chaos.templates import OPERATIONS
+from weenats.protocol.subjects import is_inbox
 
 ODD_REPLIES: Final = (
     "", "$SRV.PING", "receipts.cancel", "receipts.health", "receipts.monitoring", "a..b", "a.*",
@@ -33,8 +34,8 @@ class Fuzzer:
 
     Attributes:
         requests: how many messages went to operations.
-        failed: how many of them were answered with an error, or dropped since they name no reply
-            subject.
+        failed: how many of them were answered with an error, or dropped since their reply subject
+            is no inbox.
         unseen: how many of them were answered to another subject.
     """
 
@@ -75,11 +76,8 @@ class Fuzzer:
         frame = mutated(replace(template, reply=reply), self._random)
         if frame.subject in OPERATIONS:
             self.requests += 1
-            self.failed += not frame.reply
-            self.unseen += bool(frame.reply) and not frame.reply.startswith("fuzz.")
-        if frame.subject in self._answering and frame.reply in OPERATIONS:
-            self.requests += 1  # the answer is a request that names no reply subject
-            self.failed += 1
+            self.failed += not is_inbox(frame.reply)
+            self.unseen += is_inbox(frame.reply) and not frame.reply.startswith("fuzz.")
         if frame.subject in self._answering and frame.reply.startswith("fuzz."):
             self._awaited[frame.reply] = frame
         return frame
