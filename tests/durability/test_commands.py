@@ -37,13 +37,13 @@ async def test_killed_instances_and_server(own_nats_server: NatsServer, tmp_path
 @pytest.mark.timing
 @pytest.mark.timeout(600)
 async def test_cluster(tmp_path: Path) -> None:
-    """2,000 commands on a cluster, each of whose servers is killed, and one is cut off."""
+    """1,000 commands on a cluster, each of whose servers is killed, and one is cut off."""
     with Network() as network, NatsCluster(3, link=network.links_of("weenats-0")) as cluster:
         terms = Terms(cluster.urls, tmp_path, keys=100, seed=SEED, replicas=3)
         faults = [(f"{each.name} was killed", kill(each)) for each in cluster.servers]
         cut = partition(cluster, network, cluster.servers[0])
         faults.append((f"{cluster.servers[0].name} was cut off", cut))
-        report = await CommandTrial(terms, 2000, faults=faults, pause=2.0, log=print).run()
+        report = await CommandTrial(terms, 1000, faults=faults, pause=2.0, log=print).run()
     print(report)
     assert report.findings.kinds == set()
-    assert report.outcomes["replied"] >= 1500
+    assert report.outcomes["replied"] >= 750
