@@ -200,7 +200,7 @@ class Relay:
         """Return the commits up to the first one with an event that this instance does not know.
 
         That one, and those that follow, are for an instance of the newer contract. None stands for
-        a message that is no commit.
+        a message that is not a commit.
         """
         found: list[_StoredCommit] = []
         for message in messages:

@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 
 from weenats import discovery
 from weenats import interceptors as chains
-from weenats._internal.uncopyable import Uncopyable
+from weenats._internal.uncopyable import Derivable
 from weenats.client.call import CallDefaults, CallOptions, Exchange
 from weenats.client.retry import RetryInterceptor, check_not_retried
 from weenats.client.sharing import Connected, SharedTelemetry
@@ -51,7 +51,7 @@ ResultT = TypeVar("ResultT")
 AnswerT = TypeVar("AnswerT")
 
 
-class ServiceClient(Uncopyable):
+class ServiceClient(Derivable):
     """The base class of generated clients: calls the operations of one contract.
 
     A client is immutable. Every `with_*` method returns a new client that uses the same connection.
@@ -74,7 +74,7 @@ class ServiceClient(Uncopyable):
         ```
 
     Raises:
-        TypeError: the transport is a URL: use `connect`; or it is no transport.
+        TypeError: the transport is a URL: use `connect`; or it is not a transport.
     """
 
     contract: ClassVar[ServiceContract]
@@ -98,12 +98,6 @@ class ServiceClient(Uncopyable):
         self._instance: str | None = None
         self._verification: Verification | None = None
         self._chains: dict[AnyOperation, CallNext] = {}  # shared by clients with the same members
-
-    def __copy__(self) -> Self:
-        # As the `with_*` methods: a client with the same connection. Others would be copies of it.
-        copied = object.__new__(type(self))
-        vars(copied).update(vars(self))
-        return copied
 
     @classmethod
     def connect(  # noqa: PLR0913 - the settings of a client

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
 from typing_extensions import Unpack
 
-from weenats._internal.uncopyable import Uncopyable
+from weenats._internal.uncopyable import Derivable
 from weenats.client.client import ServiceClient
 from weenats.client.loop_thread import process_loop
 from weenats.errors import WrongEventLoopError
@@ -38,7 +38,7 @@ ResultT = TypeVar("ResultT")
 AnswerT = TypeVar("AnswerT")
 
 
-class ServiceSyncClient(Uncopyable, Generic[ClientT]):
+class ServiceSyncClient(Derivable, Generic[ClientT]):
     """The base class of generated synchronous clients: each call waits for its result.
 
     It has the methods, options and errors of the async client that it runs, on one event loop that
@@ -64,7 +64,7 @@ class ServiceSyncClient(Uncopyable, Generic[ClientT]):
         ```
 
     Raises:
-        TypeError: the transport is a URL: use `connect`; or it is no transport.
+        TypeError: the transport is a URL: use `connect`; or it is not a transport.
     """
 
     contract: ClassVar[ServiceContract]
@@ -77,11 +77,6 @@ class ServiceSyncClient(Uncopyable, Generic[ClientT]):
             raise TypeError(f"to connect to a URL, use {type(self).__name__}.connect(url)")
         self._client = cast("ClientT", self.client_class(transport))
         self._binding = _Binding()
-
-    def __copy__(self) -> Self:
-        copied = object.__new__(type(self))
-        vars(copied).update(vars(self))
-        return copied
 
     @classmethod
     def connect(  # noqa: PLR0913 - the settings of a client

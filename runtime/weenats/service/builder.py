@@ -70,7 +70,7 @@ class NatsServiceBuilder:
 
     Raises:
         TypeError: `handlers` is not an instance of a handlers class, `connection` is not
-            ConnectionOptions, or `transport` is no transport.
+            ConnectionOptions, or `transport` is not a transport.
         InvalidArgumentError: a URL is malformed.
         ImportError: a WebSocket URL is given without the extra `websocket`.
 
