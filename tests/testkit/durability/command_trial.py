@@ -211,16 +211,20 @@ async def _settled(transport: NatsTransport) -> None:
 
 
 async def _read(transport: NatsTransport, name: str) -> list[StoredMessage]:
-    """Read a stream to its end, without gaps; the replica that is asked may be behind at first."""
-    jetstream = JetStream(transport)
+    """Read a stream to its end, without gaps; the replica that is asked may be behind at first.
 
-    async def read() -> list[StoredMessage]:
-        return [each async for each in jetstream.read(name)]
-
-    async with asyncio.timeout(_PATIENCE):
+    Raises:
+        TimeoutError: nothing more was read for a long time.
+    """
+    jetstream, found = JetStream(transport), list[StoredMessage]()
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(_PATIENCE) as limit:
         while True:
             info = await answered(lambda: jetstream.stream_info(name))
-            found = await answered(read)
+            with suppress(ServiceError):  # it goes on where it was interrupted
+                async for each in jetstream.read(name, start=len(found) + 1):
+                    found.append(each)
+                    limit.reschedule(loop.time() + _PATIENCE)
             if len(found) >= info.messages:
                 break
             await asyncio.sleep(_POLL)
