@@ -51,6 +51,11 @@ class Stream:
     replicas: int
     storage: str
 
+    @property
+    def dead_letters(self) -> str:
+        """The name of the stream of its dead letters."""
+        return f"{self.name}{_DEAD_LETTERS}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:

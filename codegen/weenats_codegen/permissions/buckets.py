@@ -3,7 +3,11 @@
 from collections.abc import Iterator
 
 from weenats.durability.guarantees import SERVERS
+from weenats.idempotency.replies import replies_bucket
+from weenats.large.objects import objects_config
+from weenats.rate_limit.ledger import ledger_bucket
 from weenats.transport.jetstream.api import PREFIX
+from weenats.transport.jetstream.key_value import bucket_stream, bucket_subject
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.permissions.entries import Entry
 
@@ -32,10 +36,11 @@ def large_of_client(contract: Contract) -> tuple[Entry, ...]:
 
 def _large(contract: Contract) -> Iterator[Entry]:
     """Yield what large payloads and results need: the object store that they travel through."""
-    bucket = f"{contract.service}-large"
-    yield Entry(f"$O.{bucket}.C.*", "large payloads: write")
-    yield Entry(f"{PREFIX}DIRECT.GET.OBJ_{bucket}", "large payloads: read")
-    yield Entry(f"{PREFIX}STREAM.CREATE.OBJ_{bucket}", "large payloads: create the bucket")
+    config = objects_config(contract.service)
+    for subject in config.subjects:
+        yield Entry(subject, "large payloads: write")
+    yield Entry(f"{PREFIX}DIRECT.GET.{config.name}", "large payloads: read")
+    yield Entry(f"{PREFIX}STREAM.CREATE.{config.name}", "large payloads: create the bucket")
 
 
 def guarantees(contract: Contract) -> tuple[Entry, ...]:
@@ -54,18 +59,20 @@ def _once(contract: Contract) -> Iterator[Entry]:
     """Yield what commands with `once` need: the bucket of the replies that are kept."""
     if all(each.once is None for each in contract.commands):
         return
-    bucket = f"{contract.service}-once"
-    yield Entry(f"{PREFIX}STREAM.INFO.KV_{bucket}", "kept replies: settings of the bucket")
+    bucket = replies_bucket(contract.service)
+    stream = bucket_stream(bucket)
+    yield Entry(f"{PREFIX}STREAM.INFO.{stream}", "kept replies: settings of the bucket")
     yield from _bucket(bucket, "kept replies")
 
 
 def _limits(contract: Contract) -> Iterator[Entry]:
     """Yield what limits need that instances share: the bucket of what is taken of them."""
-    return _bucket(f"{contract.service}-limits", "shared limits")
+    return _bucket(ledger_bucket(contract.service), "shared limits")
 
 
 def _bucket(bucket: str, purpose: str) -> Iterator[Entry]:
     """Yield what is needed to create a bucket, and to read and write its values."""
-    yield Entry(f"$KV.{bucket}.*", f"{purpose}: write")
-    yield Entry(f"{PREFIX}DIRECT.GET.KV_{bucket}", f"{purpose}: read")
-    yield Entry(f"{PREFIX}STREAM.CREATE.KV_{bucket}", f"{purpose}: create the bucket")
+    stream = bucket_stream(bucket)
+    yield Entry(bucket_subject(bucket, "*"), f"{purpose}: write")
+    yield Entry(f"{PREFIX}DIRECT.GET.{stream}", f"{purpose}: read")
+    yield Entry(f"{PREFIX}STREAM.CREATE.{stream}", f"{purpose}: create the bucket")

@@ -6,6 +6,7 @@ from typing import Literal
 from weenats.projections.generation import bucket_of
 from weenats.protocol import subjects
 from weenats.transport.jetstream.api import PREFIX
+from weenats.transport.jetstream.key_value import bucket_stream
 from weenats.transport.jetstream.messages import ACK_PREFIX
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.ir.streams import Stream
@@ -59,7 +60,7 @@ def of_operator(
     for each in projections:
         bucket = bucket_of(subjects.check_queue_group(each))
         purpose = f"streams status, top: how far {each} is"
-        publish.append(Entry(f"{PREFIX}DIRECT.GET.KV_{bucket}", purpose))
+        publish.append(Entry(f"{PREFIX}DIRECT.GET.{bucket_stream(bucket)}", purpose))
     for subject in (subjects.discovery("STATS"), subjects.discovery("STATS", contract.service)):
         publish.append(Entry(subject, "top"))
     return Permissions(tuple(publish), (inbox(inbox_prefix),))
@@ -73,7 +74,7 @@ def publishing(contract: Contract, streams: Literal["apply", "check"] | None) ->
         streams: What `with_streams` was called with; None if it was not.
     """
     for stream in contract.streams:
-        for name in (stream.name, f"{stream.name}-dead-letters"):
+        for name in (stream.name, stream.dead_letters):
             yield Entry(f"{PREFIX}STREAM.INFO.{name}", "whether the stream exists")
             if streams != "check":
                 yield Entry(f"{PREFIX}STREAM.CREATE.{name}", "creates the stream if it is missing")
@@ -90,14 +91,13 @@ def _consuming(contract: Contract, stream: Stream, consumer: str) -> Iterator[En
         yield Entry(f"{PREFIX}CONSUMER.CREATE.{part}", f"partition {partition}")
         yield Entry(f"{PREFIX}CONSUMER.MSG.NEXT.{part}", f"events of partition {partition}")
         yield Entry(f"{ACK_PREFIX}{part}.>", f"acknowledgements of partition {partition}")
-    letters = subjects.dead_letter(stream.name, contract.service, consumer)
-    yield Entry(letters, "dead letters")
-    yield Entry(f"{PREFIX}STREAM.INFO.{stream.name}-dead-letters", "whether their stream exists")
-    yield Entry(f"{PREFIX}DIRECT.GET.{stream.name}-dead-letters", "whether one was removed")
+    yield Entry(subjects.dead_letter(stream.name, contract.service, consumer), "dead letters")
+    yield Entry(f"{PREFIX}STREAM.INFO.{stream.dead_letters}", "whether their stream exists")
+    yield Entry(f"{PREFIX}DIRECT.GET.{stream.dead_letters}", "whether one was removed")
 
 
 def _operating(contract: Contract, stream: Stream) -> Iterator[Entry]:
-    letters = f"{stream.name}-dead-letters"
+    letters = stream.dead_letters
     for name in (stream.name, letters):
         yield Entry(f"{PREFIX}STREAM.INFO.{name}", "streams plan, status")
         yield Entry(f"{PREFIX}STREAM.CREATE.{name}", "streams apply")

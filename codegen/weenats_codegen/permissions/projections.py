@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from weenats.projections.generation import bucket_of
 from weenats.protocol import subjects
 from weenats.transport.jetstream.api import PREFIX
+from weenats.transport.jetstream.key_value import bucket_stream, bucket_subject
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.permissions.entries import Entry, Permissions, inbox
 
@@ -36,20 +37,20 @@ def of_projection(
 def _reading(contract: Contract) -> Iterator[Entry]:
     for stream in contract.streams:
         for operation, purpose in (
-            ("CREATE", "what reads the events"),
-            ("INFO", "whether it is there"),
-            ("MSG.NEXT", "events"),
-            ("DELETE", "what has read events"),
+            ("CREATE", "the reader: create its consumer"),
+            ("INFO", "the reader: check its consumer"),
+            ("MSG.NEXT", "the reader: events"),
+            ("DELETE", "the reader: delete its consumer"),
         ):
             yield Entry(f"{PREFIX}CONSUMER.{operation}.{stream.name}.*", purpose)
 
 
 def _keeping(bucket: str) -> Iterator[Entry]:
-    yield Entry(f"$KV.{bucket}.>", "the view: write")
+    yield Entry(bucket_subject(bucket, ">"), "the view: write")
     for operation, purpose in (
         ("DIRECT.GET", "the view: read"),
         ("STREAM.MSG.GET", "the view: read the latest values"),
         ("STREAM.CREATE", "the view: create the bucket"),
         ("STREAM.PURGE", "the view: remove an old one"),
     ):
-        yield Entry(f"{PREFIX}{operation}.KV_{bucket}", purpose)
+        yield Entry(f"{PREFIX}{operation}.{bucket_stream(bucket)}", purpose)

@@ -5,7 +5,9 @@ from typing import Literal
 
 from weenats.aggregates.snapshots import snapshot_bucket
 from weenats.aggregates.store import commit_stream
+from weenats.protocol import subjects
 from weenats.transport.jetstream.api import PREFIX
+from weenats.transport.jetstream.key_value import bucket_stream, bucket_subject
 from weenats.transport.jetstream.messages import ACK_PREFIX
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.permissions.entries import Entry
@@ -22,8 +24,9 @@ def publishing(contract: Contract, streams: Literal["apply", "check"] | None) ->
         return
     name = contract.service
     commits, bucket = commit_stream(name), snapshot_bucket(name)
+    snapshots = bucket_stream(bucket)
     for aggregate in contract.stored:
-        yield Entry(f"{name}.commits.*.{aggregate.name}.*", f"commits of {aggregate.name}")
+        yield Entry(subjects.commits_of(name, aggregate.name), f"commits of {aggregate.name}")
     for operation, purpose in (
         ("STREAM.INFO", "settings of the stream of commits"),
         ("STREAM.MSG.GET", "the last commit of a key"),
@@ -31,22 +34,23 @@ def publishing(contract: Contract, streams: Literal["apply", "check"] | None) ->
     ):
         yield Entry(f"{PREFIX}{operation}.{commits}", purpose)
     for operation, purpose in (
-        ("CONSUMER.CREATE", "what sends events on"),
-        ("CONSUMER.INFO", "the same"),
-        ("CONSUMER.MSG.NEXT", "commits whose events are sent on"),
-        ("CONSUMER.UNPIN", "lets another instance send events on"),
+        ("CONSUMER.CREATE", "the relay: create its consumer"),
+        ("CONSUMER.INFO", "the relay: check its consumer"),
+        ("CONSUMER.MSG.NEXT", "the relay: commits whose events it publishes"),
+        ("CONSUMER.UNPIN", "the relay: let another instance take over"),
     ):
         yield Entry(f"{PREFIX}{operation}.{commits}.*", purpose)
-    yield Entry(f"{ACK_PREFIX}{commits}.>", "commits whose events were sent on")
+    yield Entry(f"{ACK_PREFIX}{commits}.>", "the relay: acknowledge commits")
     for operation, purpose in (
         ("STREAM.INFO", "settings of the snapshots"),
         ("DIRECT.GET", "the snapshot of a key"),
     ):
-        yield Entry(f"{PREFIX}{operation}.KV_{bucket}", purpose)
+        yield Entry(f"{PREFIX}{operation}.{snapshots}", purpose)
     for aggregate in contract.stored:
-        yield Entry(f"$KV.{bucket}.{aggregate.name}.*", f"snapshots of {aggregate.name}")
+        subject = bucket_subject(bucket, f"{aggregate.name}.*")
+        yield Entry(subject, f"snapshots of {aggregate.name}")
     if streams != "check":
-        for name in (commits, f"KV_{bucket}"):
+        for name in (commits, snapshots):
             yield Entry(f"{PREFIX}STREAM.CREATE.{name}", "creates the stream if it is missing")
 
 
@@ -58,7 +62,7 @@ def operating(contract: Contract) -> Iterator[Entry]:
     """
     if contract.stored:
         commits = commit_stream(contract.service)
-        for name in (commits, f"KV_{snapshot_bucket(contract.service)}"):
+        for name in (commits, bucket_stream(snapshot_bucket(contract.service))):
             yield Entry(f"{PREFIX}STREAM.INFO.{name}", "streams plan")
             yield Entry(f"{PREFIX}STREAM.CREATE.{name}", "streams apply")
             yield Entry(f"{PREFIX}STREAM.UPDATE.{name}", "streams apply")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Transport
     from weenats.transport.jetstream import StreamConfig
 
-__all__ = ["Replies", "message_id_reused", "replies_config"]
+__all__ = ["Replies", "message_id_reused", "replies_bucket", "replies_config"]
 _LOG: Final = LimitedLogger("weenats.idempotency")
 _TIMEOUT: Final = 2.0
 """Seconds that JetStream has for an answer."""
@@ -45,6 +45,15 @@ def message_id_reused() -> FailedPreconditionError:
     return FailedPreconditionError(_REUSED, details={"reason": REASON})
 
 
+def replies_bucket(service: str) -> str:
+    """Return the name of the key-value bucket of a service's kept replies.
+
+    Args:
+        service: the name of the service.
+    """
+    return f"{service}-once"
+
+
 def replies_config(service: str, replicas: int = 1) -> StreamConfig:
     """Return the settings of the stream of a service's kept replies.
 
@@ -52,7 +61,7 @@ def replies_config(service: str, replicas: int = 1) -> StreamConfig:
         service: the name of the service.
         replicas: how many servers keep them.
     """
-    config = bucket_config(f"{service}-once", replicas=replicas)
+    config = bucket_config(replies_bucket(service), replicas=replicas)
     # Without markers, so that an entry that has expired is like one that never was.
     return replace(config, description="Replies of commands, by message id.", marker_ttl=None)
 
@@ -78,7 +87,7 @@ class Replies:
         self._instance = instance
         self._transport = transport
         self._jetstream = JetStream(transport, _TIMEOUT)
-        self._bucket = self._jetstream.key_value(f"{service}-once")
+        self._bucket = self._jetstream.key_value(replies_bucket(service))
         self._background = Background()
         self._is_repairing = False
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Transport
     from weenats.transport.jetstream import StreamConfig
 
-__all__ = ["Grant", "Ledger", "ledger_config"]
+__all__ = ["Grant", "Ledger", "ledger_bucket", "ledger_config"]
 _LOG: Final = LimitedLogger("weenats.rate_limit")
 _TIMEOUT: Final = 1.0
 """Seconds that JetStream has for an answer."""
@@ -49,13 +49,22 @@ class Grant(NamedTuple):
     wait: float = 0.0
 
 
+def ledger_bucket(service: str) -> str:
+    """Return the name of the key-value bucket of a service's ledger.
+
+    Args:
+        service: the name of the service.
+    """
+    return f"{service}-limits"
+
+
 def ledger_config(service: str) -> StreamConfig:
     """Return the settings of the stream of a service's ledger.
 
     Args:
         service: the name of the service.
     """
-    config = bucket_config(f"{service}-limits")
+    config = bucket_config(ledger_bucket(service))
     text = "How much of the rate limits is taken that instances share."
     # Without markers, so that an entry that has expired is like one that never was.
     return replace(config, description=text, storage="memory", marker_ttl=None)
@@ -77,8 +86,9 @@ class Ledger:
     def __init__(self, service: str, transport: Transport) -> None:
         self._config = ledger_config(service)
         self._jetstream = JetStream(transport, _TIMEOUT)
-        self._bucket = self._jetstream.key_value(f"{service}-limits")
-        self._clock = bucket_subject(f"{service}-limits", f"clock-{uuid4().hex}")
+        bucket = ledger_bucket(service)
+        self._bucket = self._jetstream.key_value(bucket)
+        self._clock = bucket_subject(bucket, f"clock-{uuid4().hex}")
         self._offset = 0.0
         """The clock of the server minus the monotonic clock."""
         self._clock_is_due = -math.inf

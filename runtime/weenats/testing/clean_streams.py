@@ -8,6 +8,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from weenats.client.loop_thread import process_loop
+from weenats.idempotency.replies import replies_config
+from weenats.large.objects import objects_config
+from weenats.rate_limit.ledger import ledger_config
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.settings import SERVICE
 from weenats.transport.jetstream import JetStream, StreamMissingError
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["CleanStreams", "clean_streams_on", "remove_streams", "renew_streams"]
 CleanStreams = Callable[["ServiceContract"], None]
 """Creates the streams of a contract, empty and without consumers."""
-_BUCKETS: Final = ("KV_{}-once", "KV_{}-limits", "OBJ_{}-large")
-"""The buckets of a service, beside the streams that say whose they are."""
+_BUCKETS: Final = (replies_config, ledger_config, objects_config)
+"""The settings of the buckets of a service, beside the streams that say whose they are."""
 _TIMEOUT: Final = 10.0
 _PAUSE: Final = 0.05
 """Seconds until streams are created again that were not new."""
@@ -80,7 +83,7 @@ async def remove_streams(transport: Transport, contract: ServiceContract) -> Non
         ServiceError: see `JetStream.delete_stream`.
     """
     jetstream = JetStream(transport)
-    buckets = {each.format(contract.name) for each in _BUCKETS}
+    buckets = {settings(contract.name).name for settings in _BUCKETS}
     for each in await jetstream.streams():
         name = each.config.name
         if name in buckets or each.config.metadata.get(SERVICE) == contract.name:
