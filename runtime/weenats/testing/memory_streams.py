@@ -26,8 +26,7 @@ _START: Final = b"NATS/1.0\r\n"
 _LINE: Final = b"\r\n"
 _NOT_FOUND: Final = b"NATS/1.0 404 Message Not Found\r\n\r\n"
 _END: Final = b"NATS/1.0 204 EOB\r\nNats-Num-Pending: 0\r\n\r\n"
-_LAST_SEQUENCE: Final = "Nats-Expected-Last-Sequence"
-_LAST_SUBJECT_SEQUENCE: Final = "Nats-Expected-Last-Subject-Sequence"
+_LAST_SEQUENCE: Final = "Nats-Expected-Last-Subject-Sequence"
 _DEFAULTS: Final[_Response] = {
     "storage": "file",
     "num_replicas": 1,
@@ -102,10 +101,9 @@ class _Stream:
             return {"stream": name, "seq": 0, **_error(10060, "expected stream does not match")}
         earlier = self.messages(subject)
         current = earlier[-1].sequence if earlier else 0
-        for header, last in ((_LAST_SEQUENCE, self.last), (_LAST_SUBJECT_SEQUENCE, current)):
-            if int(headers.get(header, last)) != last:
-                wrong = _error(10071, f"wrong last sequence: {last}")
-                return {"stream": name, "seq": 0, **wrong}
+        if int(headers.get(_LAST_SEQUENCE, current)) != current:
+            wrong = _error(10071, f"wrong last sequence: {current}")
+            return {"stream": name, "seq": 0, **wrong}
         self.last += 1
         if message_id := headers.get("Nats-Msg-Id"):
             self._ids[message_id] = self.last

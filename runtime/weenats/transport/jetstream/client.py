@@ -243,7 +243,6 @@ class JetStream:
         *,
         message_id: str = "",
         stream: str = "",
-        expected_last_sequence: int | None = None,
         expected_last_subject_sequence: int | None = None,
         ttl: float | None = None,
         timeout: float | None = None,
@@ -261,7 +260,6 @@ class JetStream:
                 repeated message with a stale expected sequence is acknowledged by a stream with
                 replicas, and refused by one without (nats-server 2.15).
             stream: the stream that has to store it; "" for any.
-            expected_last_sequence: the sequence of the last message of the stream; None for any.
             expected_last_subject_sequence: the sequence of the last message of the subject, 0 if
                 there is none; None for any.
             ttl: after how many seconds it is removed, at least 1; None for never.
@@ -281,8 +279,6 @@ class JetStream:
             expected["Nats-Msg-Id"] = message_id
         if stream:
             expected["Nats-Expected-Stream"] = stream
-        if expected_last_sequence is not None:
-            expected["Nats-Expected-Last-Sequence"] = str(expected_last_sequence)
         if expected_last_subject_sequence is not None:
             expected["Nats-Expected-Last-Subject-Sequence"] = str(expected_last_subject_sequence)
         if ttl is not None:
