@@ -27,6 +27,7 @@ from weenats.telemetry.client import ClientTelemetry
 from weenats.telemetry.delegating import DelegatingTelemetry
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.settings import TelemetrySettings
+from weenats.transport.base import check_transport
 from weenats.transport.nats import NatsTransport
 from weenats.transport.shared import SharedTransport
 
@@ -83,11 +84,7 @@ class ServiceClient(Derivable):
     def __init__(self, transport: Transport) -> None:
         if isinstance(cast("object", transport), str):
             raise TypeError(f"to connect to a URL, use {type(self).__name__}.connect(url)")
-        if not hasattr(transport, "request_many"):
-            raise TypeError(
-                f"{type(self).__name__} takes a transport, such as NatsTransport(url) or that of"
-                f" another client, not {type(transport).__name__}"
-            )
+        check_transport(transport)
         self._transport = transport
         self._owns_transport = False
         self._blocks: list[ServiceClient] = []  # shared by clients with the same connection
