@@ -80,8 +80,8 @@ class StoredEvent(NamedTuple):
 
     Attributes:
         path: the aggregate and the name of the event.
-        event: the event; its sequence is that in the stream.
-        sequence: the same.
+        event: the event.
+        sequence: its sequence in the stream; that of `event` is None for events of other origins.
         pending: how many events of the stream follow it now.
     """
 
