@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from weenats._internal.limited_log import LimitedLogger
-from weenats.circuit_breaker.policy import is_failure_by_default
+from weenats.circuit_breaker.policy import counts_as_failure
 from weenats.errors import DeadlineExceededError
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from weenats.interceptors import CallNext
 
 __all__ = ["HandlerGuard"]
-_LOG: Final = LimitedLogger("weenats.circuit_breaker")
 _FULL_TIME: Final = 0.9
 """The share of its own timeout with which an operation had its full time: calls take some of it."""
 _TIMEOUTS: Final = (DeadlineExceededError, TimeoutError)
@@ -47,7 +45,6 @@ class HandlerGuard:
         self._declared = frozenset(operation.errors)
         self._full_time = (operation.timeout or DEFAULT_TIMEOUT) * _FULL_TIME
         self._is_failure = is_failure
-        self._logged = False
 
     async def __call__(self, context: RequestContext, call_next: CallNext, /) -> Response:
         """Call the handler unless the breaker is open, and count its outcome.
@@ -73,19 +70,9 @@ class HandlerGuard:
             return True if is_late else None
         if not isinstance(error, Exception) or error is context.payload_error:
             return None
-        if self._is_failure is not None:
-            try:
-                return bool(self._is_failure(error))
-            except Exception:  # noqa: BLE001 - the error of the handler is the one to raise
-                self._log_once()
-        return is_failure_by_default(error, self._declared)
+        return counts_as_failure(error, self._declared, self._is_failure, self._subject)
 
     def _had_less_time(self, context: RequestContext) -> bool:
         """Return whether the handler had less time than its operation has."""
         time = context.time_to_run
         return time is not None and time < self._full_time
-
-    def _log_once(self) -> None:
-        if not self._logged:
-            self._logged = True
-            _LOG.exception("is_failure raised for %s; the default decides instead", self._subject)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
+from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.validation import is_async
 from weenats.errors import Code, ServiceError
 
@@ -22,8 +23,10 @@ __all__ = [
     "IsFailure",
     "Listener",
     "Scope",
+    "counts_as_failure",
     "is_failure_by_default",
 ]
+_LOG: Final = LimitedLogger("weenats.circuit_breaker")
 _ABOUT_VALUES: Final = (
     ArithmeticError,
     AssertionError,
@@ -111,6 +114,31 @@ class CircuitBreakerPolicy:
             function: object = getattr(self, name)
             if function is not None and (not callable(function) or is_async(function)):
                 raise TypeError(f"{name} must be a plain function, not {function!r}")
+
+
+def counts_as_failure(
+    error: Exception,
+    declared: Collection[type[ServiceError]],
+    is_failure: IsFailure | None,
+    subject: str,
+) -> bool | None:
+    """Return whether an exception of a handler counts as a failure.
+
+    Args:
+        error: the exception.
+        declared: the errors that the contract declares for the operation.
+        is_failure: decides in place of the default, unless it raises.
+        subject: what the handler is for, in the log.
+
+    Returns:
+        Whether it is a failure; None when it counts neither as a failure nor as a success.
+    """
+    if is_failure is not None:
+        try:
+            return bool(is_failure(error))
+        except Exception:  # noqa: BLE001 - the error of the handler is the one to raise
+            _LOG.exception("is_failure raised for %s; the default decides instead", subject)
+    return is_failure_by_default(error, declared)
 
 
 def is_failure_by_default(

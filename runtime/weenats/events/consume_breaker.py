@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from weenats._internal.limited_log import LimitedLogger
 from weenats.circuit_breaker.breaker import CircuitBreaker
 from weenats.circuit_breaker.breakers import report_change
-from weenats.circuit_breaker.policy import is_failure_by_default
+from weenats.circuit_breaker.policy import counts_as_failure
 from weenats.errors import UnavailableError
 from weenats.events.received_event import EventReturnedError
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from weenats.interceptors import CallNext
 
 __all__ = ["EventGuard"]
-_LOG: Final = LimitedLogger("weenats.circuit_breaker")
 
 
 class EventGuard:
@@ -86,13 +84,7 @@ class EventGuard:
             return True if context.remaining == 0 else None
         if not isinstance(error, Exception) or isinstance(error, EventReturnedError):
             return None
-        if self._policy.is_failure is not None:
-            try:
-                return bool(self._policy.is_failure(error))
-            except Exception:  # noqa: BLE001 - the error of the handler is the one to raise
-                text = "is_failure raised for the consumer %s; the default decides instead"
-                _LOG.exception(text, self._name)
-        return is_failure_by_default(error, ())
+        return counts_as_failure(error, (), self._policy.is_failure, f"the consumer {self._name}")
 
     def _report(self, change: CircuitStateChange) -> None:
         report_change(change, self._policy, self._on_change)
