@@ -15,7 +15,7 @@ from weenats import NatsTransport
 from weenats.aggregates.store import PARTITIONS, commit_stream
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.partitions import partition_of
-from weenats.protocol.subjects import commits
+from weenats.protocol.subjects import commits_of_key
 from weenats.transport.jetstream import JetStream
 
 GOLDEN: Final = REPOSITORY / "tests" / "codegen" / "golden" / "old-events"
@@ -90,7 +90,7 @@ class Recorder(accounts.AccountsConsumer):  # type: ignore[misc]
 async def store_old_commits(transport: NatsTransport, key: str) -> None:
     """Store a commit of each version, as services of that time have stored it."""
     previous = 0
-    subject = commits("accounts", partition_of(key, PARTITIONS), "account", key)
+    subject = commits_of_key("accounts", partition_of(key, PARTITIONS), "account", key)
     for revision, event in enumerate(OLD_EVENTS, 1):
         message_id, timestamp = STAMPER.stamp()
         commit = {

@@ -16,7 +16,7 @@ from weenats.codec.numbers import load_decimals
 from weenats.errors import NotFoundError
 from weenats.protocol import headers
 from weenats.protocol.partitions import partition_of
-from weenats.protocol.subjects import commits, key_token
+from weenats.protocol.subjects import commits_of_key
 from weenats.transport.jetstream import JetStream, StreamMissingError
 from weenats_codegen.cli import call
 from weenats_codegen.cli.connection import connection
@@ -81,12 +81,7 @@ async def _read(
     service: str, key: str, aggregate: str | None, servers: Sequence[str]
 ) -> list[tuple[str, Commit]]:
     """Return the commits of a key, with the name of its aggregate."""
-    partition = partition_of(key, PARTITIONS)
-    subject = (
-        f"{commits(service).removesuffix('>')}{partition}.*.{key_token(key)}"
-        if aggregate is None
-        else commits(service, partition, aggregate, key)
-    )
+    subject = commits_of_key(service, partition_of(key, PARTITIONS), aggregate, key)
     stream = commit_stream(service)
     found: list[tuple[str, Commit]] = []
     async with connection(servers) as transport:

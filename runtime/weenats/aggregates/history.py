@@ -53,7 +53,9 @@ class History:
 
     def subject(self, key: str) -> str:
         """Return the subject of the commits of a `key`."""
-        return subjects.commits(self._service, partition_of(key, PARTITIONS), self._name, key)
+        return subjects.commits_of_key(
+            self._service, partition_of(key, PARTITIONS), self._name, key
+        )
 
     async def current(self, key: str, known: Snapshot | None) -> Snapshot:
         """Return the present state of a key.

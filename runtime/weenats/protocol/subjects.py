@@ -20,6 +20,7 @@ __all__ = [
     "check_version",
     "commits",
     "commits_of",
+    "commits_of_key",
     "contract",
     "dead_letter",
     "decode_subject",
@@ -279,22 +280,32 @@ def contract(service: str) -> str:
     return f"{check_service_name(service)}.contract"
 
 
-def commits(service: str, partition: int | None = None, aggregate: str = "", key: str = "") -> str:
+def commits(service: str) -> str:
+    """Return the wildcard of all commits of a service.
+
+    Args:
+        service: the name of the service.
+
+    Raises:
+        SubjectError: the name is not valid.
+    """
+    return f"{check_service_name(service)}.commits.>"
+
+
+def commits_of_key(service: str, partition: int, aggregate: str | None, key: str) -> str:
     """Return the subject of the commits of an aggregate that is kept in a stream.
 
     Args:
         service: the name of the service.
-        partition: that of the key; None for the wildcard of all commits.
-        aggregate: the name of the aggregate.
-        key: the key of the aggregate.
+        partition: that of the key.
+        aggregate: the name of the aggregate; None for all that have the key.
+        key: the key.
 
     Raises:
         SubjectError: a name is not valid.
     """
-    start = f"{check_service_name(service)}.commits"
-    if partition is None:
-        return f"{start}.>"
-    return f"{start}.{partition}.{check_component(aggregate)}.{key_token(key)}"
+    name = "*" if aggregate is None else check_component(aggregate)
+    return f"{check_service_name(service)}.commits.{partition}.{name}.{key_token(key)}"
 
 
 def commits_of(service: str, aggregate: str) -> str:

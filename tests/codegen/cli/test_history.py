@@ -15,7 +15,7 @@ from testkit.wallets import builder, client, commit, wallets
 from weenats import NatsTransport
 from weenats.aggregates.store import PARTITIONS
 from weenats.protocol.partitions import partition_of
-from weenats.protocol.subjects import commits
+from weenats.protocol.subjects import commits_of_key
 from weenats.testing import NatsServer, serving
 from weenats.transport.jetstream import JetStream
 from weenats_codegen.cli.main import main
@@ -76,7 +76,7 @@ async def test_digits_of_events_are_shown(url: str, capsys: pytest.CaptureFixtur
     """Numbers in events are shown as they are stored, also those that no float is."""
     transport = NatsTransport(url)
     body = commit("w-odd").replace(b'"cents": 5', b'"cents": 1e400')
-    subject = commits("wallets", partition_of("w-odd", PARTITIONS), "wallet", "w-odd")
+    subject = commits_of_key("wallets", partition_of("w-odd", PARTITIONS), "wallet", "w-odd")
     await JetStream(transport).publish(subject, body)
     await transport.close()
     for options in ([], ["--json"]):
@@ -90,7 +90,7 @@ async def test_a_message_that_is_no_commit_is_left_out(
 ) -> None:
     """The other events of the key are shown; standard error names the message."""
     transport = NatsTransport(url)
-    subject = commits("wallets", partition_of("w-bad", PARTITIONS), "wallet", "w-bad")
+    subject = commits_of_key("wallets", partition_of("w-bad", PARTITIONS), "wallet", "w-bad")
     for body in (commit("w-bad"), b"no commit"):
         await JetStream(transport).publish(subject, body)
     await transport.close()

@@ -209,8 +209,8 @@ def test_valid_subjects_are_plain_text() -> None:
 def test_subjects_of_commits() -> None:
     """Commits are found by service, aggregate and key."""
     assert subjects.commits("orders") == "orders.commits.>"
-    assert subjects.commits("orders", 3, "order", "o.1") == "orders.commits.3.order.o=2E1"
-    assert subjects.commits("orders", 0, "order", "o-1") == "orders.commits.0.order.o-1"
+    assert subjects.commits_of_key("orders", 3, "order", "o.1") == "orders.commits.3.order.o=2E1"
+    assert subjects.commits_of_key("orders", 0, None, "o-1") == "orders.commits.0.*.o-1"
     assert subjects.commits_of("orders", "order") == "orders.commits.*.order.*"
     assert subjects.contract("orders") == "orders.contract"
     for call in (lambda: subjects.commits("a b"), lambda: subjects.commits_of("orders", "*")):
