@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 from pydantic import ConfigDict, JsonValue
 from typing_extensions import override
 
-from weenats._internal.descriptor import descriptor
 from weenats.errors import ServiceError
 from weenats.protocol import messages, subjects
 from weenats.protocol.subjects import Kind
@@ -109,7 +108,7 @@ class Entity(messages.Entity, Generic[StateT]):
     state: StateT
 
 
-@descriptor
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stream:
     """A stream of JetStream that keeps durable events.
 
@@ -156,7 +155,7 @@ class DurabilityDemand:
     sync: float | None = None
 
 
-@descriptor
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServiceContract:
     """Name and version of a service.
 
@@ -194,7 +193,7 @@ class ServiceContract:
         return 1 if self.durability is None else self.durability.replicas
 
 
-@descriptor
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Aggregate(Generic[StateT]):
     """A kind of object that a service keeps; each one has a key.
 
@@ -217,7 +216,7 @@ class Aggregate(Generic[StateT]):
         subjects.check_component(self.name)
 
 
-@descriptor
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Descriptor:
     """What operations and events have in common."""
 
@@ -275,7 +274,7 @@ class EventVersion:
         return {**self.added, **kept}
 
 
-@descriptor
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Event(_Descriptor, Generic[DataT]):
     """An event that a service publishes.
 
@@ -307,7 +306,7 @@ class Event(_Descriptor, Generic[DataT]):
         return EventData(event=self, data=data)
 
 
-@descriptor
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EventData:
     """An event and its data.
 
@@ -320,7 +319,7 @@ class EventData:
     data: Any
 
 
-@descriptor
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Operation(_Descriptor, Generic[PayloadT, ResultT]):
     """What commands and queries have in common."""
 
@@ -348,7 +347,7 @@ class _Operation(_Descriptor, Generic[PayloadT, ResultT]):
         return self.kind is Kind.QUERY or (self.idempotent and not is_stored)
 
 
-@descriptor
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Command(_Operation[PayloadT, ResultT]):
     """An operation that changes something.
 
@@ -389,7 +388,7 @@ class Command(_Operation[PayloadT, ResultT]):
         return self.idempotent or self.once is not None
 
 
-@descriptor
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Query(_Operation[PayloadT, ResultT]):
     """An operation that only reads.
 
