@@ -1,5 +1,6 @@
 """A connection without a socket, for measuring one side of a call without the network."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from statistics import median
 from typing import Any, Final
@@ -8,14 +9,21 @@ from weenats.transport.nats import NatsTransport
 from weenats.transport.nats_py.connection import ConnectionEvents, NatsConnection
 
 IN_FLIGHT: Final = 64
+_PING: Final = b"PING\r\n"
 _CHUNK: Final = 32_768  # as nats-py reads them
 
 
 class _Socket:
-    """Drops what is written."""
+    """Drops what is written; answers pings."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._pong: asyncio.Task[None] | None = None
 
     def write(self, data: bytes) -> None:
-        """Drop it."""
+        """Drop it, and answer if it ends with a ping."""
+        if data.endswith(_PING):
+            self._pong = asyncio.ensure_future(self._connection._process_pong())
 
 
 async def _nothing(_: NatsConnection) -> None:
@@ -26,7 +34,7 @@ def connected() -> tuple[Any, Any]:
     """Return a connection, and a transport that takes it for an open one."""
     events = ConnectionEvents(lambda *_: None, _nothing, _nothing, _nothing, _nothing)
     connection: Any = NatsConnection(events, None)
-    connection._transport, connection._status = _Socket(), NatsConnection.CONNECTED
+    connection._transport, connection._status = _Socket(connection), NatsConnection.CONNECTED
     connection._draining = True  # there is no socket that could be full
     transport: Any = NatsTransport("nats://unused")
     transport._claim()

@@ -10,6 +10,8 @@ counts, so that other load of the machine hardly shows.
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
@@ -32,21 +34,21 @@ Batch = Callable[[], Awaitable[float]]
 
 
 async def batch(
+    services: AsyncExitStack,
     build: Callable[[NatsServiceBuilder], NatsServiceBuilder],
     token: str | None,
     trace: bytes,
     service_type: type[typed.Orders] = typed.Orders,
 ) -> Batch:
-    """Start a service without a socket; return what serves a batch and returns seconds a call."""
+    """Start a service without a socket; return what serves a batch and returns seconds a call.
+
+    It stops with `services`.
+    """
     connection, transport = connected()
     handlers = service_type()
     builder = NatsServiceBuilder(handlers, transport=transport).with_queue_group("bench", 256)
     service: Any = build(builder).build()
-    starting = asyncio.create_task(service.start())
-    while not connection._pongs:  # noqa: ASYNC110 - nobody tells
-        await asyncio.sleep(0)
-    await connection._process_pong()
-    await starting
+    await services.enter_async_context(service)
     runner = service._assembly.runners[0]
     subject = handlers.operation.subject
     sid = next(each.sid for each in connection._interests.values() if each.subject == subject)
@@ -89,17 +91,29 @@ def _frame(codec: OperationCodec, sid: int, number: int, token: str | None, trac
 async def _measure(rounds: int) -> dict[str, list[float]]:
     recording.record()
     token = with_auth.new_token()
-    batches = {
-        "weenats": await batch(lambda builder: builder, None, b""),
-        "exact by check": await batch(lambda builder: builder, None, b"", judged.Orders),
-        "with_auth": await batch(lambda builder: builder.with_auth(with_auth.CONFIG), token, b""),
-        "limit and breaker": await batch(
-            lambda builder: builder.with_rate_limit(1_000_000).with_circuit_breaker(), None, b""
-        ),
-        "everything on, sampled out": await batch(recorded.with_everything, token, _UNSAMPLED),
-        "everything on, spans recorded": await batch(recorded.with_everything, token, _SAMPLED),
-    }
-    return await taken(batches, rounds)
+    async with AsyncExitStack() as services:
+        serve = partial(batch, services)
+        batches = {
+            "weenats": await serve(_plain, None, b""),
+            "exact by check": await serve(_plain, None, b"", judged.Orders),
+            "with_auth": await serve(_with_auth, token, b""),
+            "limit and breaker": await serve(_with_limits, None, b""),
+            "everything on, sampled out": await serve(recorded.with_everything, token, _UNSAMPLED),
+            "everything on, spans recorded": await serve(recorded.with_everything, token, _SAMPLED),
+        }
+        return await taken(batches, rounds)
+
+
+def _plain(builder: NatsServiceBuilder) -> NatsServiceBuilder:
+    return builder
+
+
+def _with_auth(builder: NatsServiceBuilder) -> NatsServiceBuilder:
+    return builder.with_auth(with_auth.CONFIG)
+
+
+def _with_limits(builder: NatsServiceBuilder) -> NatsServiceBuilder:
+    return builder.with_rate_limit(1_000_000).with_circuit_breaker()
 
 
 def measure(rounds: int) -> str:
