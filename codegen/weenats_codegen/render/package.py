@@ -62,32 +62,49 @@ def render(
     """
     contract, models = _with_models(contract, _VENDORED if has_copies else "")
     header = f"{MARK}{source_of(contract)}. Do not edit."
-    members: tuple[Operation | Event, ...] = (*contract.operations, *contract.events)
-    has_deprecated_members = any(member.deprecated for member in members)
-    has_deprecated = has_deprecated_members or bool(deprecated_classes(contract.shapes.definitions))
-    if has_deprecated:
-        header += f"\n{DEPRECATED}"
+    pyright = ""
+    if _has_deprecated_members(contract) or deprecated_classes(contract.shapes.definitions):
+        pyright = DEPRECATED
+        header += f"\n{pyright}"
+    checks: dict[str, str] = {}
+    if not has_copies:
+        checks = render_checks(contract.package, contract.bundle, contract.libraries, header)
+    values = {
+        "header": header,
+        "pyright": pyright,
+        "checks": checks,
+        **_values(contract, client_only=client_only),
+    }
+    title = f'"""The models of {contract.service}, generated from the schemas of its contract."""'
+    modules: list[str] = [*_CLIENT_MODULES]
+    modules += [CONSUMER] * bool(contract.streams)
+    modules += [UPCASTERS] * _has_upcasters(contract)
+    modules += [] if client_only else _SERVICE_MODULES
+    files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in modules}
+    files["models.py"] = f"{header}\n{title}\n\n{models}"
+    files["contract_document.py"] = render_contract_document(contract, header)
+    if contract.judged:
+        files["json_schemas.py"] = render_json_schemas(contract, header)
+    files |= {**checks, "py.typed": ""}
+    return files
+
+
+def _values(contract: Contract, *, client_only: bool) -> dict[str, object]:
+    """Return what templates need to know about a contract."""
     operations = [operation.constant for operation in contract.operations]
     aggregates = [aggregate.constant for aggregate in contract.aggregates]
     events = [event.constant for event in contract.events]
     streams = [stream.constant for stream in contract.streams]
     constants = ["CONTRACT", *streams, *aggregates, *operations, *events]
     errors = [error.class_name for error in contract.errors]
-    has_upcasters = any(each.function for event in contract.events for each in event.previous)
-    checks: dict[str, str] = {}
-    if not has_copies:
-        checks = render_checks(contract.package, contract.bundle, contract.libraries, header)
-    values = {
+    return {
         "contract": contract,
-        "header": header,
         "constants": constants,
         "errors": errors,
-        "checks": checks,
-        "deprecated": has_deprecated_members,
-        "has_upcasters": has_upcasters,
+        "deprecated": _has_deprecated_members(contract),
+        "has_upcasters": _has_upcasters(contract),
         **_decision(contract),
         "examples": [] if client_only else list(_examples(contract)),
-        "pyright": DEPRECATED if has_deprecated else "",
         "exports": {
             "client": [contract.client],
             "consumer": [contract.consumer] if contract.streams else [],
@@ -98,18 +115,15 @@ def render(
             "service": [] if client_only else [contract.handlers],
         },
     }
-    title = f'"""The models of {contract.service}, generated from the schemas of its contract."""'
-    modules: list[str] = [*_CLIENT_MODULES]
-    modules += [CONSUMER] * bool(contract.streams)
-    modules += [UPCASTERS] * has_upcasters
-    modules += [] if client_only else _SERVICE_MODULES
-    files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in modules}
-    files["models.py"] = f"{header}\n{title}\n\n{models}"
-    files["contract_document.py"] = render_contract_document(contract, header)
-    if contract.judged:
-        files["json_schemas.py"] = render_json_schemas(contract, header)
-    files |= {**checks, "py.typed": ""}
-    return files
+
+
+def _has_deprecated_members(contract: Contract) -> bool:
+    members: tuple[Operation | Event, ...] = (*contract.operations, *contract.events)
+    return any(member.deprecated for member in members)
+
+
+def _has_upcasters(contract: Contract) -> bool:
+    return any(each.function for event in contract.events for each in event.previous)
 
 
 def _decision(contract: Contract) -> dict[str, str]:
