@@ -22,6 +22,7 @@ from weenats_codegen.cli.options import (
     own_service,
     split,
 )
+from weenats_codegen.cli.permissions_app import permissions
 from weenats_codegen.cli.rebuild_app import rebuild
 
 app = typer.Typer(
@@ -465,104 +466,9 @@ def explain(
     explain.explain(target, operation, as_json=json)
 
 
-@app.command(
+app.command(
     epilog=example("weenats permissions schemas/receipts --role client --operations add-item,get")
-)
-def permissions(  # noqa: PLR0913 - the options of a user
-    contract: OneContract,
-    *,
-    role: Annotated[
-        Literal["service", "client", "consumer", "operator", "projection"],
-        typer.Option(help="The role of the user."),
-    ],
-    operations: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAMES",
-            help="The commands and queries that a client calls, separated by commas; "
-            "by default, if there is no --events or --discovery either, everything.",
-        ),
-    ] = None,
-    events: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAMES", help="The events that a client subscribes to, separated by commas."
-        ),
-    ] = None,
-    discovery: Annotated[
-        bool,
-        typer.Option("--discovery", help="Let a client request instances, statistics, health."),
-    ] = False,
-    queue_group: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="The queue group of a service (default: its name), or of a client's events.",
-        ),
-    ] = None,
-    inbox_prefix: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PREFIX", help="The inbox_prefix of the user's ConnectionOptions (_INBOX)."
-        ),
-    ] = None,
-    max_timeout: Annotated[
-        float | None,
-        typer.Option(
-            min=0.001,
-            max=86400,
-            metavar="SECONDS",
-            help="The longest timeout of a service's callers (default: that of the contract).",
-        ),
-    ] = None,
-    streams: Annotated[
-        Literal["apply", "check"] | None,
-        typer.Option(help="What with_streams of a service was called with (default: it was not)."),
-    ] = None,
-    consumer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="The name of a durable consumer; with --role service, one that the service runs.",
-        ),
-    ] = None,
-    projection: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="The name of a projection; of a service, one that it runs.",
-        ),
-    ] = None,
-    shared_limits: Annotated[
-        bool,
-        typer.Option("--shared-limits", help='Of a service with with_rate_limit(scope="service").'),
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the claims of a user JWT, as one JSON document.")
-    ] = False,
-) -> None:
-    """Print the permissions that a NATS user needs, as server configuration or JWT claims."""
-    from weenats_codegen.cli import permissions
-    from weenats_codegen.permissions.model import Used
-
-    used = Used(split(",".join(operations or [])), split(",".join(events or [])), discovery)
-    for given, names in ((operations, used.operations), (events, used.events)):
-        if given is not None and not names:  # without any name, everything would be permitted
-            raise typer.BadParameter("--operations and --events require a name")
-    arguments = permissions.Arguments(
-        role=role,
-        used=used,
-        queue_group=queue_group,
-        inbox_prefix=inbox_prefix,
-        max_timeout=max_timeout,
-        streams=streams,
-        consumer=consumer,
-        projection=projection,
-        shared_limits=shared_limits,
-    )
-    permissions.permissions(contract, arguments, as_json=json)
-
-
+)(permissions)
 app.add_typer(streams)
 app.add_typer(dead_letters)
 

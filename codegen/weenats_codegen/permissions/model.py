@@ -3,7 +3,7 @@
 Every subject that the runtime uses is listed once, with its purpose.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -71,15 +71,6 @@ def of_service(  # noqa: PLR0913 - what the builder of a service was called with
     group = subjects.check_queue_group(name if queue_group is None else queue_group)
     kept = buckets(contract, shared_limits=shared_limits)
     timeouts = [each.timeout or DEFAULT_TIMEOUT for each in contract.operations]
-    discovery = [
-        Entry(subject, f"discovery of {what}")
-        for verb in ("PING", "INFO", "STATS")
-        for subject, what in (
-            (subjects.discovery(verb), "all services"),
-            (subjects.discovery(verb, name), "this service"),
-            (_each_instance(verb, name), "this instance"),
-        )
-    ]
     return Permissions(
         publish=(
             *(_published(contract, event) for event in contract.events),
@@ -96,7 +87,7 @@ def of_service(  # noqa: PLR0913 - what the builder of a service was called with
             Entry(subjects.cancel(name), "calls that are cancelled"),
             Entry(subjects.all_on_instance(name), "calls of this instance"),
             *([inbox(inbox_prefix)] if contract.streams or contract.stored or kept else []),
-            *discovery,
+            *_answered_discovery(name),
         ),
         reply_within=max(max_timeout, *timeouts, 0.0) + _REPLY_GRACE,
     )
@@ -127,21 +118,12 @@ def of_client(
     operations, events = _operations(contract), _events(contract)
     used = used or Used([*operations], [*events], discovery=True)
     missing = [
-        Diagnostic(
-            Location(contract.file),
-            f"has no {kind} {quoted(name)}",
-            f"known are {', '.join(known)}",
-        )
-        for kind, names, known in (
-            ("operation", used.operations, operations),
-            ("event", used.events, events),
-        )
-        for name in names
-        if not labels_meant(name, known)
+        *_missing(contract, "operation", used.operations, operations),
+        *_missing(contract, "event", used.events, events),
     ]
-    called = {label for name in used.operations for label in labels_meant(name, operations)}
     if missing:
         raise ContractError(missing)
+    called = {label for name in used.operations for label in labels_meant(name, operations)}
     if queue_group is not None:
         subjects.check_queue_group(queue_group)
     replies = inbox(inbox_prefix)
@@ -168,6 +150,16 @@ def of_client(
     return Permissions(tuple(publish), (*([replies] if publish else []), *subscribed))
 
 
+def _missing(
+    contract: Contract, kind: str, names: Collection[str], known: Collection[str]
+) -> Iterator[Diagnostic]:
+    """Yield the names that the contract does not have."""
+    for name in names:
+        if not labels_meant(name, known):
+            message, remedy = f"has no {kind} {quoted(name)}", f"known are {', '.join(known)}"
+            yield Diagnostic(Location(contract.file), message, remedy)
+
+
 def _operations(contract: Contract) -> dict[str, Entry]:
     commands = {each.label: _entry(contract, Kind.COMMAND, each) for each in contract.commands}
     queries = {each.label: _entry(contract, Kind.QUERY, each) for each in contract.queries}
@@ -192,6 +184,13 @@ def _entry(contract: Contract, kind: Kind, member: Operation | Event) -> Entry:
     subject = subjects.build(contract.service, kind, aggregate, member.name)
     label = member.label if isinstance(member, Operation) else member.name
     return Entry(subject, f"{kind.name.lower()} {label}")
+
+
+def _answered_discovery(service: str) -> Iterator[Entry]:
+    for verb in ("PING", "INFO", "STATS"):
+        yield Entry(subjects.discovery(verb), "discovery of all services")
+        yield Entry(subjects.discovery(verb, service), "discovery of this service")
+        yield Entry(_each_instance(verb, service), "discovery of this instance")
 
 
 def _discovery_requests(service: str) -> list[Entry]:
