@@ -116,10 +116,10 @@ def _as_data(instance: Instance) -> dict[str, object]:
     """Return an instance as JSON: INFO, with the STATS of each endpoint added."""
     identity, stats = instance.identity, instance.stats
     health = None if stats is None else reported_health(stats)
-    told = identity if instance.info is None else instance.info
+    about = identity if instance.info is None else instance.info
     data: dict[str, object] = {
         "description": None,
-        **told.model_dump(mode="json", by_alias=True, exclude={"type", "started", "data"}),
+        **about.model_dump(mode="json", by_alias=True, exclude={"type", "started", "data"}),
         "started": None if stats is None else stats.started,
         "health": None if health is None else health.model_dump(mode="json", by_alias=True),
     }

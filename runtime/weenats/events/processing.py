@@ -139,7 +139,7 @@ class EventWorker:
     """Processes the events of one stream.
 
     Args:
-        part: the consumer on the server.
+        consumer: the consumer on the server.
         settings: its settings.
         runners: run the handlers.
         working: until when the instance sends heartbeats for each message that it has.
@@ -147,22 +147,22 @@ class EventWorker:
 
     def __init__(
         self,
-        part: StreamConsumer,
+        consumer: StreamConsumer,
         settings: ConsumeSettings,
         runners: EventRunners,
         working: dict[PulledMessage, float],
     ) -> None:
-        self.part = part
+        self.consumer = consumer
         self._settings = settings
         self._runners = runners
         self._working = working
         self._late = DeadlineTimer(_cancel)
         self._subjects: dict[str, EventRunner[Any, Any]] = {}
-        self._letters = DeadLetters(part.transport, part.stream)
-        self._count_letter = runners.telemetry.counter(
+        self._dead_letters = DeadLetters(consumer.transport, consumer.stream)
+        self._count_dead_letter = runners.telemetry.counter(
             semconv.DEAD_LETTERS, "{message}", "Events that became dead letters."
         )
-        self._of_letters = semconv.of_consumer(part.stream.name, part.name)
+        self._attributes = semconv.of_consumer(consumer.stream.name, consumer.name)
 
     async def run(self, job: Job) -> None:
         """Process the event of a job.
@@ -192,13 +192,13 @@ class EventWorker:
         if message.attempt > settings.max_deliver * _DEATHS:
             # Nearly no attempt had an outcome: the handler ends the process or blocks its event
             # loop, its dead letter could not be stored, or instances returned it.
-            await self._bury(message, "ABORTED", "ProcessDied")
+            await self._give_up(message, "ABORTED", "ProcessDied")
             return
         try:
             runner = self._subjects.get(message.subject) or self._runner(message)
             event = runner.decode(message.payload, message.headers)
         except (InvalidArgumentError, ValueError) as error:
-            await self._bury(message, "INVALID_ARGUMENT", type(error).__name__)
+            await self._give_up(message, "INVALID_ARGUMENT", type(error).__name__)
             return
         event.sequence, event.attempt = message.sequence, message.attempt
         limit = event.deadline = self._working[message] = monotonic() + settings.handler_timeout
@@ -210,7 +210,7 @@ class EventWorker:
         if failure is None:
             message.ack()
         elif message.attempt >= settings.max_deliver:
-            await self._bury(message, *failure)
+            await self._give_up(message, *failure)
         else:
             message.nak(settings.pause(message.attempt))
 
@@ -263,37 +263,37 @@ class EventWorker:
         _LOG.warning(
             "the handler of %s in the consumer %s %s, attempt %d of %d",
             message.subject,
-            self.part.name,
+            self.consumer.name,
             what,
             message.attempt,
             self._settings.max_deliver,
             exc_info=error,
         )
 
-    async def _bury(self, message: PulledMessage, reason: str, error: str) -> None:
+    async def _give_up(self, message: PulledMessage, reason: str, error: str) -> None:
         """Make a message a dead letter; if that is impossible, it is delivered again."""
         self._working[message] = inf
-        name = self.part.name
+        name = self.consumer.name
         try:
-            await self._letters.bury(
+            await self._dead_letters.add(
                 message, name, reason=reason, error=error, attempts=message.attempt
             )
         except ServiceError as failure:
             _LOG.error(
-                "an event of %s cannot become a dead letter: %s", self.part.stream.name, failure
+                "an event of %s cannot become a dead letter: %s", self.consumer.stream.name, failure
             )
             message.nak(self._settings.backoff[-1])
         else:
             _LOG.error(
                 "event %d of %s is now a dead letter of %s: %s (%s)",
                 message.sequence,
-                self.part.stream.name,
+                self.consumer.stream.name,
                 name,
                 reason,
                 error,
             )
             message.term()
-            self._count_letter(1, {**self._of_letters, semconv.ERROR_TYPE: reason})
+            self._count_dead_letter(1, {**self._attributes, semconv.ERROR_TYPE: reason})
 
     def refuse(self, job: Job, error: ServiceError) -> None:
         """Let the server deliver an event again: at once to another instance if this one stops.

@@ -40,7 +40,7 @@ _PATIENCE: Final = 0.5
 """Seconds to wait for one event of a partition while the circuit breaker is not closed."""
 _BURST: Final = 0.1
 """The seconds whose events the rate limit lets begin at once."""
-_SIGNS: Final = 3
+_HEARTBEATS: Final = 3
 """How many heartbeats (in-progress acks) are sent within `ack_wait` for an event in work."""
 
 
@@ -78,7 +78,7 @@ class ConsumerWork:
         self._sources: Sequence[tuple[EventWorker, int]] = ()
         self._is_paused: bool | None = None
         self._pulling: set[asyncio.Task[None]] = set()
-        self._giving_signs = asyncio.create_task(self._give_signs())
+        self._heartbeats = asyncio.create_task(self._send_heartbeats())
 
     @property
     def problem(self) -> str:
@@ -100,7 +100,7 @@ class ConsumerWork:
         self._sources = [
             (each, partition)
             for each in workers
-            for partition in range(each.part.stream.partitions)
+            for partition in range(each.consumer.stream.partitions)
         ]
         self.review()
 
@@ -134,7 +134,7 @@ class ConsumerWork:
         finally:
             for worker in workers:
                 worker.close()
-            self._giving_signs.cancel()
+            self._heartbeats.cancel()
             if self.health is not None:
                 self.health.close()
             if self._scope is not None:
@@ -149,7 +149,7 @@ class ConsumerWork:
             task.cancel()
 
     async def _pull(self, worker: EventWorker, partition: int) -> None:
-        stream, name = worker.part.stream.name, worker.part.partition_name(partition)
+        stream, name = worker.consumer.stream.name, worker.consumer.partition_name(partition)
         while True:
             try:
                 async with JetStream(self._transport).pull(stream, name, batch=_PULL) as messages:
@@ -202,18 +202,18 @@ class ConsumerWork:
         jetstream = JetStream(self._transport)
         found: list[tuple[int, EventWorker, str]] = []
         for worker, partition in sample(self._sources, len(self._sources)):
-            name = worker.part.partition_name(partition)
+            name = worker.consumer.partition_name(partition)
             try:
-                info = await jetstream.consumer_info(worker.part.stream.name, name)
+                info = await jetstream.consumer_info(worker.consumer.stream.name, name)
             except ServiceError as error:
                 self._report(worker, name, error)
                 continue
-            self._problems.pop(f"{worker.part.stream.name}.{name}", None)
+            self._problems.pop(f"{worker.consumer.stream.name}.{name}", None)
             if info.pending or info.unacknowledged:
                 found.append((info.unacknowledged, worker, name))
         # Those that are unacknowledged wait for their next delivery, or another instance has them.
         for _, worker, name in sorted(found, key=lambda each: each[0]):
-            stream = worker.part.stream.name
+            stream = worker.consumer.stream.name
             with suppress(TimeoutError, ServiceError):
                 async with (
                     asyncio.timeout(_PATIENCE),
@@ -224,13 +224,13 @@ class ConsumerWork:
         return None
 
     def _report(self, worker: EventWorker, name: str, error: ServiceError) -> None:
-        _LOG.error("the consumer %s receives no events: %s", worker.part.name, error)
-        self._problems[f"{worker.part.stream.name}.{name}"] = str(error)
+        _LOG.error("the consumer %s receives no events: %s", worker.consumer.name, error)
+        self._problems[f"{worker.consumer.stream.name}.{name}"] = str(error)
 
-    async def _give_signs(self) -> None:
+    async def _send_heartbeats(self) -> None:
         """Keep the server from delivering again what is being processed."""
         while True:
-            await asyncio.sleep(self._settings.ack_wait / _SIGNS)
+            await asyncio.sleep(self._settings.ack_wait / _HEARTBEATS)
             now = monotonic()
             for message, until in self.working.items():
                 if now < until:

@@ -95,9 +95,9 @@ async def consume(
     await transport.connect()
     routes = consumer.routes()
     streams = dict.fromkeys(stream for each in routes if (stream := each.event.stream) is not None)
-    parts = [StreamConsumer(transport, stream, name) for stream in streams]
-    for part in parts:
-        await part.prepare(settings.start, settings.ack_wait)
+    consumers = [StreamConsumer(transport, stream, name) for stream in streams]
+    for each in consumers:
+        await each.prepare(settings.start, settings.ack_wait)
     scope = SCOPE.get()
     work = ConsumerWork(transport, settings, scope)
     if settings.circuit_breaker is not None:
@@ -106,9 +106,9 @@ async def consume(
         service = consumer.contract.name
         work.guard = EventGuard(settings.circuit_breaker, service, name, work.review)
     runners = EventRunners(consumer, telemetry, name, settings.interceptors, work.guard)
-    work.start([EventWorker(part, settings, runners, work.working) for part in parts])
+    work.start([EventWorker(each, settings, runners, work.working) for each in consumers])
     if scope is not None or telemetry is not SILENT:
-        sources = [Source(each.stream.name, each.partition_names()) for each in parts]
+        sources = [Source(each.stream.name, each.partition_names()) for each in consumers]
         health = work.health = ConsumerHealth(transport, name, sources, work, telemetry)
         health.start()
         if scope is not None:

@@ -94,7 +94,7 @@ class DeadLetters:
         self._stream = stream
         self._jetstream = JetStream(transport)
 
-    async def bury(
+    async def add(
         self, message: StoredMessage, consumer: str, *, reason: str, error: str, attempts: int
     ) -> None:
         """Store an event as a dead letter, once however often it is called.
@@ -140,7 +140,7 @@ class DeadLetters:
         subject = subjects.dead_letter(stream.name, stream.service, consumer)
         try:
             async for message in self._jetstream.read(stream.dead_letters, subject):
-                yield _letter(message)
+                yield _read(message)
         except StreamMissingError:
             raise missing(stream, stream.dead_letters) from None
 
@@ -156,7 +156,7 @@ class DeadLetters:
             ServiceError: see JetStream.get.
         """
         try:
-            letter = _letter(await self._jetstream.get(self._stream.dead_letters, sequence))
+            letter = _read(await self._jetstream.get(self._stream.dead_letters, sequence))
         except NotFoundError:
             raise NotFoundError(f"there is no dead letter {sequence}") from None
         except StreamMissingError:
@@ -275,7 +275,7 @@ def original_subject(message: StoredMessage) -> str:
     return subject if len(subject) <= _MAX_SUBJECT else ""
 
 
-def _letter(message: StoredMessage) -> DeadLetter:
+def _read(message: StoredMessage) -> DeadLetter:
     headers = message.headers
     return DeadLetter(
         sequence=message.sequence,

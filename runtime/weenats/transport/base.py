@@ -24,7 +24,7 @@ __all__ = [
 NO_RESPONDERS: Final = "503"
 """The inline status of the NATS server for a subject without responders."""
 DENIED: Final = "403"
-"""The inline status of a message that a connection hands over when the server denies a subject."""
+"""The inline status of a message that a connection delivers when the server denies a subject."""
 
 _INLINE_STATUS: Final = b"NATS/1.0 "
 
@@ -258,7 +258,7 @@ class Transport(Protocol):
     async def fence(self) -> None:
         """Wait until the server has processed everything that was sent before.
 
-        Messages that the server sent until then have been handed over.
+        Messages that the server sent until then have been delivered.
 
         Raises:
             PermissionDeniedError: the server denied a subscription.
@@ -269,7 +269,7 @@ class Transport(Protocol):
         ...
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """End subscriptions; messages that the server sent until then have been handed over.
+        """End subscriptions; messages that the server sent until then have been delivered.
 
         Args:
             subscriptions: the subscriptions.

@@ -222,7 +222,7 @@ async def test_an_instance_that_dies_loses_nothing(nats_url: str, parcels: Parce
 
     lost = await consume(dying, Recorder(hang), "billing", ack_wait=0.3)
     await begun.wait()
-    for task in [lost._work._giving_signs, *lost._work._pulling]:  # as if the process had died
+    for task in [lost._work._heartbeats, *lost._work._pulling]:  # as if the process had died
         task.cancel()
     await dying.close()
     recorder = Recorder()

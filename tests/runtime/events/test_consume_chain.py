@@ -232,7 +232,7 @@ async def test_a_breaker_counts_failures(
         "billing",
         circuit_breaker=policy,
         backoff=[0.01],
-        handler_timeout=0.1,
+        handler_timeout=1,
     ):
         await eventually(lambda: ("p-1", 3) in recorder.seen)
     assert [each.new for each in changes] == ["open", "half-open", "closed"]
@@ -251,7 +251,7 @@ async def test_a_deleted_consumer_pauses_trials(
     running = await consume(transport, Recorder(fail), "billing", circuit_breaker=policy)
     async with running:
         await until(lambda: "is open" in caplog.text)
-        await running._work._sources[0][0].part.delete()
+        await running._work._sources[0][0].consumer.delete()
         await until(lambda: "the consumer billing receives no events" in caplog.text)
 
 

@@ -170,7 +170,7 @@ async def test_an_event_that_ends_processes_is_given_up(
         dying = NatsTransport(nats_url)
         lost = await consume(dying, Recorder(die), "billing", **options)
         await begun.wait()
-        for task in [lost._work._giving_signs, *lost._work._pulling]:
+        for task in [lost._work._heartbeats, *lost._work._pulling]:
             task.cancel()
         await dying.close()
         lost._work.abort()
@@ -342,7 +342,7 @@ async def test_a_dead_letter_is_stored_once(
     await deliver(parcels, 1)
     message = await JetStream(transport).get(STREAM.name, 1)
     for _ in range(2):
-        await letters.bury(message, "billing", reason="INTERNAL", error="ValueError", attempts=5)
+        await letters.add(message, "billing", reason="INTERNAL", error="ValueError", attempts=5)
     assert len([each async for each in letters.list()]) == 1
 
 
