@@ -67,6 +67,16 @@ def test_guides_have_standard_headings(each: Document) -> None:
     assert standard == [name for name in HEADINGS if name in found]
 
 
+@pytest.mark.parametrize("each", [d for d in DOCUMENTS if "/" in str(d)], ids=str)
+def test_long_documents_list_their_sections(each: Document) -> None:
+    """A document of more than 300 lines has links to its sections but the first and the last."""
+    if len(each.text.splitlines()) > 300:
+        sections = re.findall(r"^###? (.+)$", each.prose, re.MULTILINE)
+        listed = re.findall(r"\[([^\]]+)\]\(#", each.prose.replace("\n", " "))
+        titles = [name.replace("`", "") for name in sections]
+        assert {*titles} - {"Overview", "See also"} <= {*listed}
+
+
 @pytest.mark.parametrize(
     "name", ["runtime/docs/architecture.md", "codegen/README.md", "generated/README.md"]
 )
