@@ -1,4 +1,4 @@
-"""JSON Schemas that judge parts of messages exactly, and are compiled when they are needed.
+"""Exact validators of parts of messages: JSON Schemas that are compiled when they are needed.
 
 The compiler is imported then, too: most contracts need none.
 """

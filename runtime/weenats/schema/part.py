@@ -19,8 +19,8 @@ class Schema(Generic[PartT]):
 
     Args:
         python_type: the Python type: a model, a named alias of any type, `Entity[...]`.
-        judge: decides exactly whether JSON has the schema of the part, of the state for an
-            `Entity`; None when the type does.
+        judge: the exact validator of the JSON Schema of the part, of the state for an `Entity`;
+            None when the type enforces all of it.
 
     Attributes:
         type: the Python type.
