@@ -35,6 +35,37 @@ def check_async(function: object, what: str) -> None:
         raise TypeError(f"{what} must be an `async def`: {inner.__qualname__} is a plain function")
 
 
+def check_plain(function: object, what: str) -> None:
+    """Check that a function is callable and not async.
+
+    Args:
+        function: the function.
+        what: what it is for, the subject of the error message.
+
+    Raises:
+        TypeError: it is not a plain function.
+    """
+    if not callable(function) or is_async(function):
+        raise TypeError(f"{what} must be a plain function, not {function!r}")
+
+
+def check_integer(name: str, value: object, least: int, most: int | None = None) -> None:
+    """Check that an argument is an integer within bounds.
+
+    Args:
+        name: the name of the argument.
+        value: its value.
+        least: the lowest value.
+        most: the highest value, None for any.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if type(value) is not int or value < least or (most is not None and value > most):
+        bounds = f"an integer of at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} is {bounds}, not {value!r}")
+
+
 def check_options(options: Mapping[str, object], known: type, whose: str) -> None:
     """Check the names of options.
 

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Final
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.validation import check_integer
 from weenats.admission.job import Job, Worker
 from weenats.admission.queue import BoundedQueue
 from weenats.context import CURRENT
@@ -42,10 +43,7 @@ def check_concurrency(max_concurrency: int) -> None:
     Raises:
         ValueError: it is not a whole number from 1 to 1000.
     """
-    if type(max_concurrency) is not int or not 1 <= max_concurrency <= _MAX_CONCURRENCY:
-        raise ValueError(
-            f"max_concurrency is from 1 to {_MAX_CONCURRENCY}, not {max_concurrency!r}"
-        )
+    check_integer("max_concurrency", max_concurrency, 1, _MAX_CONCURRENCY)
 
 
 class Admission:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from weenats._internal.validation import check_integer
+
 __all__ = ["AggregateSettings"]
 _MAX_CACHE: Final = 10_000_000
 _MAX_EVERY: Final = 1_000_000
@@ -24,10 +26,5 @@ class AggregateSettings:
     snapshot_every: int = 100
 
     def __post_init__(self) -> None:
-        _check("cache_size", self.cache_size, 0, _MAX_CACHE)
-        _check("snapshot_every", self.snapshot_every, 1, _MAX_EVERY)
-
-
-def _check(name: str, value: int, least: int, most: int) -> None:
-    if type(value) is not int or not least <= value <= most:
-        raise ValueError(f"{name} is from {least} to {most}, not {value!r}")
+        check_integer("cache_size", self.cache_size, 0, _MAX_CACHE)
+        check_integer("snapshot_every", self.snapshot_every, 1, _MAX_EVERY)

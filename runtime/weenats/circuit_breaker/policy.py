@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.validation import is_async
+from weenats._internal.validation import check_integer, check_plain
 from weenats.errors import Code, ServiceError
 
 if TYPE_CHECKING:
@@ -105,15 +105,12 @@ class CircuitBreakerPolicy:
 
     def __post_init__(self) -> None:
         for name in ("failure_threshold", "half_open_max_calls"):
-            number: object = getattr(self, name)
-            if type(number) is not int or number < 1:
-                raise ValueError(f"{name} is an integer of at least 1, not {number!r}")
+            check_integer(name, getattr(self, name), 1)
         if self.scope not in get_args(Scope):
             raise ValueError(f'scope is "operation" or "service", not {self.scope!r}')
         for name in ("is_failure", "listener"):
-            function: object = getattr(self, name)
-            if function is not None and (not callable(function) or is_async(function)):
-                raise TypeError(f"{name} must be a plain function, not {function!r}")
+            if (function := getattr(self, name)) is not None:
+                check_plain(function, name)
 
 
 def counts_as_failure(

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final, Self, TypedDict
 
 from weenats import interceptors as chains
+from weenats._internal.validation import check_integer
 from weenats.admission.controller import check_concurrency
 from weenats.circuit_breaker.policy import CircuitBreakerPolicy
 from weenats.events.received_event import ReceivedEvent
@@ -84,8 +85,7 @@ class ConsumeSettings:
         max_concurrency = options.get("max_concurrency", 16)
         check_concurrency(max_concurrency)
         max_deliver = options.get("max_deliver", 5)
-        if type(max_deliver) is not int or max_deliver < 1:
-            raise ValueError(f"max_deliver is at least 1, not {max_deliver!r}")
+        check_integer("max_deliver", max_deliver, 1)
         backoff = options.get("backoff", _BACKOFF)
         if not backoff:
             raise ValueError("backoff has at least one pause")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self
 
 from typing_extensions import TypeVar, Unpack
 
 from weenats._internal.threads import DaemonThreads
 from weenats._internal.uncopyable import Uncopyable
-from weenats._internal.validation import is_async
+from weenats._internal.validation import check_plain
 from weenats.events.received_event import EventHandler, ReceivedEvent
 from weenats.events.subscribe import (
     DEFAULT_CONCURRENCY,
@@ -109,8 +109,7 @@ def subscribe_sync(
     """
     from weenats.admission.controller import check_concurrency  # noqa: PLC0415 - as `subscribe`
 
-    if not callable(cast("object", handler)) or is_async(handler):
-        raise TypeError("the event handler of a synchronous client must be a plain function")
+    check_plain(handler, "the event handler of a synchronous client")
     # Handlers that unsubscribe wait, in their threads, for those of the events that have arrived.
     max_concurrency = options.get("max_concurrency", DEFAULT_CONCURRENCY)
     check_concurrency(max_concurrency)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic
 
 from typing_extensions import TypeVar
 
+from weenats._internal.validation import check_integer
 from weenats.events.reader import stream_of
 from weenats.projections.generation import Generation
 from weenats.projections.view import View
@@ -63,8 +64,7 @@ class Projection(Generic[ViewT]):
 
     def __post_init__(self) -> None:
         subjects.check_queue_group(self.name)
-        if type(self.version) is not int or self.version < 1:
-            raise ValueError(f"version is at least 1, not {self.version!r}")
+        check_integer("version", self.version, 1)
 
     def run(
         self, transport: Transport, telemetry: TelemetryManager = SILENT

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Final, Literal
 
+from weenats._internal.validation import check_integer, check_plain
 from weenats.rate_limit.buckets import KeyedLimiter, Limiter, SharedLimiter
 
 if TYPE_CHECKING:
@@ -49,9 +49,8 @@ class RateLimitSettings:
     scope: LimitScope = "instance"
 
     def __post_init__(self) -> None:
-        extract: object = self.key_extractor
-        if extract is not None and (not callable(extract) or iscoroutinefunction(extract)):
-            raise TypeError("key_extractor must be a plain function that takes a RequestContext")
+        if self.key_extractor is not None:
+            check_plain(self.key_extractor, "key_extractor")
         if self.on_missing_principal not in ("shared", "reject"):
             raise ValueError(
                 "on_missing_principal must be 'shared' or 'reject',"
@@ -63,8 +62,7 @@ class RateLimitSettings:
             raise ValueError(
                 "on_missing_principal='reject' requires per_client=True or a key_extractor"
             )
-        if type(self.max_clients) is not int or not 1 <= self.max_clients <= _MAX_CLIENTS:
-            raise ValueError(f"max_clients is from 1 to {_MAX_CLIENTS}, not {self.max_clients!r}")
+        check_integer("max_clients", self.max_clients, 1, _MAX_CLIENTS)
 
     @property
     def is_keyed(self) -> bool:

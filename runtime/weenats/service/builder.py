@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 from weenats import interceptors as chains
 from weenats._internal.extras import check_installed
+from weenats._internal.validation import check_integer
 from weenats.admission.controller import check_concurrency
 from weenats.aggregates.settings import AggregateSettings
 from weenats.auth.authentication import Authentication
@@ -169,8 +170,8 @@ class NatsServiceBuilder:
         """
         subjects.check_queue_group(name)
         check_concurrency(max_concurrency)
-        if max_queue is not None and not (type(max_queue) is int and 0 <= max_queue <= _MAX_QUEUE):
-            raise ValueError(f"max_queue is from 0 to {_MAX_QUEUE}, not {max_queue!r}")
+        if max_queue is not None:
+            check_integer("max_queue", max_queue, 0, _MAX_QUEUE)
         return self._with(
             queue_group=name,
             max_concurrency=max_concurrency,
@@ -559,8 +560,7 @@ class NatsServiceBuilder:
         Raises:
             ValueError: the number is less than 1, or there is no such port.
         """
-        if number < 1:
-            raise ValueError(f"number is at least 1, not {number}")
+        check_integer("number", number, 1)
         health = self._settings.health
         return self if health is None else self._with(health=health.of_process(number))
 

@@ -372,7 +372,7 @@ def test_health_probes_have_ports_in_a_row() -> None:
         of_process(builder, 3)
     assert _http(of_process(builder_of(TARGET).with_health(http="a:0"), 2)) == "a:0"
     assert _http(of_process(builder_of(TARGET).with_health(), 2)) is None
-    with pytest.raises(ValueError, match="number is at least 1, not 0"):
+    with pytest.raises(ValueError, match="number is an integer of at least 1, not 0"):
         builder.with_process(0)
 
 

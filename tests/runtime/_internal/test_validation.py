@@ -8,7 +8,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from weenats._internal.validation import check_async, is_async
+from weenats._internal.validation import check_async, check_integer, check_plain, is_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -102,6 +102,24 @@ def test_non_callable_is_rejected(thing: Any) -> None:
     """The error names the type of a value that is not callable."""
     with pytest.raises(TypeError, match=f"^it is an async function, not {type(thing).__name__}$"):
         check_async(thing, "it")
+
+
+@pytest.mark.parametrize("thing", [None, 5, good, AsyncCallable()])
+def test_plain_functions_are_not_async(thing: Any) -> None:
+    """What is async, also by its `__call__`, or not callable is refused as a plain function."""
+    with pytest.raises(TypeError, match=r"^it must be a plain function, not "):
+        check_plain(thing, "it")
+    check_plain(bad, "it")
+
+
+@pytest.mark.parametrize("number", [0, 4, 2.0, True, "2", None])
+def test_integers_are_within_bounds(number: Any) -> None:
+    """Numbers out of bounds, floats, booleans and texts are refused."""
+    with pytest.raises(ValueError, match=f"^it is from 1 to 3, not {number!r}$"):
+        check_integer("it", number, 1, 3)
+    check_integer("it", 3, 1, 3)
+    with pytest.raises(ValueError, match=r"^it is an integer of at least 1, not 0$"):
+        check_integer("it", 0, 1)
 
 
 def test_is_async_requires_a_coroutine_function() -> None:

@@ -370,7 +370,7 @@ async def test_options_of_a_consumer_change(
         ({"start": "yesterday"}, "start is "),
         ({"start": 0}, "start is "),
         ({"start": True}, "start is "),
-        ({"max_deliver": 0}, "max_deliver is at least 1"),
+        ({"max_deliver": 0}, "max_deliver is an integer of at least 1"),
         ({"max_concurrency": 0}, "max_concurrency is from 1"),
         ({"backoff": []}, "backoff has at least one pause"),
         ({"colour": 1}, "a durable consumer has no option colour"),

@@ -185,7 +185,7 @@ def test_a_projection_has_events_of_one_stream() -> None:
     """Names, versions and streams are checked at once."""
     with pytest.raises(ValueError, match="Counts"):
         Projection("Counts", COUNTS.view, Counting)
-    with pytest.raises(ValueError, match="version is at least 1, not 0"):
+    with pytest.raises(ValueError, match="version is an integer of at least 1, not 0"):
         Projection("counts", COUNTS.view, Counting, version=0)
     both = Projection(NAME, COUNTS.view, Counting)
     with pytest.raises(ValueError, match="a projection selects one with stream="):

@@ -102,9 +102,7 @@ def test_invalid_rate_limit_options_are_rejected() -> None:
 
     functions: list[Any] = ["x-tenant", slow]
     for function in functions:
-        with pytest.raises(
-            TypeError, match=r"^key_extractor must be a plain function that takes a RequestContext$"
-        ):
+        with pytest.raises(TypeError, match=r"^key_extractor must be a plain function, not "):
             builder().with_rate_limit(5, key_extractor=function)
     with pytest.raises(ValueError, match=r"^with_rate_limit\(\) was already called$"):
         builder().with_rate_limit(5).with_rate_limit(5)

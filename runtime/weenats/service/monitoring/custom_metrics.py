@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final, Literal, TypedDict, cast
 
-from weenats._internal.validation import checked_entries
+from weenats._internal.validation import check_plain, checked_entries
 from weenats.protocol.messages import MonitoringMetric
 
 __all__ = ["CustomMetric", "CustomMetrics", "check_metrics"]
@@ -60,15 +60,14 @@ def check_metrics(custom_metrics: object) -> tuple[CustomMetric, ...]:
     members = ("name", "type", "help", "read")
     entries = checked_entries(custom_metrics, "custom_metrics", members, _NAME)
     for entry in entries:
-        name, read = entry["name"], entry["read"]
+        name = entry["name"]
         if entry["type"] not in _TYPES:
             raise ValueError(
                 f'type of the metric {name} is "counter" or "gauge", not {entry["type"]!r}'
             )
         if not isinstance(entry["help"], str):
             raise TypeError(f"help of the metric {name} must be a string, not {entry['help']!r}")
-        if not callable(read) or inspect.iscoroutinefunction(read):
-            raise TypeError(f"read of the metric {name} must be a plain function, not {read!r}")
+        check_plain(entry["read"], f"read of the metric {name}")
     return tuple(cast("CustomMetric", dict(entry)) for entry in entries)
 
 
