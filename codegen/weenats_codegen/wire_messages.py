@@ -9,7 +9,8 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import Final
 
-from weenats_codegen.ir.bundler import Member, bundle_members
+from weenats_codegen.ir.bundler import bundle_members
+from weenats_codegen.ir.contract_schemas import Member
 from weenats_codegen.ir.shapes import shape
 from weenats_codegen.ir.shapes.grammar import Schema, is_any, map_shapes
 from weenats_codegen.naming import words

@@ -14,48 +14,36 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 from weenats_codegen import naming
 from weenats_codegen.ir.bundle import MANY, NAMED, ONE, PREFIX, Bundle, External, slots
+from weenats_codegen.ir.contract_schemas import Member, contract_members
 from weenats_codegen.ir.definition_names import Definition, name_definitions
 from weenats_codegen.ir.discriminators import with_discriminator
 from weenats_codegen.ir.exports import exports
 from weenats_codegen.ir.library import Library, Variants, with_inner
 from weenats_codegen.ir.members import marked_members
+from weenats_codegen.ir.references import RECURSIVE, References, Scope, Target
 from weenats_codegen.ir.variants import Direction, Variant
-from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, quoted
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic
 from weenats_codegen.parser.dialects import Ref, Tree, translated
 from weenats_codegen.parser.refs import split
 from weenats_codegen.parser.resources import Place
 from weenats_codegen.parser.text import visible
 from weenats_codegen.parser.walk import (
-    OPERATION_SCHEMAS,
-    Entry,
     Node,
-    entries,
-    owners,
-    previous_versions,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pydantic import JsonValue
 
     from weenats_codegen.parser.diagnostics import Location
     from weenats_codegen.parser.library_source import LibrarySource
-    from weenats_codegen.parser.resources import Context, Resource, Resources
+    from weenats_codegen.parser.resources import Context, Resources
     from weenats_codegen.parser.source import Source
 
 _MAX_DEFINITIONS: Final = 60_000
 _MAX_VARIANTS: Final = 256
 """How many definitions one schema may have; dynamic scopes may be exponentially many."""
-_RECURSIVE: Final = "#"
-"""The name of `$recursiveAnchor` among those of dynamic anchors, none of which has this one."""
-_REFERRING: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "allOf"})
-"""Keywords without which a schema is not a reference."""
-_NO_MEANING: Final = _REFERRING | frozenset({
-    "$schema", "$id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$comment", "$defs",
-    "definitions", "$vocabulary", "title", "description", "examples", "deprecated",
-})  # fmt: skip
-"""Keywords that make nothing else of a `$ref`."""
 _IN_PLACE: Final = frozenset({
     "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas",
 })  # fmt: skip
@@ -63,35 +51,6 @@ _IN_PLACE: Final = frozenset({
 _REQUIRING: Final = _IN_PLACE | {"required"}
 """Keywords of schemas that may demand members."""
 _TEXTS: Final = frozenset({"title", "description"})
-_OWN_NAMES: Final = {
-    "details": "{name}-details",
-    "parameters": "{name}-parameters",
-    "result": "{name}-result",
-}
-_OWN_DESCRIPTIONS: Final = {
-    "parameters": "The parameters of the query {name}.",
-    "result": "The result of {name}.",
-}
-
-
-class Member(NamedTuple):
-    """A schema that messages consist of.
-
-    Attributes:
-        schema: The schema.
-        name: Its name, unless it is only a `$ref`: then it has the name of the target.
-        direction: The messages that it is a part of.
-        description: Its description if it has none.
-    """
-
-    schema: Node
-    name: str
-    direction: Direction = Direction.ANY
-    description: JsonValue = None
-
-
-_Scope = tuple[tuple[str, "Resource"], ...]
-"""The outermost resource of the dynamic scope that has each dynamic anchor, by its name."""
 
 
 class _Key(NamedTuple):
@@ -99,7 +58,7 @@ class _Key(NamedTuple):
 
     location: Location
     direction: Direction
-    scope: _Scope
+    scope: Scope
 
 
 _AnyKey: TypeAlias = _Key | External
@@ -107,19 +66,12 @@ GetLibrary: TypeAlias = "Callable[[str], Library]"
 """Returns the library in a folder, relative to the root folder; raises `ContractError`."""
 
 
-class _Target(NamedTuple):
-    """A schema that a reference leads to, and the dynamic scope there."""
-
-    place: Place
-    scope: _Scope
-
-
 class _State(NamedTuple):
     """What the meaning of a schema inside a definition depends on."""
 
     definition: Definition[_AnyKey]
     direction: Direction
-    scope: _Scope
+    scope: Scope
     context: Context
     marks: Mapping[str, frozenset[str]]
 
@@ -177,42 +129,6 @@ def bundle_members(
     return bundler.bundle(taken)
 
 
-def contract_members(root: Node) -> Iterator[Member]:
-    """Yield the schemas that the messages of a contract consist of.
-
-    Args:
-        root: The content of service.yaml.
-    """
-    for kind, aggregate in owners(root):
-        if kind and "state" in aggregate.mapping:
-            text = aggregate.mapping.get("description", f"The state of the aggregate {kind}.")
-            yield Member(aggregate.get("state"), kind, Direction.REPLY, text)
-        if kind and "key" in aggregate.mapping:
-            text = f"The key of the aggregate {kind}."
-            yield Member(aggregate.get("key"), f"{kind}-key", Direction.ANY, text)
-    for section, keys in OPERATION_SCHEMAS.items():
-        for entry in entries(root, section):
-            name, node = entry.python_name, entry.node
-            for key in keys:
-                if key not in node.mapping:
-                    continue
-                own = _OWN_DESCRIPTIONS.get(key)
-                yield Member(
-                    node.get(key),
-                    _OWN_NAMES.get(key, "{name}").format(name=name),
-                    Direction.REQUEST if key in {"payload", "parameters"} else Direction.REPLY,
-                    own.format(name=entry.name) if own else node.mapping.get("description"),
-                )
-            if section == "events":
-                yield from _previous_data(entry)
-
-
-def _previous_data(event: Entry) -> Iterator[Member]:
-    for number, version in enumerate(previous_versions(event.node), 1):
-        text = f"Version {number} of the data of {event.name}."
-        yield Member(version.get("data"), f"{event.name}-v{number}", Direction.REPLY, text)
-
-
 def _needs_variants(place: Place) -> bool:
     schema = place.node.mapping
     return (
@@ -231,7 +147,7 @@ def _dynamic_names(resources: Resources) -> frozenset[str]:
         if isinstance(ref, str):
             found.add(split(ref)[1])
         if "$recursiveRef" in place.node.mapping:
-            found.add(_RECURSIVE)
+            found.add(RECURSIVE)
     return frozenset(found)
 
 
@@ -260,12 +176,12 @@ class _Bundler:
         self._get_library: Final = libraries
         self._libraries: Final[dict[str, Library]] = {}
         self._definitions: Final[dict[_AnyKey, Definition[_AnyKey]]] = {}
-        self._pending: Final[list[tuple[Definition[_AnyKey], _Target, Direction]]] = []
+        self._pending: Final[list[tuple[Definition[_AnyKey], Target, Direction]]] = []
         self._variants: Final[Counter[Location]] = Counter()
         self._members: Final[dict[Location, Member]] = {}
         self._keys: Final[dict[Location, _AnyKey]] = {}
-        self._ends: Final[dict[tuple[Location, _Scope], _Target | None]] = {}
         self._diagnostics: Final[set[Diagnostic]] = set()
+        self._references: Final = References(resources, self._diagnostics, is_plain=is_plain)
 
     def add(self, members: Iterable[Member]) -> None:
         """Add schemas, and everything that they refer to."""
@@ -274,7 +190,7 @@ class _Bundler:
         for member in self._members.values():
             place = self._resources.place(member.schema)
             direction = Direction.ANY if self._is_plain else member.direction
-            end = self._end(_Target(place, self._entered((), place.context.resource)))
+            end = self._references.end_of(place)
             if end is not None:
                 self._keys[member.schema.location] = self._define(end, direction)
         self._complete()
@@ -283,7 +199,7 @@ class _Bundler:
         """Add schemas for messages of both directions, and everything that they refer to."""
         directions = (Direction.ANY,) if self._is_plain else (Direction.REPLY, Direction.REQUEST)
         for place in schemas:
-            end = self._end(_Target(place, self._entered((), place.context.resource)))
+            end = self._references.end_of(place)
             if end is not None:
                 for direction in directions:
                     self._keys.setdefault(place.node.location, self._define(end, direction))
@@ -352,7 +268,7 @@ class _Bundler:
         content.update({"description": visible(str(member.description)), **own})
         return content
 
-    def _external(self, target: _Target, direction: Direction) -> External | None:
+    def _external(self, target: Target, direction: Direction) -> External | None:
         """Return the definition of a library for a schema, None if it is to be defined here."""
         owner = self._resources.owner(target.place.context.resource)
         if self._get_library is None or owner is None or owner == self._resources.own:
@@ -390,7 +306,7 @@ class _Bundler:
             self._definitions[key] = definition
             pending += [target for _, _, target in targets]
 
-    def _define(self, target: _Target, direction: Direction) -> _AnyKey:
+    def _define(self, target: Target, direction: Direction) -> _AnyKey:
         """Return the key of a definition; its content follows later.
 
         Schemas may refer to one another in chains that are longer than Python's stack.
@@ -423,78 +339,14 @@ class _Bundler:
                 self._pending.append((definition, target, direction))
         return key
 
-    def _entered(self, scope: _Scope, resource: Resource) -> _Scope:
-        """Return the dynamic scope inside a resource."""
-        if self._is_plain or not (resource.dynamic or resource.is_recursive):
-            return scope
-        outermost = dict(scope)
-        for name in resource.dynamic:
-            outermost.setdefault(name, resource)
-        if resource.is_recursive:
-            outermost.setdefault(_RECURSIVE, resource)
-        return tuple(sorted(outermost.items(), key=lambda item: item[0]))
-
-    def _follow(self, ref: Ref, context: Context, scope: _Scope) -> _Target:
-        """Take one step along a reference.
-
-        Raises:
-            ContractError: It leads to no schema.
-        """
-        place = self._resources.resolve(context, ref)
-        resource = place.context.resource
-        outermost = dict(scope)
-        name = split(ref.uri)[1]
-        if ref.keyword == "$dynamicRef" and name in resource.dynamic and name in outermost:
-            resource = outermost[name]
-            place = self._resources.place(resource.anchors[name])
-        elif ref.keyword == "$recursiveRef" and resource.is_recursive and _RECURSIVE in outermost:
-            resource = outermost[_RECURSIVE]
-            place = self._resources.place(resource.root)
-        return _Target(place, self._entered(scope, place.context.resource))
-
-    def _end(self, target: _Target) -> _Target | None:
-        """Return the end of a chain of schemas that are only a `$ref`, None if there is none.
-
-        Each step is taken once for all chains.
-        """
-        passed: dict[tuple[Location, _Scope], Ref] = {}
-        end: _Target | None = target
-        while end is not None:
-            step = (end.place.node.location, end.scope)
-            if step in self._ends:
-                end = self._ends[step]
-                break
-            ref = _only_ref(end.place)
-            if ref is None:
-                break
-            if step in passed:
-                for each in passed.values():
-                    self._report_circle(each)
-                end = None
-                break
-            passed[step] = ref
-            try:
-                end = self._follow(ref, end.place.context, end.scope)
-            except ContractError as error:
-                self._diagnostics.update(error.diagnostics)
-                end = None
-        self._ends.update(dict.fromkeys(passed, end))
-        return end
-
-    def _report_circle(self, ref: Ref) -> None:
-        message = f"the {ref.keyword} {quoted(ref.uri)} leads to a circle of $refs"
-        self._diagnostics.add(
-            Diagnostic(ref.location, message, "write the schema out in one of them")
-        )
-
     def _reference(self, ref: Ref, state: _State) -> _AnyKey | None:
         """Return the definition that a reference leads to, None if there is none."""
         try:
-            target = self._follow(ref, state.context, state.scope)
+            target = self._references.follow(ref, state.context, state.scope)
         except ContractError as error:
             self._diagnostics.update(error.diagnostics)
             return None
-        end = self._end(target)
+        end = self._references.end(target)
         return None if end is None else self._define(end, state.direction)
 
     def _schema(self, node: Node, state: _State) -> JsonValue:
@@ -502,7 +354,7 @@ class _Bundler:
         if not isinstance(node.value, dict):
             return node.value is not False  # lint reports what is not a schema
         context = self._resources.place(node).context
-        scope = self._entered(state.scope, context.resource)
+        scope = self._references.entered(state.scope, context.resource)
         state = state._replace(context=context, scope=scope)
         tree = translated(node, context.dialect)
         if "discriminator" in tree:
@@ -579,16 +431,3 @@ def _without_evaluated_contains(tree: dict[str, Tree]) -> dict[str, Tree]:
     parts = rest.get("allOf")
     hidden = {"not": {"not": moved}}
     return {**rest, "allOf": [*(parts if isinstance(parts, list) else []), hidden]}
-
-
-def _only_ref(place: Place) -> Ref | None:
-    """Return the reference of a schema that is nothing else, None for other schemas."""
-    schema = place.node.mapping
-    dialect = place.context.dialect
-    if not dialect.hides_siblings(schema) and not schema.keys() <= _NO_MEANING:
-        return None
-    if schema.keys().isdisjoint(_REFERRING):
-        return None
-    tree = translated(place.node, dialect)
-    ref = tree.get("$ref")
-    return ref if isinstance(ref, Ref) and "allOf" not in tree else None

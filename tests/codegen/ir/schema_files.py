@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 
 from weenats_codegen.ir.bundle import judge_text
-from weenats_codegen.ir.bundler import Direction, Member, bundle_members
+from weenats_codegen.ir.bundler import Direction, bundle_members
+from weenats_codegen.ir.contract_schemas import Member
 from weenats_codegen.parser.reader import Reader
 from weenats_codegen.parser.resources import Resources
 

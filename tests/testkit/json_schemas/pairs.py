@@ -18,7 +18,8 @@ from testkit.json_schemas.schemas import random_schema
 from weenats_codegen.compatibility.containment import Containments
 from weenats_codegen.compatibility.formula.oracle import validator
 from weenats_codegen.ir.bundle import judged
-from weenats_codegen.ir.bundler import Member, bundle_members
+from weenats_codegen.ir.bundler import bundle_members
+from weenats_codegen.ir.contract_schemas import Member
 from weenats_codegen.parser.reader import Reader
 from weenats_codegen.parser.resources import Resources
 
