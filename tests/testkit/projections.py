@@ -13,9 +13,10 @@ from testkit.parcels import PARCELS_EVENTS_STREAM, Delivered, ParcelsConsumer, S
 from weenats import NatsTransport
 from weenats.events import ReceivedEvent
 from weenats.projections import KeyValueView, Projection, View
-from weenats.projections.generation import bucket_of
+from weenats.projections.generation import projection_bucket
 from weenats.projections.view import Checkpoint
 from weenats.transport.jetstream import JetStream, StreamMissingError
+from weenats.transport.jetstream.key_value import bucket_stream
 
 NAME: Final = "parcel-counts"
 TOTAL: Final = ("all", "parcels")
@@ -140,5 +141,5 @@ async def remove_projection(url: str, name: str = NAME) -> None:
     """Remove the bucket of a projection, if it is there."""
     transport = NatsTransport(url)
     with suppress(StreamMissingError):
-        await JetStream(transport).delete_stream(f"KV_{bucket_of(name)}")
+        await JetStream(transport).delete_stream(bucket_stream(projection_bucket(name)))
     await transport.close()

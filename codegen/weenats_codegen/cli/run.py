@@ -23,7 +23,7 @@ from weenats_codegen.cli.output import console, emit_line, output_optional, plai
 from weenats_codegen.cli.targets import build, builder_of, of_process, user_error
 
 _PATIENCE: Final = 0.5
-"""Seconds that connecting may take until the user is informed."""
+"""Seconds that connecting may take until the user is told of it."""
 
 
 class ProcessOfMany(NamedTuple):

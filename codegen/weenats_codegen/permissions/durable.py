@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from typing import Literal
 
-from weenats.projections.generation import bucket_of
+from weenats.projections.generation import projection_bucket
 from weenats.protocol import subjects
 from weenats.transport.jetstream.api import PREFIX
 from weenats.transport.jetstream.key_value import bucket_stream
@@ -58,7 +58,7 @@ def of_operator(
     if contract.streams:
         publish.append(Entry(f"{PREFIX}STREAM.LIST", "streams status, top: which projections"))
     for each in projections:
-        bucket = bucket_of(subjects.check_queue_group(each))
+        bucket = projection_bucket(subjects.check_queue_group(each))
         purpose = f"streams status, top: how far {each} is"
         publish.append(Entry(f"{PREFIX}DIRECT.GET.{bucket_stream(bucket)}", purpose))
     for subject in (subjects.discovery("STATS"), subjects.discovery("STATS", contract.service)):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from weenats.projections.generation import bucket_of
+from weenats.projections.generation import projection_bucket
 from weenats.protocol import subjects
 from weenats.transport.jetstream.api import PREFIX
 from weenats.transport.jetstream.key_value import bucket_stream, bucket_subject
@@ -30,7 +30,7 @@ def of_projection(
     if not contract.streams:
         return Permissions((), ())
     return Permissions(
-        (*_reading(contract), *_keeping(bucket_of(projection))), (inbox(inbox_prefix),)
+        (*_reading(contract), *_keeping(projection_bucket(projection))), (inbox(inbox_prefix),)
     )
 
 

@@ -78,7 +78,7 @@ class Aggregates:
             self.executors[name] = Executor(name, history, store, snapshots, cache)
 
     async def start(self, *, may_create: bool) -> None:
-        """Create the streams that are missing, check the others, and send events on.
+        """Create the streams that are missing, check the others, and start to publish events.
 
         Args:
             may_create: whether streams are created.

@@ -15,7 +15,7 @@ from weenats.transport.jetstream import JetStream, StreamConfig
 if TYPE_CHECKING:
     from weenats.transport.base import Transport
 
-__all__ = ["LargeObjects", "ObjectDamagedError", "Reference", "bucket_of", "objects_config"]
+__all__ = ["LargeObjects", "ObjectDamagedError", "Reference", "objects_bucket", "objects_config"]
 _TIMEOUT: Final = 5.0
 """Seconds that JetStream has for an answer."""
 _CHUNK: Final = 128 * 1024
@@ -59,7 +59,7 @@ class Reference(NamedTuple):
         return f"{self.name} {self.size} {self.digest}"
 
 
-def bucket_of(service: str) -> str:
+def objects_bucket(service: str) -> str:
     """Return the name of the bucket of a service.
 
     Args:
@@ -74,7 +74,7 @@ def objects_config(service: str) -> StreamConfig:
     Args:
         service: the name of the service.
     """
-    bucket = bucket_of(service)
+    bucket = objects_bucket(service)
     return StreamConfig(
         name=f"OBJ_{bucket}",
         subjects=(f"$O.{bucket}.C.*",),
@@ -96,7 +96,7 @@ class LargeObjects:
 
     def __init__(self, service: str, transport: Transport) -> None:
         self._config = objects_config(service)
-        self._prefix = f"$O.{bucket_of(service)}.C."
+        self._prefix = f"$O.{objects_bucket(service)}.C."
         self._transport = transport
         self._jetstream = JetStream(transport, _TIMEOUT)
 

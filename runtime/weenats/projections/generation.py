@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from weenats.transport.base import Transport
 
-__all__ = ["Generation", "bucket_of"]
+__all__ = ["Generation", "projection_bucket"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Generation:
     transport: Transport
 
 
-def bucket_of(projection: str) -> str:
+def projection_bucket(projection: str) -> str:
     """Return the name of the key-value bucket of a projection.
 
     Args:

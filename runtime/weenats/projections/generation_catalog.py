@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from weenats.errors import AlreadyExistsError, FailedPreconditionError, NotFoundError
-from weenats.projections.generation import bucket_of
+from weenats.projections.generation import projection_bucket
 from weenats.transport.jetstream import JetStream, WrongSequenceError, bucket_config
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Catalog:
     def __init__(self, transport: Transport, projection: str, stream: str = "") -> None:
         self._projection = projection
         self._stream = stream
-        self._name = bucket_of(projection)
+        self._name = projection_bucket(projection)
         self._jetstream = JetStream(transport)
         self.bucket: Final = self._jetstream.key_value(self._name)
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from typing_extensions import TypeVar, override
 
 from weenats.errors import NotFoundError
-from weenats.projections.generation import bucket_of
+from weenats.projections.generation import projection_bucket
 from weenats.projections.view import View
 from weenats.protocol.subjects import key_of_token, key_token
 from weenats.transport.jetstream import MAX_BATCH, BatchMessage, JetStream, publish_batch
@@ -55,7 +55,7 @@ class KeyValueView(View, Generic[ValueT]):
     """
 
     def __init__(self, generation: Generation, value: type[ValueT]) -> None:
-        bucket, number = bucket_of(generation.projection), generation.number
+        bucket, number = projection_bucket(generation.projection), generation.number
         self._transport = generation.transport
         self._jetstream = JetStream(generation.transport)
         self._stream = bucket_stream(bucket)

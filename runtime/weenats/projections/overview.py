@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from weenats.errors import NotFoundError, ServiceError
-from weenats.projections.generation import bucket_of
+from weenats.projections.generation import projection_bucket
 from weenats.projections.generation_catalog import PROJECTION, STREAM, Catalog, Record, current
 from weenats.protocol.subjects import stored_event
 from weenats.streams.settings import SERVICE
@@ -76,7 +76,7 @@ def _services(streams: Sequence[StreamInfo]) -> dict[str, str | None]:
 def _projections(streams: Sequence[StreamInfo], stream: str) -> Iterator[str]:
     for each in streams:
         name = each.config.metadata.get(PROJECTION, "")
-        is_bucket = each.config.name == bucket_stream(bucket_of(name))
+        is_bucket = each.config.name == bucket_stream(projection_bucket(name))
         if is_bucket and each.config.metadata.get(STREAM) == stream:
             yield name
 
@@ -114,7 +114,7 @@ async def _state(
 
 
 async def _position(transport: Transport, name: str, number: int) -> int | None:
-    bucket = bucket_of(name)
+    bucket = projection_bucket(name)
     subject = bucket_subject(bucket, f"{number}.position")
     try:
         message = await JetStream(transport).last(bucket_stream(bucket), subject)

@@ -284,7 +284,7 @@ def check_transport(transport: object) -> None:
         transport: the argument.
 
     Raises:
-        TypeError: it is not a transport.
+        TypeError: it is something else, such as a URL.
     """
     if not hasattr(transport, "request_many"):
         raise TypeError(

@@ -83,7 +83,7 @@ async def publish_batch(
     what = f"a batch that ends with {message.subject}"
     response = parse(answer.payload, what)
     if response.get("count") != len(messages):
-        raise JetStreamUnavailableError(f"{what}: the stream does not know atomic batches")
+        raise JetStreamUnavailableError(f"{what}: the stream does not support atomic batches")
     return read(publish_ack, response, what)
 
 
