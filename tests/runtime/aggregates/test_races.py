@@ -39,7 +39,15 @@ async def test_changes_of_others_are_read_without_a_subscription(
 ) -> None:
     """A state with up to four events of other instances to catch up with needs no subscription."""
     await caller.deposit(key, Amount(cents=1))
-    others = Wallets()
+    others, inboxes = Wallets(), list[str]()
+    transport = service._assembly.binding.transport
+    make = transport.new_inbox
+
+    def new_inbox() -> str:
+        inboxes.append(make())
+        return inboxes[-1]
+
+    monkeypatch.setattr(transport, "new_inbox", new_inbox)
     async with builder(nats_url, others).with_queue_group("others").build() as other:
         executor = other._assembly.aggregates.executors["wallet"]
         await other._assembly.membership.close(1)  # it gets no requests
@@ -49,12 +57,8 @@ async def test_changes_of_others_are_read_without_a_subscription(
                     side="server", operation=wallets.DEPOSIT, key=key, payload=Amount(cents=1)
                 )
                 await executor.execute(context, others.deposit)
-            inboxes = list[str]()
-            transport = service._assembly.binding.transport
-            with monkeypatch.context() as patch:
-                make = transport.new_inbox
-                patch.setattr(transport, "new_inbox", lambda: inboxes.append(make()) or inboxes[-1])
-                await caller.deposit(key, Amount(cents=1))
+            inboxes.clear()
+            await caller.deposit(key, Amount(cents=1))
             assert len(inboxes) == (count == 5)
     assert (await caller.get_wallet(key)).state.balance == 1 + 1 + 2 + 4 + 5 + 4
 
