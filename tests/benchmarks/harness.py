@@ -4,6 +4,7 @@ One process for each side, so that the CPU of both is seen.
 """
 
 import asyncio
+import gc
 import importlib
 import multiprocessing
 import os
@@ -16,6 +17,7 @@ from typing import Any, Final, Protocol
 
 Call = Callable[[], Awaitable[None]]
 _PATIENCE: Final = 60.0
+_YOUNG_OBJECTS: Final = 10_000
 
 
 class Contender(Protocol):
@@ -141,6 +143,10 @@ async def _serve(pipe: Connection, where: _Where) -> None:
     module, *arguments = where.name.split("@")
     contender: Contender = importlib.import_module(module)
     await contender.serve(where.url, *arguments)
+    # As `weenats run` does; for all contenders alike.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
     stopped = asyncio.Event()
 
     def answer() -> None:

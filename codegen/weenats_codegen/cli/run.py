@@ -24,6 +24,8 @@ from weenats_codegen.cli.targets import build, builder_of, of_process, user_erro
 
 _PATIENCE: Final = 0.5
 """Seconds that connecting may take until the user is told of it."""
+_YOUNG_OBJECTS: Final = 10_000
+"""How many objects are created before a garbage collection, those that are freed not counted."""
 
 
 class ProcessOfMany(NamedTuple):
@@ -88,6 +90,8 @@ async def serve(builder: NatsServiceBuilder, url: str, announce_it: Announce) ->
     # are served reads them all.
     gc.collect()
     gc.freeze()
+    # Requests in flight have some fifty objects each, and leave no reference cycles.
+    gc.set_threshold(_YOUNG_OBJECTS)
     waiting = asyncio.get_running_loop().call_later(_PATIENCE, warn_of_waiting, service)
     terminated = asyncio.Event()
     try:

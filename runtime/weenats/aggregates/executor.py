@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats.aggregates.cache import EMPTY, Cache, Slot, Snapshot
@@ -79,12 +79,11 @@ class Executor:
         self._name = name
         self._history = history
         self._store = store
-        self._snapshots = snapshots
         self._storing = _Storing(name)
-        self._parts = _Parts(name, history, store, self._storing)
+        self._parts = _Parts(name, history, store, self._storing, snapshots)
         self._cache = cache
 
-    async def execute(self, context: RequestContext, decide: Decide) -> object:
+    def execute(self, context: RequestContext, decide: Decide) -> Awaitable[object]:
         """Execute a command: decide, store the events and the reply in one step, and return it.
 
         Args:
@@ -101,16 +100,7 @@ class Executor:
             BrokenHistoryError: the stored events cannot be read.
             ServiceError: what the handler raised; or the stream cannot be used now.
         """
-        with self._cache.slot(context.key) as slot:
-            execution = _Execution(self._parts, slot, context, decide)
-            await slot.lock.acquire()  # `async with` takes three times as long
-            try:
-                result = await execution.run()
-                if slot.known is not None:
-                    slot.known = self._snapshots.offer(context.key, slot.known)
-            finally:
-                slot.lock.release()
-        return result
+        return _Execution(self._parts, self._cache.slot(context.key), context, decide).run()
 
     async def entity(self, context: RequestContext) -> Entity[Any] | None:
         """Return what a query is about; None if it has no events.
@@ -164,10 +154,15 @@ class _Parts(NamedTuple):
     history: History
     store: CommitStore
     storing: _Storing
+    snapshots: Snapshots
 
 
 class _Execution:
-    """One command."""
+    """One command.
+
+    Each coroutine that waits for the stream is an object for the garbage collector, and takes part
+    in each step: so what does not wait itself is in plain methods.
+    """
 
     __slots__ = (
         "_caller",
@@ -181,12 +176,13 @@ class _Execution:
         "_name",
         "_required",
         "_slot",
+        "_snapshots",
         "_store",
         "_storing",
     )
 
     def __init__(self, parts: _Parts, slot: Slot, context: RequestContext, decide: Decide) -> None:
-        self._name, self._history, self._store, self._storing = parts
+        self._name, self._history, self._store, self._storing, self._snapshots = parts
         self._slot = slot
         self._context = context
         self._decide = decide
@@ -205,19 +201,25 @@ class _Execution:
         self._required = _required(context.headers)
 
     async def run(self) -> object:
-        if self._slot.known is None:
-            await self._refresh()
-        for attempt in range(_ATTEMPTS):
-            known = self._slot.known or EMPTY
-            sequence = known.recent.get(self._context.message_id)
+        """Execute it; see `Executor.execute`."""
+        with self._slot as slot:
+            await slot.lock.acquire()  # `async with` takes three times as long
             try:
-                if sequence is not None and (first := await self._first(sequence)) is not None:
-                    return self._codec.decode_result(first.result)
-                return await self._attempt(known)
-            except WrongSequenceError:
-                # Instances that compete for one key must not do so at the same pace.
-                await asyncio.sleep(random.random() * _PAUSE * attempt)  # noqa: S311
-                await self._refresh()
+                if slot.known is None:
+                    await self._refresh()
+                for attempt in range(_ATTEMPTS):
+                    try:
+                        result = await self._attempt(slot.known or EMPTY)
+                    except WrongSequenceError:
+                        # Instances that compete for one key must not do so at the same pace.
+                        await asyncio.sleep(random.random() * _PAUSE * attempt)  # noqa: S311
+                        await self._refresh()
+                    else:
+                        if slot.known is not None:
+                            slot.known = self._snapshots.offer(self._context.key, slot.known)
+                        return result
+            finally:
+                slot.lock.release()
         raise AbortedError(f"{self._name} still had conflicting changes after {_ATTEMPTS} attempts")
 
     async def _attempt(self, known: Snapshot) -> object:
@@ -226,38 +228,56 @@ class _Execution:
         Raises:
             WrongSequenceError: the aggregate has changed meanwhile.
         """
+        context = self._context
+        sequence = known.recent.get(context.message_id)
+        if sequence is not None and (first := await self._first(sequence)) is not None:
+            return self._codec.decode_result(first.result)
         try:
-            decision = await self._decision(known)
+            self._check_revision(known)
+            entity = self._history.entity(context.key, known)
+            decision = await self._decide(entity, context.payload, context)
         except ServiceError:
             # It may have been decided on an old state, or executed before.
             if (first := await self._confirm(known)) is not None:
                 return self._codec.decode_result(first.result)
             raise
-        if decision.events:
-            return await self._commit(known, decision)
+        self._check_decision(decision)
+        if not decision.events:
+            return await self._reply(known, decision)
+        body, state, result, revision = self._commit(known, decision)
+        with self._storing:
+            ack = await self._store.append(self._position(known), body, inherited_header_lines())
+        if ack.duplicate:
+            first = await self._first(ack.sequence)
+            await self._refresh()
+            return self._codec.decode_result(None if first is None else first.result)
+        self._slot.known = known.following(state, revision, ack.sequence, context.message_id)
+        return result
+
+    def _check_revision(self, known: Snapshot) -> None:
+        if self._required is not None and self._required != known.revision:
+            raise AbortedError(
+                f"{self._name} has revision {known.revision}, not {self._required}",
+                details={"revision": known.revision},
+            )
+
+    def _check_decision(self, decision: object) -> None:
+        if not isinstance(decision, Decision):
+            raise AggregateBreachError(
+                f"{self._context.operation.name} must return self.emit(...) or self.reply(...), not"
+                f" {type(decision).__name__}"
+            )
+
+    async def _reply(self, known: Snapshot, decision: Decision[Any]) -> object:
+        """Return the result of a decision without events, when the state is the present one."""
         result = self._history.codec.read(known.state) if decision.is_state else decision.result
         self._codec.encode_result(result)  # checks it
         if (first := await self._confirm(known)) is not None:
             return self._codec.decode_result(first.result)
         return result
 
-    async def _decision(self, known: Snapshot) -> Decision[Any]:
-        if self._required not in {None, known.revision}:
-            raise AbortedError(
-                f"{self._name} has revision {known.revision}, not {self._required}",
-                details={"revision": known.revision},
-            )
-        context = self._context
-        entity = self._history.entity(context.key, known)
-        decision = await self._decide(entity, context.payload, context)
-        if not isinstance(cast("object", decision), Decision):
-            raise AggregateBreachError(
-                f"{context.operation.name} must return self.emit(...) or self.reply(...), not"
-                f" {type(decision).__name__}"
-            )
-        return decision
-
-    async def _commit(self, known: Snapshot, decision: Decision[Any]) -> object:
+    def _commit(self, known: Snapshot, decision: Decision[Any]) -> tuple[bytes, bytes, object, int]:
+        """Return the commit of a decision as it is stored, the state after it, result, revision."""
         codec, context = self._history.codec, self._context
         events = codec.encode(context.operation, decision.events)  # type: ignore[arg-type]
         state, result = codec.apply(known.state, events)
@@ -273,16 +293,8 @@ class _Execution:
             revision=revision,
         )
         body = encode_commit(commit, self._name, context.timestamp)
-        store, lines = self._store, inherited_header_lines()
-        store.recent.add(body, commit)
-        with self._storing:
-            ack = await store.append(self._position(known), body, lines)
-        if ack.duplicate:
-            first = await self._first(ack.sequence)
-            await self._refresh()
-            return self._codec.decode_result(None if first is None else first.result)
-        self._slot.known = known.following(state, revision, ack.sequence, context.message_id)
-        return result
+        self._store.recent.add(body, commit)
+        return body, state, result, revision
 
     async def _confirm(self, known: Snapshot) -> Commit | None:
         """Check that a state is the present one, and return the commit of an earlier execution.

@@ -239,8 +239,8 @@ class Relay:
         self, aggregate: str, commit: Commit, headers: Headers, holds: Callable[[], bool]
     ) -> bool:
         """Publish the events of a commit; return False if this instance is not pinned any more."""
-        events = [self._events[f"{aggregate}.{name}"] for name, *_ in commit.events]
-        for index, event in enumerate(events):
+        for index, (name, *_) in enumerate(commit.events):
+            event = self._events[f"{aggregate}.{name}"]
             while True:
                 if not holds():
                     return False

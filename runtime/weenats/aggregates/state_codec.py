@@ -67,7 +67,8 @@ class StateCodec:
     def __init__(self, stored: StoredAggregate) -> None:
         aggregate = stored.aggregate
         self._name = aggregate.name
-        self._decode_state = Decoder(declared_type(aggregate.state), aggregate.state).decode
+        state = Decoder(declared_type(aggregate.state), aggregate.state)
+        self._read_state, self._decode_state = state.read, state.decode
         self._encode_state = Encoder(aggregate.state).write
         self._encode = {event: Encoder(event.data).write for event in stored.folds}
         self._fold = {
@@ -106,7 +107,7 @@ class StateCodec:
             value = fold(value, self._read(decode, data, name))
         try:
             after = self._encode_state(value)
-            value = self._decode_state(after)  # also checks what a model was made without
+            value = self._written(after)  # also checks what a model was made without
         except TypeError as error:
             why = str(error)
         except (SchemaError, ValidationError, ValueError) as error:
@@ -126,7 +127,22 @@ class StateCodec:
         """
         if state is None:
             return None
-        return self._read(self._decode_state, state, f"the state of {self._name}")
+        try:
+            return self._written(state)
+        except (SchemaError, ValidationError, ValueError) as error:
+            why = reason(error)
+        raise BrokenHistoryError(f"the state of {self._name} does not match the contract: {why}")
+
+    def _written(self, state: bytes) -> Any:  # noqa: ANN401 - of the contract
+        """Return a state that was encoded here, and so has neither NaN nor infinities.
+
+        Raises:
+            ValueError: it is not a state of the contract; SchemaError and ValidationError as well.
+        """
+        try:
+            return self._read_state(state)
+        except ValueError:
+            return self._decode_state(state)  # says why, unless it is valid all the same
 
     def _known(self, name: str) -> tuple[Callable[[bytes], Any], Fold, Event[Any]]:
         if name not in self._fold:

@@ -22,7 +22,7 @@ from weenats.transport.jetstream import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine
+    from collections.abc import AsyncGenerator
 
     from weenats.transport.base import Transport
     from weenats.transport.jetstream import PublishAck, StoredMessage
@@ -102,12 +102,21 @@ class CommitStore:
             ServiceError: see JetStream.publish.
         """
         began, attempt = monotonic(), 0
+        subject, previous, message_id, deadline = position
         while True:
             try:
-                return await self._publish(position, body, headers)
+                return await self._jetstream.publish(
+                    subject,
+                    body,
+                    headers,
+                    message_id=message_id,
+                    stream=self._stream,
+                    expected_last_subject_sequence=previous,
+                    timeout=max(min(deadline - monotonic(), _ATTEMPT), 0),
+                )
             except ServiceError as error:
                 pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
-                end = min(position.deadline - _MARGIN, began + _PATIENCE)
+                end = min(deadline - _MARGIN, began + _PATIENCE)
                 if not _may_pass(error) or monotonic() + pause >= end:
                     raise
             await asyncio.sleep(pause)
@@ -177,19 +186,6 @@ class CommitStore:
             ServiceError: see JetStream.read.
         """
         return self._jetstream.read(self._stream, subject, start=start)
-
-    def _publish(
-        self, position: Position, body: bytes, headers: bytes
-    ) -> Coroutine[object, object, PublishAck]:
-        return self._jetstream.publish(
-            position.subject,
-            body,
-            headers,
-            message_id=position.message_id,
-            stream=self._stream,
-            expected_last_subject_sequence=position.previous,
-            timeout=max(min(position.deadline - monotonic(), _ATTEMPT), 0),
-        )
 
 
 def _may_pass(error: ServiceError) -> bool:

@@ -380,4 +380,5 @@ def received_header_lines(headers: Headers) -> bytes:
 
 def _has_trace(headers: Headers) -> bool:
     """Return whether headers may have a trace or baggage, without parsing them."""
-    return headers.may_have(b"traceparent") or headers.may_have(b"baggage")
+    block = headers.block.lower()
+    return b"traceparent" in block or b"baggage" in block

@@ -62,6 +62,23 @@ def test_garbage_collection_leaves_out_what_was_there_at_the_start(
         assert process.stdout.readline() == "False\n"
 
 
+def test_objects_of_requests_in_flight_start_no_garbage_collection(
+    tmp_path: Path, nats_url: str
+) -> None:
+    """Two thousand objects, of some forty requests in flight, are not collected."""
+    (tmp_path / "busy.py").write_text(
+        "import gc\n"
+        "def collections():\n"
+        "    before = gc.get_stats()[0]['collections']\n"
+        "    held = [[] for _ in range(2000)]\n"
+        "    return gc.get_stats()[0]['collections'] - before\n"
+    )
+    start = "import busy; print(busy.collections(), flush=True)"
+    (tmp_path / "lived.py").write_text(LIVED.format(start=start, end=""))
+    with forked_command("run", "lived:Lived", "--servers", nats_url, cwd=tmp_path) as process:
+        assert process.stdout.readline() == "0\n"
+
+
 def test_run_fails_if_the_lifespan_fails_to_end(tmp_path: Path, nats_url: str) -> None:
     """After SIGTERM an exception behind `yield` is in the log, and the exit code is 1."""
     code = LIVED.format(start="print('opened', flush=True)", end="raise OSError('disk full')")

@@ -34,6 +34,35 @@ async def test_no_change_is_lost_or_doubled(nats_url: str, key: str) -> None:
         assert (await caller.get_wallet(key)).revision == 200
 
 
+async def test_changes_of_others_are_read_without_a_subscription(
+    nats_url: str, caller: Any, service: Any, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A state with up to four events of other instances to catch up with needs no subscription."""
+    await caller.deposit(key, Amount(cents=1))
+    others, inboxes = Wallets(), list[str]()
+    transport = service._assembly.binding.transport
+    make = transport.new_inbox
+
+    def new_inbox() -> str:
+        inboxes.append(make())
+        return inboxes[-1]
+
+    monkeypatch.setattr(transport, "new_inbox", new_inbox)
+    async with builder(nats_url, others).with_queue_group("others").build() as other:
+        executor = other._assembly.aggregates.executors["wallet"]
+        await other._assembly.membership.close(1)  # it gets no requests
+        for count in (1, 2, 4, 5):
+            for _ in range(count):
+                context = make_context(
+                    side="server", operation=wallets.DEPOSIT, key=key, payload=Amount(cents=1)
+                )
+                await executor.execute(context, others.deposit)
+            inboxes.clear()
+            await caller.deposit(key, Amount(cents=1))
+            assert len(inboxes) == (count == 5)
+    assert (await caller.get_wallet(key)).state.balance == 1 + 1 + 2 + 4 + 5 + 4
+
+
 async def test_only_what_is_there_is_taken(nats_url: str, key: str) -> None:
     """Of 30 withdrawals from ten cents over two instances, ten succeed."""
     async with builder(nats_url).build(), builder(nats_url).build(), client(nats_url) as caller:
