@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from time import monotonic
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
 from weenats._internal.validation import check_options
 from weenats.client.tokens import TOKEN_REFUSED, TokenSource, check_source, set_token
@@ -234,7 +234,7 @@ class Exchange:
             ServiceError: the error in the reply, or the reason why there is no reply, see
                 Transport.request.
         """
-        deadline = cast("float", context.deadline)
+        deadline: Any = context.deadline  # all calls have one
         headers = context.headers
         lines = self._header_lines if headers is self._headers else header_names.encode(headers)
         lines = (context.trace_headers or inherited_header_lines()) + lines

@@ -8,24 +8,45 @@ from typing import Any, Final, cast
 
 from pydantic_core import SchemaValidator, core_schema
 
-from weenats.codec.validators import adapter, core_config, quick
+from weenats.codec.validators import STRICT, adapter, core_config, quick
 
-__all__ = ["careful_validator"]
+__all__ = ["careful_validator", "has_open_objects"]
 _REFUSED: Final = object()
+_OPEN: Final = frozenset({"extras_schema", "values_schema"})
 
 
-def careful_validator(kind: Any, invalid: object) -> SchemaValidator:
+def careful_validator(
+    kind: Any, invalid: object, schema: core_schema.CoreSchema | None = None
+) -> SchemaValidator:
     """Return a validator that returns one value for all JSON that is not of its type.
 
     Args:
         kind: the type.
         invalid: the value for what is not of the type.
+        schema: another schema for the type, which is strict by itself.
     """
-    schema = core_schema.with_default_schema(
-        _careful(quick(adapter(kind).core_schema)), default=invalid, on_error="default"
+    careful = core_schema.with_default_schema(
+        _careful(quick(schema or adapter(kind).core_schema)), default=invalid, on_error="default"
     )
+    rules = core_config(kind) if schema is None else cast("core_schema.CoreConfig", STRICT)
     # As pydantic does to rebuild a model.
-    return SchemaValidator(schema, core_config(kind), _use_prebuilt=False)
+    return SchemaValidator(careful, rules, _use_prebuilt=False)
+
+
+def has_open_objects(part: object) -> bool:
+    """Return whether a schema has objects whose members it does not name.
+
+    Only for them, a careful validator calls Python.
+
+    Args:
+        part: the schema, or a part of it.
+    """
+    if isinstance(part, list | tuple):
+        return any(map(has_open_objects, cast("list[object]", part)))
+    if not isinstance(part, dict):
+        return False
+    schema = cast("dict[str, object]", part)
+    return not _OPEN.isdisjoint(schema) or any(map(has_open_objects, schema.values()))
 
 
 def _careful(part: object) -> Any:

@@ -181,13 +181,13 @@ class OperationCodec:
         end = data.rfind(tail)
         if 0 < start <= end - len(head) and data.startswith(self._head):
             after = end + len(tail)
-            metadata: Metadata | None = None
+            metadata: Any = None
             has_context = False
             try:
                 key = KEY.validate_json(data[self._key_at : start]) if self._has_key else ""
                 written = WRITTEN(data[after:].decode("latin-1"))  # quicker than bytes: it has str
                 if written is not None:
-                    metadata = cast("Metadata", written.groups())
+                    metadata = written.groups()
                 elif data.endswith(b"}"):
                     members = self._validate_metadata(data[after:-1], by_name=False)
                     if members is not None:

@@ -73,7 +73,8 @@ class DelegatingTelemetry(TelemetryManager):
     @property
     @override
     def traces(self) -> bool:
-        return self.delegate is not None or super().traces
+        # `delegate` is asked for only while services export: each call comes here.
+        return (bool(_exporting) and self.delegate is not None) or super().traces
 
     @property
     def delegate(self) -> TelemetryManager | None:
@@ -108,7 +109,7 @@ class DelegatingTelemetry(TelemetryManager):
         parent: Context,
         start_time: int | None = None,
     ) -> Span:
-        delegate = self.delegate
+        delegate = self.delegate if _exporting else None
         if delegate is None:
             return super().record(name, span_kind, attributes, parent, start_time)
         return delegate.record(name, span_kind, attributes, parent, start_time)
@@ -133,7 +134,7 @@ def _delegating(
     made: WeakKeyDictionary[TelemetryManager, Callable[ArgumentsT, None]] = WeakKeyDictionary()
 
     def record(*args: ArgumentsT.args, **kwargs: ArgumentsT.kwargs) -> None:
-        delegate = telemetry.delegate
+        delegate = telemetry.delegate if _exporting else None
         if delegate is None:
             own(*args, **kwargs)
             return

@@ -170,7 +170,9 @@ def span_of(context: Context) -> Span:
     Args:
         context: the context.
     """
-    return cast("Span", context.get(_SPAN, INVALID_SPAN))
+    values: Mapping[str, Any] = context  # without `cast`: each call comes here several times
+    span: Span = values.get(_SPAN, INVALID_SPAN)
+    return span
 
 
 def with_span(context: Context, span: Span) -> Context:

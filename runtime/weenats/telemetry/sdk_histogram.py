@@ -56,24 +56,40 @@ def add(
         values: values of traces that are not sampled.
         sampled: values of traces that are sampled, in the order of their times.
     """
+    if not (values or sampled) or not histogram._is_enabled():
+        return
+    if _add_at_once(histogram, attributes, values, sampled):
+        return
     # The first value is added as usual, which creates the aggregations that are missing.
     if values:
         histogram.record(values.pop(), attributes, _NO_SPAN)
-    elif sampled:
+    else:
         _record(histogram, attributes, sampled.pop(0))
-    with ExitStack() as locks:
-        aggregations = list(_aggregations(histogram, attributes, locks))
-        if all(map(_can_merge, aggregations)):
-            examples = _examples(aggregations, sampled)
-            merged = values + [each.seconds for each in sampled if each not in examples]
-            for aggregation in aggregations:
-                if merged and type(aggregation) is _BUCKETS:
-                    _merge(aggregation, merged)
-            values, sampled = [], examples
+    if _add_at_once(histogram, attributes, values, sampled):
+        return
     for value in values:
         histogram.record(value, attributes, _NO_SPAN)
     for each in sampled:
         _record(histogram, attributes, each)
+
+
+def _add_at_once(
+    histogram: Any,  # noqa: ANN401
+    attributes: Attributes,
+    values: list[float],
+    sampled: list[Sampled],
+) -> bool:
+    """Add values; return False, without adding any, where something is not as expected."""
+    with ExitStack() as locks:
+        aggregations = list(_aggregations(histogram, attributes, locks))
+        if not all(map(_can_merge, aggregations)):
+            return False
+        merged = values + [each.seconds for each in sampled]
+        for aggregation in aggregations:
+            if merged and type(aggregation) is _BUCKETS:
+                _merge(aggregation, merged)
+                _offer(histogram, aggregation, attributes, sampled)
+    return True
 
 
 def _record(histogram: Any, attributes: Attributes, value: Sampled) -> None:  # noqa: ANN401
@@ -104,15 +120,6 @@ def _can_merge(aggregation: Any) -> bool:  # noqa: ANN401
     )
 
 
-def _examples(aggregations: list[Any], sampled: list[Sampled]) -> list[Sampled]:
-    """Return the values that become exemplars: the last one of each bucket."""
-    last: dict[tuple[int, ...], Sampled] = {}
-    bounds = [getattr(each, "_boundaries", ()) for each in aggregations]
-    for each in sampled:
-        last[tuple(bisect_left(each_, each.seconds) for each_ in bounds)] = each
-    return sorted(last.values(), key=lambda each: each.time)
-
-
 def _merge(aggregation: Any, values: list[float]) -> None:  # noqa: ANN401
     """Add values as `aggregate` of the SDK does with each."""
     with aggregation._lock:
@@ -125,3 +132,20 @@ def _merge(aggregation: Any, values: list[float]) -> None:  # noqa: ANN401
         if aggregation._record_min_max:
             aggregation._min = min(aggregation._min, *values)
             aggregation._max = max(aggregation._max, *values)
+
+
+def _offer(
+    histogram: Any,  # noqa: ANN401
+    aggregation: Any,  # noqa: ANN401
+    attributes: Attributes,
+    sampled: list[Sampled],
+) -> None:
+    """Offer what becomes an exemplar: the last value of each bucket."""
+    takes = histogram._measurement_consumer._sdk_config.exemplar_filter.should_sample
+    buckets: set[int] = set()
+    for each in reversed(sampled):
+        bucket = bisect_left(aggregation._boundaries, each.seconds)
+        value = each.seconds, each.time, attributes, each.context
+        if bucket not in buckets and takes(*value):
+            buckets.add(bucket)
+            aggregation._reservoir.offer(*value)

@@ -15,6 +15,7 @@ from weenats.codec.parts import Decoder
 from weenats.codec.quick_texts import with_quick_texts
 from weenats.codec.reader import Reader
 from weenats.codec.validators import adapter
+from weenats.codec.violations import SchemaError
 from weenats.formats import AwareDatetime
 from weenats.model import OMIT_NONE, Model
 
@@ -36,7 +37,15 @@ class Trip(Model):
     rest: list[Trip] = Field(default_factory=list)
 
 
+class Timetable(Model):
+    """A model with date-times whose names it does not know."""
+
+    stops: dict[str, AwareDatetime]
+
+
 READER, DECODER = Reader(Stop), Decoder(Stop, Stop)
+MANY = 20_000
+USUAL, UNUSUAL = "2026-03-01T09:30:00Z", "2026-03-01t09:30:00z"
 PIECES = st.sampled_from(
     [*"0123456789TtZz:.+- _", "2026-03-01", "T09:30:00", "Z", "+01:30", ".125", "-00:00", ":60"]
 )
@@ -93,6 +102,25 @@ def test_most_date_times_are_read_quickly() -> None:
     with pytest.raises(ValueError, match=r"^$"):
         READER.read(b'{"at":"2026-03-01t09:30:00z"}')  # valid, and read by `decode`
     assert DECODER.decode(b'{"at":"2026-03-01t09:30:00z"}').at.year == 2026
+
+
+@pytest.mark.parametrize("model", [Stop, Timetable])
+def test_date_times_of_large_messages_are_read_quickly(model: type[Model]) -> None:
+    """Messages of many values are read as small ones, also with date-times of other forms."""
+    for texts in ([USUAL] * MANY, [USUAL] * MANY + [UNUSUAL], [USUAL] * MANY + ["soon"]):
+        named = {str(number): text for number, text in enumerate(texts)}
+        data = to_json({"at": USUAL, "seen": texts} if model is Stop else {"stops": named})
+        reader = Reader(model)
+        if texts[-1] == USUAL:
+            assert reader.read(data) == model.model_validate_json(data, by_name=False)
+            continue
+        with pytest.raises(ValueError, match=r"^$"):
+            reader.read(data)
+        if texts[-1] == UNUSUAL:
+            assert reader.decode(data) == model.model_validate_json(data, by_name=False)
+            continue
+        with pytest.raises(SchemaError, match="too many values"):
+            reader.decode(data)
 
 
 def test_unions_choose_as_the_model_does() -> None:

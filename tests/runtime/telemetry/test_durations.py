@@ -59,9 +59,9 @@ VIEWS: Final[dict[str, list[View]]] = {
 }
 
 
-def in_trace(number: int) -> Context:
-    """Return the context of a sampled span."""
-    ids = SpanContext(number, number, is_remote=False, trace_flags=TraceFlags(1))
+def in_trace(number: int, flags: int = TraceFlags.SAMPLED) -> Context:
+    """Return the context of a span, which is sampled if the flags do not say otherwise."""
+    ids = SpanContext(number, number, is_remote=False, trace_flags=TraceFlags(flags))
     return trace.set_span_in_context(NonRecordingSpan(ids), Context())
 
 
@@ -160,6 +160,18 @@ def test_exemplars_have_the_time_of_their_measurement() -> None:
     data: Any = reader.get_metrics_data()
     (point,) = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
     assert [each.time_unix_nano for each in point.exemplars] == [2]
+
+
+def test_spans_that_a_sampler_dropped_hide_no_exemplar() -> None:
+    """The exemplar of a bucket is the last value of a sampled trace, not of any."""
+    readers = [InMemoryMetricReader(), InMemoryMetricReader()]
+    record = Durations(provider_with(readers[0]).get_meter("m"), NAME, "").record
+    record_one = one_by_one(provider_with(readers[1]))
+    for context in (*map(in_trace, (1, 2, 3)), in_trace(4, TraceFlags.DEFAULT)):
+        record(0.3, OK, context)
+        record_one(0.3, OK, context)
+    ours, theirs = map(shown, readers)
+    assert ours == theirs
 
 
 def test_values_outlive_the_client_that_recorded_them() -> None:
