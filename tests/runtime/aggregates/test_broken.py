@@ -81,10 +81,10 @@ async def test_broken_history(
 async def test_long_history(nats_url: str, key: str, jetstream: JetStream) -> None:
     """Hundreds of commits are read in batches, also up to an earlier revision."""
     subject, previous = f"wallets.commits.{partition_of(key, 16)}.wallet.{key}", 0
-    for number in range(1, 601):
-        ack = await jetstream.publish(subject, commit(key, revision=number, previous=previous))
-        previous = ack.sequence
     async with builder(nats_url).build() as service, client(nats_url) as caller:
+        for number in range(1, 601):
+            ack = await jetstream.publish(subject, commit(key, revision=number, previous=previous))
+            previous = ack.sequence
         found = await caller.get_wallet(key)
         assert (found.revision, found.state.changes) == (600, 600)
         history = service._assembly.aggregates.executors["wallet"]._history
