@@ -14,6 +14,7 @@ from weenats.errors import (
     NotFoundError,
     PermissionDeniedError,
     ServiceError,
+    connection_error,
 )
 from weenats.protocol import subjects
 from weenats.streams.settings import PARTITIONS, SERVICE
@@ -101,9 +102,12 @@ class StreamConsumer:
             raise missing(self.stream) from None
         found = info.config.metadata.get(PARTITIONS)
         if found != str(self.stream.partitions):
-            raise FailedPreconditionError(
-                f"the stream {self.stream.name} has {found} partitions, and"
-                f" {self.stream.partitions} in the contract: run `weenats streams plan CONTRACT`"
+            raise connection_error(
+                FailedPreconditionError(
+                    f"the stream {self.stream.name} has {found} partitions, and"
+                    f" {self.stream.partitions} in the contract: run"
+                    " `weenats streams plan CONTRACT`"
+                )
             )
         await self._for_each(lambda each: self._prepare(jetstream, each, start, ack_wait))
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, cast
 
-from weenats.errors import FailedPreconditionError
+from weenats.errors import FailedPreconditionError, connection_error
 from weenats.streams.settings import PARTITIONS, SERVICE, dead_letter_config, stream_config
 from weenats.transport.jetstream import (
     JetStream,
@@ -141,8 +141,10 @@ async def apply_streams(
     """
     dangerous = [each for each in plans if each.dangers]
     if dangerous and not force:
-        raise FailedPreconditionError(
-            f"{'; '.join(map(str, dangerous))}: apply it with --force if that is intended"
+        raise connection_error(
+            FailedPreconditionError(
+                f"{'; '.join(map(str, dangerous))}: apply it with --force if that is intended"
+            )
         )
     jetstream = JetStream(transport)
     for plan in plans:
@@ -166,9 +168,11 @@ def check_streams(plans: Iterable[StreamPlan], service: str) -> None:
     """
     different = [each for each in plans if each.action != "none"]
     if different:
-        raise FailedPreconditionError(
-            f"the streams of {service} are not as its contract says:"
-            f" {'; '.join(map(str, different))}; run `weenats streams apply CONTRACT`"
+        raise connection_error(
+            FailedPreconditionError(
+                f"the streams of {service} are not as its contract says:"
+                f" {'; '.join(map(str, different))}; run `weenats streams apply CONTRACT`"
+            )
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from weenats.errors import InvalidArgumentError
+from weenats.errors import InvalidArgumentError, connection_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -411,8 +411,10 @@ def _start_members(start: Start) -> dict[str, JsonValue]:
         return {"deliver_policy": "by_start_sequence", "opt_start_seq": start}
     policy = _POLICIES.get(start) if isinstance(cast("object", start), str) else None
     if policy is None:
-        raise InvalidArgumentError(
-            f"start is 'beginning', 'new', a sequence or a time, not {start!r}"
+        raise connection_error(
+            InvalidArgumentError(
+                f"start is 'beginning', 'new', a sequence or a time, not {start!r}"
+            )
         )
     return {"deliver_policy": policy}
 
