@@ -32,6 +32,7 @@ def publishing(contract: Contract, streams: Literal["apply", "check"] | None) ->
         yield Entry(f"{PREFIX}{operation}.{commits}", purpose)
     for operation, purpose in (
         ("CONSUMER.CREATE", "what sends events on"),
+        ("CONSUMER.DELETE", "the same, if somebody has changed it"),
         ("CONSUMER.INFO", "the same"),
         ("CONSUMER.MSG.NEXT", "commits whose events are sent on"),
         ("CONSUMER.UNPIN", "lets another instance send events on"),

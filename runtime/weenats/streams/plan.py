@@ -200,10 +200,13 @@ def _planned(demanded: StreamConfig, found: StreamInfo | None, *, keep_more: boo
     obstacles = found.config.obstacles
     other = {name: value for name, value in found.config.other.items() if name not in obstacles}
     window = found.config.duplicate_window or 0.0
-    if window <= _DUPLICATE_WINDOW or (wanted.max_age is not None and window > wanted.max_age):
-        window = None  # the server chooses it anew, as `max_age` may be another one
+    longer = window > _DUPLICATE_WINDOW and (wanted.max_age is None or window <= wanted.max_age)
     config = replace(
-        found.config, **values, duplicate_window=window, metadata=metadata, other=other
+        found.config,
+        **values,
+        duplicate_window=window if longer else None,  # else the server chooses it, by `max_age`
+        metadata=metadata,
+        other=other,
     )
     return StreamPlan(wanted.name, "update", changes, config, kept)
 

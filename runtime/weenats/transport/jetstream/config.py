@@ -201,6 +201,7 @@ class StreamInfo:
         consumers: the number of its consumers.
         subjects: the number of messages of each subject, for the subjects that were asked for.
         leader: the name of the server that leads a cluster's stream, "" without cluster or leader.
+        created: when it was created, for example again after it was deleted.
     """
 
     config: StreamConfig
@@ -211,6 +212,7 @@ class StreamInfo:
     consumers: int
     subjects: Mapping[str, int]
     leader: str
+    created: datetime
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> StreamInfo:
@@ -230,6 +232,7 @@ class StreamInfo:
             consumers=_whole(state["consumer_count"]),
             subjects=state.get("subjects") or {},
             leader=cluster.get("leader", ""),
+            created=to_time(document["created"]),
         )
 
 
