@@ -153,8 +153,11 @@ async def test_permissions_are_sufficient_and_used(monkeypatch: pytest.MonkeyPat
             ),
         },
         "projection": {  # it reads the other stream
-            f"$JS.API.CONSUMER.{verb}.couriers.*"
-            for verb in ("INFO", "CREATE", "MSG.NEXT", "DELETE")
+            "$JS.API.STREAM.INFO.couriers",
+            *(
+                f"$JS.API.CONSUMER.{verb}.couriers.*"
+                for verb in ("INFO", "CREATE", "MSG.NEXT", "DELETE")
+            ),
         },
         "operator": {
             "$SYS.REQ.SERVER.PING.JSZ",  # streams status

@@ -35,6 +35,7 @@ def of_projection(
 
 def _reading(contract: Contract) -> Iterator[Entry]:
     for stream in contract.streams:
+        yield Entry(f"{PREFIX}STREAM.INFO.{stream.name}", "whether it is the same stream")
         for operation, purpose in (
             ("CREATE", "what reads the events"),
             ("INFO", "whether it is there"),

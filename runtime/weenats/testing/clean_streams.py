@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from weenats.client.loop_thread import process_loop
+from weenats.projections.generation_catalog import STREAM
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.settings import SERVICE
 from weenats.transport.jetstream import JetStream, StreamMissingError
@@ -70,7 +71,9 @@ async def renew_streams(transport: Transport, contract: ServiceContract) -> None
 
 
 async def remove_streams(transport: Transport, contract: ServiceContract) -> None:
-    """Remove all that the service of a contract has stored, and nothing of other services.
+    """Remove all that the service of a contract has stored, and projections of its events.
+
+    Nothing of other services is removed but such projections.
 
     Args:
         transport: the connection.
@@ -81,9 +84,11 @@ async def remove_streams(transport: Transport, contract: ServiceContract) -> Non
     """
     jetstream = JetStream(transport)
     buckets = {each.format(contract.name) for each in _BUCKETS}
+    streams = {each.name for each in contract.streams}
     for each in await jetstream.streams():
-        name = each.config.name
-        if name in buckets or each.config.metadata.get(SERVICE) == contract.name:
+        name, metadata = each.config.name, each.config.metadata
+        is_projection = metadata.get(STREAM) in streams
+        if name in buckets or metadata.get(SERVICE) == contract.name or is_projection:
             with suppress(StreamMissingError):
                 await jetstream.purge(name)
                 await jetstream.delete_stream(name)

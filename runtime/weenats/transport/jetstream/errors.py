@@ -26,6 +26,7 @@ __all__ = [
     "JetStreamUnavailableError",
     "StreamFullError",
     "StreamMissingError",
+    "StreamReplacedError",
     "WrongSequenceError",
     "WrongStreamError",
     "api_error",
@@ -56,6 +57,13 @@ class StreamMissingError(UnavailableError):
 
     of_connection = True
     description = "the stream does not exist"
+
+
+class StreamReplacedError(FailedPreconditionError):
+    """The stream is not the one that was read before: it was made anew, or has lost messages."""
+
+    of_connection = True
+    description = "the stream was deleted and made anew, or has lost messages"
 
 
 class StreamFullError(UnavailableError):
