@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
 
 if TYPE_CHECKING:
     from weenats.schema import Schema
@@ -57,6 +57,8 @@ __all__ = [
     "UnimplementedError",
     "WrongEventLoopError",
 ]
+
+ErrorT = TypeVar("ErrorT", bound="ServiceError")
 
 RETRY_AFTER: Final = "retryAfter"
 """The member of the details that holds the milliseconds to wait before a retry."""
@@ -128,6 +130,8 @@ class ServiceError(Exception):
         message: text that is safe for the caller to read.
         details: data for the caller, None without details.
         remote: whether the service sent the error; False if this side raised it.
+        of_connection: whether a connection of this side raised it, to NATS or to its streams. Its
+            text may name subjects, streams, servers and files: a service does not send it.
     """
 
     code: ClassVar[Code] = Code.INTERNAL
@@ -141,6 +145,7 @@ class ServiceError(Exception):
     details: Any = None
     """A JSON object, what `details_type` declares, or None."""
     remote: bool = False
+    of_connection: bool = False
 
     def __init_subclass__(cls, **arguments: object) -> None:
         super().__init_subclass__(**arguments)
@@ -330,6 +335,16 @@ class WrongEventLoopError(UnavailableError):
         "a connection belongs to the event loop that opened it: create the client, transport or"
         " service in the coroutine that uses it, or run all calls on one loop"
     )
+
+
+def connection_error(error: ErrorT) -> ErrorT:
+    """Return an error, marked as one of a connection of this side; see `of_connection`.
+
+    Args:
+        error: the new error.
+    """
+    error.of_connection = True
+    return error
 
 
 def _restore(

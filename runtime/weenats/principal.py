@@ -22,6 +22,9 @@ class Principal:
         scopes: scopes that the token grants.
         claims: all claims of the token, read-only: objects are mapping proxies, arrays are tuples.
         expires_at: expiry of the token in seconds since the epoch, None if it does not expire.
+
+    Raises:
+        ValueError: the claims contain themselves, or are nested too deeply.
     """
 
     id: str
@@ -45,12 +48,22 @@ def read_only(value: Any) -> Any:  # noqa: ANN401 - JSON
 
     Returns:
         The copy: objects are mapping proxies, arrays are tuples.
+
+    Raises:
+        ValueError: the value contains itself, or is nested too deeply.
     """
+    try:
+        return _read_only(value)
+    except RecursionError:
+        raise ValueError("a value contains itself, or is nested too deeply") from None
+
+
+def _read_only(value: Any) -> Any:  # noqa: ANN401 - JSON
     if type(value) in _SCALARS:  # the most frequent case, and cheaper than checking ABCs
         return value
     if isinstance(value, Mapping):
         members = cast("Mapping[str, Any]", value)
-        return MappingProxyType({name: read_only(member) for name, member in members.items()})
+        return MappingProxyType({name: _read_only(member) for name, member in members.items()})
     if isinstance(value, list | tuple):
-        return tuple(read_only(item) for item in cast("list[Any]", value))
+        return tuple(_read_only(item) for item in cast("list[Any]", value))
     return value

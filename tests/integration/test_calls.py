@@ -17,6 +17,7 @@ from testkit.probe import (
     PartMissingError,
     Probe,
     ProbeClient,
+    ProbeSyncClient,
     Run,
 )
 from testkit.waiting import LIMIT
@@ -302,6 +303,15 @@ async def test_derived_clients_close_with_the_last_block(
     async with ProbeClient.connect(nats_url).with_timeout(LIMIT) as derived:
         assert derived.transport.is_connected
     assert not derived.transport.is_connected
+
+
+async def test_leaving_a_block_that_was_not_entered() -> None:
+    """`__aexit__` of a client, or `__exit__`, without its `__aenter__` says so."""
+    client = ProbeClient.connect("nats://127.0.0.1:1")
+    with pytest.raises(RuntimeError, match=r"in no block of `async with`"):
+        await client.__aexit__()
+    with pytest.raises(RuntimeError, match=r"in no block of `async with`"):
+        ProbeSyncClient(client.transport).__exit__()
 
 
 async def test_call_without_a_server_fails_in_bounded_time() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from time import monotonic
@@ -55,7 +55,11 @@ from weenats.large import LargeObjects, Reference
 from weenats.protocol.messages import CommandSuccess
 from weenats.testing import MemoryBroker, MemoryTransport, NatsServer
 from weenats.transport import Delivery
-from weenats.transport.jetstream import JetStream
+from weenats.transport.jetstream import (
+    JetStream,
+    JetStreamRefusedError,
+    StreamMissingError,
+)
 from weenats_codegen.cli.call import Arguments, exchange
 from weenats_codegen.cli.large_payloads import stored_payload, whole_reply
 from weenats_codegen.loading import read
@@ -317,6 +321,57 @@ async def test_without_jetstream_such_a_service_does_not_start(url: str) -> None
     with pytest.raises(UnavailableError):
         await LargeClient(transport).run("k", Run(action="x" * 20_000))
     await transport.close()
+
+
+async def test_bucket_that_somebody_deletes(these: Running) -> None:
+    """The next large result creates it again, without a lost call."""
+
+    async def large(*_: Any) -> Outcome:
+        return Outcome(text="x" * SIZE)
+
+    these.handlers.actions["large"] = large
+    await these.jetstream.delete_stream(STREAM)
+    assert (await these.client.run("k", Run(action="large"))).text == "x" * SIZE
+    assert (await these.client.run("k", Run(action="y" * SIZE))).text == "y" * SIZE
+
+
+async def test_bucket_that_somebody_deletes_before_a_payload(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its caller gets UNAVAILABLE, until the service has created the bucket again."""
+    monkeypatch.setattr("weenats.large.feature._INTERVAL", 0.05)
+    async with running(url) as these:
+        await these.jetstream.delete_stream(STREAM)
+        async with asyncio.timeout(LIMIT):
+            while True:
+                with suppress(StreamMissingError):
+                    await these.client.run("k", Run(action="y" * SIZE))
+                    break
+
+
+async def test_bucket_that_cannot_be_created_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check of the service says so, until it is there."""
+    monkeypatch.setattr("weenats.large.feature._INTERVAL", 0.02)
+
+    async def checks(these: Running) -> list[tuple[str, str | None]]:
+        health = await these.client.check_health()
+        assert health.data is not None
+        return [(each.name, each.message) for each in health.data.checks]
+
+    async def refuse(_: LargeObjects) -> None:
+        raise JetStreamRefusedError("no space")
+
+    async with running(url, lambda each: each.with_health()) as these, asyncio.timeout(LIMIT):
+        with monkeypatch.context() as patch:
+            patch.setattr(LargeObjects, "open", refuse)
+            while not (found := await checks(these)):
+                pass
+            assert found[0][0] == "large payloads"
+            assert "cannot be created: FAILED_PRECONDITION: no space" in (found[0][1] or "")
+        while await checks(these):
+            pass
 
 
 async def test_large_payloads_in_memory(caplog: pytest.LogCaptureFixture) -> None:

@@ -140,14 +140,24 @@ async def test_permissions_are_sufficient_and_used(monkeypatch: pytest.MonkeyPat
             "parcels.stream.*.courier.resigned",
             *(f"{update}{each}" for each in names),  # the streams were created
         },
-        "consumer": {  # after a failure, and after a replay
-            f"$JS.API.{operation}.{each}"
-            for operation in ("STREAM.INFO", "DIRECT.GET")
-            for each in dead_letters
+        "consumer": {
+            *(  # after a failure, and after a replay
+                f"$JS.API.{operation}.{each}"
+                for operation in ("STREAM.INFO", "DIRECT.GET")
+                for each in dead_letters
+            ),
+            *(  # after somebody has changed one
+                f"$JS.API.CONSUMER.DELETE.{stream.name}.billing-{partition}"
+                for stream in CONTRACT.streams
+                for partition in range(stream.partitions)
+            ),
         },
         "projection": {  # it reads the other stream
-            f"$JS.API.CONSUMER.{verb}.couriers.*"
-            for verb in ("INFO", "CREATE", "MSG.NEXT", "DELETE")
+            "$JS.API.STREAM.INFO.couriers",
+            *(
+                f"$JS.API.CONSUMER.{verb}.couriers.*"
+                for verb in ("INFO", "CREATE", "MSG.NEXT", "DELETE")
+            ),
         },
         "operator": {
             "$SYS.REQ.SERVER.PING.JSZ",  # streams status

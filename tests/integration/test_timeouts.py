@@ -15,6 +15,7 @@ from testkit.probe import ProbeClient
 from testkit.transports import connected
 from testkit.waiting import LIMIT, exceed_deadline
 from weenats import (
+    ConnectionLostError,
     ConnectionOptions,
     DeadlineExceededError,
     NatsServiceBuilder,
@@ -182,6 +183,19 @@ async def test_strict_verification_and_unreachable_server() -> None:
     async with asyncio.timeout(LIMIT / 2):
         with pytest.raises(DeadlineExceededError, match="was not verified"):
             await client.get("k", timeout=0.05)
+    await client.close()
+
+
+async def test_subscribing_at_a_server_that_hangs(own_nats_server: NatsServer) -> None:
+    """A subscription that the server does not confirm fails after connect_timeout."""
+    options = ConnectionOptions(connect_timeout=0.3, close_timeout=0.1)
+    client = ProbeClient.connect(own_nats_server.url, connection=options)
+    await client.transport.connect()
+    own_nats_server.pause()
+    async with asyncio.timeout(LIMIT / 4):
+        with pytest.raises(ConnectionLostError, match="does not answer"):
+            await client.subscribe_happened(asyncio.sleep)
+    own_nats_server.resume()
     await client.close()
 
 

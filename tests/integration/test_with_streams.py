@@ -101,17 +101,41 @@ async def test_a_check_compares_streams(nats_url: str) -> None:
         pass
 
 
-async def test_apply_loses_nothing(nats_url: str) -> None:
-    """A service does not start when applying might remove stored events."""
+@pytest.mark.parametrize("mode", ["apply", "check"])
+async def test_an_older_version_starts_after_a_newer_one(
+    nats_url: str, mode: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Higher limits that a newer version has set stay at a rollback, and the log names them."""
     async with parcel_streams(nats_url) as transport:
-        info = await JetStream(transport).stream_info("couriers")
-        longer = replace(info.config, max_age=None)
-        await JetStream(transport).update_stream(longer)
-        service = NatsServiceBuilder(Parcels(), nats_url).with_streams("apply").build()
-        with pytest.raises(FailedPreconditionError, match="max_age: none -> 2592000"):
-            await service.start()
+        jetstream = JetStream(transport)
+        info = await jetstream.stream_info("couriers")
+        await jetstream.update_stream(replace(info.config, max_age=None))
+        async with NatsServiceBuilder(Parcels(), nats_url).with_streams(mode).build():
+            assert (await jetstream.stream_info("couriers")).config.max_age is None
+        assert "couriers has more than the contract demands" in caplog.text
+        assert "max_age: none, not 2592000" in caplog.text
         plans = await plan_streams(transport, CONTRACT.streams)
+        with pytest.raises(FailedPreconditionError, match="--force"):
+            await apply_streams(transport, plans)
         await apply_streams(transport, plans, force=True)
+
+
+@pytest.mark.parametrize("mode", ["apply", "check"])
+async def test_lower_limits_are_raised_or_a_difference(nats_url: str, mode: Any) -> None:
+    """A stream that keeps less than the contract demands is none that a service is content with."""
+    async with parcel_streams(nats_url) as transport:
+        jetstream = JetStream(transport)
+        config = (await jetstream.stream_info("couriers")).config
+        await jetstream.update_stream(replace(config, max_age=3600.0))
+        service = NatsServiceBuilder(Parcels(), nats_url).with_streams(mode).build()
+        if mode == "check":
+            with pytest.raises(FailedPreconditionError, match=r"max_age: 3600\.0 -> 2592000"):
+                await service.start()
+        else:
+            async with service:
+                pass
+            assert (await jetstream.stream_info("couriers")).config.max_age == config.max_age
+        await apply_streams(transport, await plan_streams(transport, CONTRACT.streams))
 
 
 @pytest.mark.parametrize("mode", ["create", None])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import pickle
 import re
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Self, get_args
 
@@ -31,11 +33,13 @@ from weenats.errors import (
     NotFoundError,
     ServiceError,
     UnavailableError,
+    connection_error,
 )
 from weenats.protocol import headers
 from weenats.protocol.messages import ErrorCode
 from weenats.protocol.subjects import SubjectError
 from weenats.testing.nats_server import NatsServerError
+from weenats.transport.jetstream import StreamMissingError
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
 
@@ -306,3 +310,43 @@ def test_retry_after_header_matches_the_details(milliseconds: int) -> None:
     """Converting to seconds and back does not change the milliseconds."""
     lines = encode_error_headers(UnavailableError(details={"retryAfter": milliseconds})).decode()
     assert f"Wee-Retry-After: {milliseconds}\r\n" in lines
+
+
+CANONICAL: Final = {each for each in errors.__all__ if each.endswith("Error")}
+"""The classes that handlers raise for their callers too."""
+
+
+def unmarked(path: Path) -> list[str]:
+    """Return where a module makes errors of callers' classes that are not those of connections."""
+    tree = ast.parse(path.read_text())
+    marked = {
+        id(call.args[0])
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "connection_error"
+    }
+    made = [
+        each.func if isinstance(each, ast.Call) else each.exc
+        for each in ast.walk(tree)
+        if isinstance(each, ast.Call | ast.Raise) and id(each) not in marked
+    ]
+    return [
+        f"{path.name}:{each.lineno}: {each.id}"
+        for each in made
+        if isinstance(each, ast.Name) and each.id in CANONICAL
+    ]
+
+
+def test_errors_of_connections_are_marked() -> None:
+    """Whatever transports and streams raise, their text stays in the service."""
+    root = Path(errors.__file__).parent
+    modules = [
+        *(root / "transport").rglob("*.py"),
+        *(root / "streams").rglob("*.py"),
+        *(root / "testing").glob("memory*.py"),
+    ]
+    assert len(modules) > 30
+    assert [place for each in modules for place in unmarked(each)] == []
+    assert connection_error(NotFoundError("x")).of_connection
+    assert copy.copy(connection_error(NotFoundError("x"))).of_connection
+    assert StreamMissingError("orders-events").of_connection
+    assert not NotFoundError("x").of_connection

@@ -210,9 +210,7 @@ async def _replay(
         if consumer not in {each.name for each in await consumer_states(transport, stream)}:
             raise CliError(f"the stream {stream.name} has no consumer {consumer}")
         part = StreamConsumer(transport, stream, consumer)
-        wait = await part.ack_wait()
-        await part.delete()
-        await part.prepare(start, wait)
+        await part.begin_again(start)
         states = await consumer_states(transport, stream)
         return next(each for each in states if each.name == consumer)
 

@@ -89,6 +89,7 @@ def _consuming(contract: Contract, stream: Stream, consumer: str) -> Iterator[En
         part = f"{stream.name}.{consumer}-{partition}"
         yield Entry(f"{PREFIX}CONSUMER.INFO.{part}", f"partition {partition}")
         yield Entry(f"{PREFIX}CONSUMER.CREATE.{part}", f"partition {partition}")
+        yield Entry(f"{PREFIX}CONSUMER.DELETE.{part}", "if somebody has changed it")
         yield Entry(f"{PREFIX}CONSUMER.MSG.NEXT.{part}", f"events of partition {partition}")
         yield Entry(f"{ACK_PREFIX}{part}.>", f"acknowledgements of partition {partition}")
     yield Entry(subjects.dead_letter(stream.name, contract.service, consumer), "dead letters")

@@ -36,6 +36,7 @@ def of_projection(
 
 def _reading(contract: Contract) -> Iterator[Entry]:
     for stream in contract.streams:
+        yield Entry(f"{PREFIX}STREAM.INFO.{stream.name}", "the reader: check the stream")
         for operation, purpose in (
             ("CREATE", "the reader: create its consumer"),
             ("INFO", "the reader: check its consumer"),

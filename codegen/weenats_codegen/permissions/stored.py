@@ -35,6 +35,7 @@ def publishing(contract: Contract, streams: Literal["apply", "check"] | None) ->
         yield Entry(f"{PREFIX}{operation}.{commits}", purpose)
     for operation, purpose in (
         ("CONSUMER.CREATE", "the relay: create its consumer"),
+        ("CONSUMER.DELETE", "the relay: restore its consumer"),
         ("CONSUMER.INFO", "the relay: check its consumer"),
         ("CONSUMER.MSG.NEXT", "the relay: commits whose events it publishes"),
         ("CONSUMER.UNPIN", "the relay: let another instance take over"),

@@ -22,6 +22,7 @@ from weenats.errors import AlreadyExistsError, FailedPreconditionError, ServiceE
 from weenats.protocol import subjects
 from weenats.protocol.partitions import partition_of
 from weenats.streams import store
+from weenats.streams.consumer_upkeep import ConsumerUpkeep
 from weenats.streams.consumers import CONSUMER, restored
 from weenats.telemetry.manager import SILENT
 from weenats.telemetry.messaging import EventTelemetry
@@ -88,6 +89,7 @@ class Relay:
         self._jetstream = JetStream(transport)
         self._stream = commit_stream(service)
         self._tasks: list[asyncio.Task[None]] = []
+        self._upkeep: ConsumerUpkeep | None = None
 
     @property
     def is_paused(self) -> bool:
@@ -111,7 +113,10 @@ class Relay:
             ServiceError: JetStream is not available.
         """
         aggregates = _aggregates(self._events.values())
-        await asyncio.gather(*map(self._create, aggregates))
+        wanted = [_config(self._service, each) for each in aggregates]
+        await asyncio.gather(*map(self._create, wanted))
+        self._upkeep = ConsumerUpkeep(self._transport, self._stream, wanted)
+        self._upkeep.start()
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self._run(aggregate), context=Context()) for aggregate in aggregates
@@ -119,33 +124,25 @@ class Relay:
 
     async def close(self) -> None:
         """End; what is not acknowledged goes to another instance, or to the next start."""
+        if self._upkeep is not None:
+            self._upkeep.close()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _create(self, aggregate: str) -> None:
-        config = for_one_reader(
-            ConsumerConfig(
-                name=_consumer(aggregate),
-                filters=(subjects.commits_of(self._service, aggregate),),
-                ack_wait=_ACK_WAIT,
-                max_ack_pending=_WINDOW,
-                description=f"sends the events of {aggregate} on",
-                metadata={CONSUMER: RELAY},
-            )
-        )
+    async def _create(self, config: ConsumerConfig) -> None:
         try:
             info = await self._jetstream.create_consumer(self._stream, config)
         except AlreadyExistsError:  # with settings that an operator has chosen
             info = await self._jetstream.consumer_info(self._stream, config.name)
-            if (changed := restored(info.config, config)) != info.config:
-                info = await self._jetstream.update_consumer(self._stream, changed)
         if not is_exclusive(info.config):
             raise FailedPreconditionError(
                 f"the consumer {config.name} of {self._stream} may have several readers at a time:"
                 " delete it, and use nats-server 2.11 or later"
             )
+        if (changed := restored(info.config, config)) != info.config:
+            await self._jetstream.update_consumer(self._stream, changed)
 
     async def _run(self, aggregate: str) -> None:
         name = _consumer(aggregate)
@@ -159,11 +156,9 @@ class Relay:
             except ServiceError as error:
                 self._note_failure(aggregate, error)
                 _LOG.warning("cannot publish the events of %s: %s", aggregate, error)
+            if self._upkeep is not None:
+                self._upkeep.look_soon()
             await asyncio.sleep(_AGAIN)
-            try:
-                await self._create(aggregate)
-            except ServiceError:
-                continue
 
     async def _pass_on(
         self, aggregate: str, pull: ExclusivePull, messages: list[PulledMessage]
@@ -335,6 +330,19 @@ def relay_consumers(events: Iterable[Event[Any]]) -> tuple[str, ...]:
         events: the events that are kept in streams.
     """
     return tuple(map(_consumer, _aggregates(events)))
+
+
+def _config(service: str, aggregate: str) -> ConsumerConfig:
+    return for_one_reader(
+        ConsumerConfig(
+            name=_consumer(aggregate),
+            filters=(subjects.commits_of(service, aggregate),),
+            ack_wait=_ACK_WAIT,
+            max_ack_pending=_WINDOW,
+            description=f"sends the events of {aggregate} on",
+            metadata={CONSUMER: RELAY},
+        )
+    )
 
 
 def _consumer(aggregate: str) -> str:

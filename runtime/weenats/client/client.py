@@ -220,6 +220,8 @@ class ServiceClient(Derivable):
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if not self._blocks:
+            raise RuntimeError("the client is in no block of `async with` or `with`: use close()")
         self._blocks.pop()
         if not self._blocks:
             await self.close()
@@ -278,8 +280,14 @@ class ServiceClient(Derivable):
 
         Returns:
             A client with these members.
+
+        Raises:
+            InvalidArgumentError: a member contains itself, or is nested too deeply.
         """
-        context = read_only({**self._defaults.context, **members})
+        try:
+            context = read_only({**self._defaults.context, **members})
+        except ValueError as error:
+            raise InvalidArgumentError(f"context: {error}") from None
         return self._with(_defaults=self._defaults._replace(context=context))
 
     def with_interceptor(self, interceptor: Interceptor) -> Self:

@@ -223,6 +223,9 @@ class ServiceSyncClient(Derivable, Generic[ClientT]):
 
         Returns:
             A client with these members.
+
+        Raises:
+            InvalidArgumentError: a member contains itself, or is nested too deeply.
         """
         return self._with(self._client.with_context(**members))
 

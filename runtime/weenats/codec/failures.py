@@ -37,15 +37,12 @@ __all__ = [
     "details_decoder",
     "encode_error_headers",
     "encode_failure",
-    "of_connection",
     "without_key",
     "without_text",
 ]
 ModelT = TypeVar("ModelT", bound=Model)
 
 _MAX_HEADER_TEXT: Final = 200
-_CONNECTIONS: Final = ("weenats.transport.", "weenats.streams.", "weenats.testing.memory")
-"""The modules of connections."""
 _KEPT: Final[dict[Code, type[ServiceError]]] = {
     each.code: each
     for each in (
@@ -84,22 +81,6 @@ def broken_rule(error: ServiceError) -> str:
     if error.details_type is None and not isinstance(details, dict | Model | NoneType):
         return f"its details are of the type {type(details).__name__}"
     return ""
-
-
-def of_connection(error: ServiceError) -> bool:
-    """Return whether a connection of this side raised an error, to NATS or to its streams.
-
-    Its text is for those who run the service: it may name subjects, streams, servers and files.
-
-    Args:
-        error: the error, which was caught.
-    """
-    traceback = None if error.remote else error.__traceback__
-    module = ""
-    while traceback is not None:
-        module = traceback.tb_frame.f_globals.get("__name__", "")
-        traceback = traceback.tb_next
-    return module.startswith(_CONNECTIONS)
 
 
 def without_key(error: ServiceError, key: str) -> str:

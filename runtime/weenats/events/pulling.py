@@ -17,6 +17,7 @@ from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.controller import Admission
 from weenats.errors import ConnectionClosedError, ServiceError
 from weenats.events.processing import MessageJob
+from weenats.streams.consumer_upkeep import ConsumerUpkeep
 from weenats.transport.jetstream import JetStream, PulledMessage
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class ConsumerWork:
         rate = settings.rate_limit
         self._limiter = None if rate is None else _limiter(rate)
         self._sources: Sequence[tuple[EventWorker, int]] = ()
+        self._upkeep: list[ConsumerUpkeep] = []
         self._is_paused: bool | None = None
         self._pulling: set[asyncio.Task[None]] = set()
         self._heartbeats = asyncio.create_task(self._send_heartbeats())
@@ -102,6 +104,11 @@ class ConsumerWork:
             for each in workers
             for partition in range(each.consumer.stream.partitions)
         ]
+        for each in workers:
+            wanted = each.consumer.configs(self._settings.start, self._settings.ack_wait)
+            upkeep = ConsumerUpkeep(self._transport, each.consumer.stream.name, wanted)
+            upkeep.start()
+            self._upkeep.append(upkeep)
         self.review()
 
     def review(self) -> None:
@@ -127,6 +134,8 @@ class ConsumerWork:
         workers = {worker for worker, _ in self._sources}
         self._sources = ()
         self._stop_pulling()
+        for each in self._upkeep:
+            each.close()
         if self._pulling:
             await asyncio.wait(self._pulling, timeout=timeout)
         try:
@@ -162,7 +171,7 @@ class ConsumerWork:
             except ConnectionClosedError:
                 return
             except ServiceError as error:
-                # Somebody deleted it, for example to create it with another start.
+                # Somebody deleted it, for example to create it with another start, or edited it.
                 self._report(worker, name, error)
             await asyncio.sleep(_PAUSE)
 
@@ -226,6 +235,8 @@ class ConsumerWork:
     def _report(self, worker: EventWorker, name: str, error: ServiceError) -> None:
         _LOG.error("the consumer %s receives no events: %s", worker.consumer.name, error)
         self._problems[f"{worker.consumer.stream.name}.{name}"] = str(error)
+        for each in self._upkeep:
+            each.look_soon()
 
     async def _send_heartbeats(self) -> None:
         """Keep the server from delivering again what is being processed."""

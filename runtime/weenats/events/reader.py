@@ -19,6 +19,7 @@ from weenats.transport.jetstream import (
     ConsumerMissingError,
     JetStream,
     StreamMissingError,
+    StreamReplacedError,
 )
 
 if TYPE_CHECKING:
@@ -27,10 +28,18 @@ if TYPE_CHECKING:
 
     from weenats.contract import Event, Stream
     from weenats.transport.base import Transport
-    from weenats.transport.jetstream import ConsumerInfo, PulledMessage
+    from weenats.transport.jetstream import ConsumerInfo, PulledMessage, StreamInfo
     from weenats.transport.jetstream.config import Start
 
-__all__ = ["StoredEvent", "count_stored", "read_events", "read_stored", "stream_of"]
+__all__ = [
+    "StoredEvent",
+    "continues",
+    "count_stored",
+    "read_events",
+    "read_stored",
+    "replaced",
+    "stream_of",
+]
 DataT = TypeVar("DataT")
 _AHEAD: Final = 256
 _PAUSE: Final = 0.1
@@ -66,6 +75,7 @@ async def read_events(
     Raises:
         ValueError: there is no event, or they are not durable events of one stream.
         StreamMissingError: the stream does not exist.
+        StreamReplacedError: it was deleted and made anew meanwhile, or has lost events.
         InvalidArgumentError: an event does not match the contract.
         ServiceError: see JetStream.create_consumer.
     """
@@ -92,7 +102,11 @@ class StoredEvent(NamedTuple):
 
 
 async def read_stored(
-    transport: Transport, *events: Event[Any], start: Start = "beginning", follow: bool = True
+    transport: Transport,
+    *events: Event[Any],
+    start: Start = "beginning",
+    follow: bool = True,
+    created: datetime | None = None,
 ) -> AsyncGenerator[StoredEvent]:
     """Yield durable events as `read_events`, with what a projection needs to know about them.
 
@@ -101,10 +115,12 @@ async def read_stored(
         events: the events, which one stream keeps.
         start: "beginning", "new", the sequence of an event, or a time.
         follow: whether to wait for new events; else it ends with the last one that is there.
+        created: when the stream was created whose events were read before; None if none were.
 
     Raises:
         ValueError: there is no event, or they are not durable events of one stream.
         StreamMissingError: the stream does not exist.
+        StreamReplacedError: it is another one than the one that was read before.
         InvalidArgumentError: an event does not match the contract.
         ServiceError: see JetStream.create_consumer.
     """
@@ -113,17 +129,22 @@ async def read_stored(
     codecs = {each.path: event_codec(each) for each in events}
     while True:
         try:
+            info = await jetstream.stream_info(stream.name)
+            if created is not None and not continues(info, created, place):
+                raise replaced(stream)
+            if place != "beginning":
+                created = info.created
             if place == "new":  # also for the consumers after the first one
-                place = (await jetstream.stream_info(stream.name)).last_sequence + 1
-            async with _reader(jetstream, stream, events, place) as info:
-                if not follow and not info.pending:
+                place = info.last_sequence + 1
+            async with _reader(jetstream, stream, events, place) as reader:
+                if not follow and not reader.pending:
                     return
-                async for message in _without_gaps(jetstream, stream, info.config.name):
+                async for message in _without_gaps(jetstream, stream, reader.config.name):
                     path = message.subject.split(".", 3)[3]
                     notification = codecs[path].decode(message.payload)
                     event = ReceivedEvent[Any, Any](notification, message.headers)
                     event.sequence = message.sequence
-                    place = message.sequence + 1
+                    place, created = message.sequence + 1, info.created
                     yield StoredEvent(path, event, message.sequence, message.pending)
                     if not follow and not message.pending:
                         return
@@ -131,6 +152,30 @@ async def read_stored(
             raise missing(stream) from None
         except ConsumerMissingError:
             await asyncio.sleep(_PAUSE)  # the server has restarted, or nobody read for long
+
+
+def continues(info: StreamInfo, created: datetime, place: Start) -> bool:
+    """Return whether a stream is the one that was read before, with all that was read.
+
+    Args:
+        info: the stream.
+        created: when that was created which was read.
+        place: the sequence to go on with.
+    """
+    is_there = not isinstance(place, int) or place <= info.last_sequence + 1
+    return info.created == created and is_there
+
+
+def replaced(stream: Stream) -> StreamReplacedError:
+    """Return the error for a stream that is not the one that was read before.
+
+    Args:
+        stream: the stream.
+    """
+    return StreamReplacedError(
+        f"the stream {stream.name} was deleted and made anew, or has lost events, since its events"
+        " were read: begin anew, a projection by `weenats rebuild MODULE:PROJECTION`"
+    )
 
 
 async def count_stored(transport: Transport, *events: Event[Any], start: int) -> int:

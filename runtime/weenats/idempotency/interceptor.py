@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats.codec.failures import broken_rule, encode_failure, of_connection
+from weenats.codec.failures import broken_rule, encode_failure
 from weenats.codec.operations import ContractBreachError, operation_codec
 from weenats.errors import Code, InternalError, MessageTooLargeError, ServiceError
 from weenats.idempotency.entries import Entry
@@ -102,6 +102,6 @@ class OnceInterceptor:
             raise
 
     def _is_decided(self, error: ServiceError) -> bool:
-        if broken_rule(error) or of_connection(error):
+        if broken_rule(error) or error.of_connection:
             return False
         return error.code in _DECIDED and self._codec.declares(error)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from contextvars import Context
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
+from weenats.errors import ServiceError
 from weenats.interceptors import Description, ServiceFeature, Setting
 from weenats.large.interceptor import LargeInterceptor
 from weenats.large.objects import LargeObjects
+from weenats.protocol.messages import HealthCheckEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from weenats.contract import AnyOperation
     from weenats.transport.base import Transport
 
 __all__ = ["LargePayloads"]
+_CHECK: Final = "large payloads"
+_INTERVAL: Final = 15.0
+"""Seconds between two looks at whether the bucket, which callers may not create, is there."""
 
 
 class LargePayloads(ServiceFeature):
@@ -30,6 +37,8 @@ class LargePayloads(ServiceFeature):
     def __init__(self, operations: Iterable[AnyOperation], transport: Transport | None) -> None:
         large = [each for each in operations if each.large is not None]
         self._objects: LargeObjects | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._problem = ""
         self._interceptors: dict[AnyOperation, LargeInterceptor] = {}
         if large and transport is not None:
             self._objects = objects = LargeObjects(large[0].contract.name, transport)
@@ -52,3 +61,27 @@ class LargePayloads(ServiceFeature):
     async def start(self) -> None:
         if self._objects is not None:
             await self._objects.open()
+            keeping = self._keep(self._objects)
+            self._keeping = asyncio.create_task(keeping, context=Context())
+
+    @override
+    async def close(self, timeout: float) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+
+    @override
+    def health_checks(self) -> Sequence[HealthCheckEntry]:
+        if not self._problem:
+            return ()
+        return (HealthCheckEntry(name=_CHECK, status="error", message=self._problem),)
+
+    async def _keep(self, objects: LargeObjects) -> None:
+        """Create the bucket again when somebody has deleted it."""
+        while True:
+            await asyncio.sleep(_INTERVAL)
+            try:
+                await objects.open()
+            except ServiceError as error:
+                self._problem = f"the bucket cannot be created: {error}"
+            else:
+                self._problem = ""

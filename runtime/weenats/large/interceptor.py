@@ -12,6 +12,7 @@ from weenats.errors import InvalidArgumentError
 from weenats.large.envelopes import ROOM, check_size, restored, without
 from weenats.large.objects import ObjectDamagedError, Reference
 from weenats.protocol import headers as header_names
+from weenats.transport.jetstream import StreamMissingError
 
 if TYPE_CHECKING:
     from weenats.context import RequestContext
@@ -85,7 +86,12 @@ class LargeInterceptor:
         _, part = without(reply, self._codec.result_place(reply))
         check_size("result", self._operation, len(part))
         left = context.remaining
-        reference = await self._objects.put(part, _RESULT_TIME if left is None else left)
+        seconds = _RESULT_TIME if left is None else left
+        try:
+            reference = await self._objects.put(part, seconds)
+        except StreamMissingError:  # somebody has deleted the bucket
+            await self._objects.open()
+            reference = await self._objects.put(part, seconds)
         return StoredResponse(result, header_names.encode({header_names.LARGE: str(reference)}))
 
 

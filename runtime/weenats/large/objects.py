@@ -101,7 +101,7 @@ class LargeObjects:
         self._jetstream = JetStream(transport, _TIMEOUT)
 
     async def open(self) -> None:
-        """Create the bucket if there is none.
+        """Create the bucket if there is none, at the start or after somebody has deleted it.
 
         Raises:
             ServiceError: JetStream is not available, or refuses.

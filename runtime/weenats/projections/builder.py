@@ -14,7 +14,9 @@ from weenats.projections.follower import Follower
 from weenats.projections.generation_catalog import Catalog, Record, outdated
 from weenats.projections.lease import Lease, lease_key
 from weenats.projections.view import View
+from weenats.streams.store import missing
 from weenats.telemetry.manager import SILENT, TelemetryManager
+from weenats.transport.jetstream import JetStream, StreamMissingError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -67,8 +69,8 @@ class ProjectionBuilder(Generic[ViewT]):
         self._outdated: dict[int, float] = {}
         """When this instance saw that a generation was replaced, on the monotonic clock."""
         routes = projection.routes_of(projection.view_of(transport, 1))
-        self._stream = stream_of(each.event for each in routes)
-        self.catalog: Final = Catalog(transport, projection.name, self._stream.name)
+        self.stream: Final = stream_of(each.event for each in routes)
+        self.catalog: Final = Catalog(transport, projection.name, self.stream.name)
 
     async def create(self) -> None:
         """Create the bucket of the projection if there is none.
@@ -76,7 +78,7 @@ class ProjectionBuilder(Generic[ViewT]):
         Raises:
             ServiceError: see JetStream.create_stream.
         """
-        await self.catalog.create(self._stream)
+        await self.catalog.create(self.stream)
 
     async def build(
         self, observe: Callable[[Progress], None] = lambda _: None, grace: float = 0.0
@@ -95,16 +97,22 @@ class ProjectionBuilder(Generic[ViewT]):
         Raises:
             AbortedError: another instance has taken over, because this one was without connection.
             StreamMissingError: the stream of the events does not exist.
+            StreamReplacedError: it was deleted and made anew meanwhile.
             Exception: what a handler or the view raises.
         """
-        record = await self.catalog.begin(self._projection.version)
+        try:
+            info = await JetStream(self._transport).stream_info(self.stream.name)
+        except StreamMissingError:
+            raise missing(self.stream) from None
+        before = await self.catalog.records()
+        record = await self.catalog.begin(self._projection.version, info.created)
         lease = Lease(self.catalog.bucket, record.number, self._projection.name)
         while not await lease.take():
             observe(Progress(record.number, None, 0))
             await asyncio.sleep(CHECK)
             if record not in await self.catalog.records():
                 return record.number  # the other one has completed it
-        await lease.run(self._build(record, observe, grace))
+        await lease.run(self._build(record, observe, grace, is_new=record not in before))
         return record.number
 
     async def remove_outdated(self, grace: float) -> list[int]:
@@ -138,22 +146,27 @@ class ProjectionBuilder(Generic[ViewT]):
         return [(each, self._outdated.setdefault(each.number, monotonic())) for each in found]
 
     async def _build(
-        self, record: Record, observe: Callable[[Progress], None], grace: float
+        self, record: Record, observe: Callable[[Progress], None], grace: float, *, is_new: bool
     ) -> None:
         if record not in await self.catalog.records():
             return  # it was completed before the lease was taken
+        if is_new:
+            # A database may have a view of this number, from before somebody deleted the bucket.
+            async with opened(self._projection, self._transport, record.number) as view:
+                if await view.position():
+                    await view.drop()
 
         def report(position: int, pending: int) -> None:
             observe(Progress(record.number, position, pending))
 
         async with opened(self._projection, self._transport, record.number) as view:
             follower = Follower(self._projection, self._transport, view, self._telemetry)
-            await follower.run(follow=False, observe=report)
+            await follower.run(follow=False, created=record.created, observe=report)
             await self.catalog.complete(record.number)
             await self._look()
             with suppress(TimeoutError):
                 async with asyncio.timeout(grace):
-                    await follower.run(follow=True)
+                    await follower.run(follow=True, created=record.created)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from weenats.telemetry.manager import SILENT, TelemetryManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from weenats.projections.projection import Projection
     from weenats.transport.base import Transport
@@ -57,7 +58,11 @@ class Follower(Generic[ViewT]):
         self._limit = _AT_ONCE
 
     async def run(
-        self, *, follow: bool, observe: Callable[[int, int], None] = lambda _, __: None
+        self,
+        *,
+        follow: bool,
+        created: datetime | None = None,
+        observe: Callable[[int, int], None] = lambda _, __: None,
     ) -> None:
         """Apply the events that the view does not have yet, several of them in a transaction.
 
@@ -65,16 +70,20 @@ class Follower(Generic[ViewT]):
 
         Args:
             follow: whether to wait for new events; else it ends with the last one that is there.
+            created: when the stream was created whose events the view has; None if unknown.
             observe: is called with the new position and the number of events that follow it.
 
         Raises:
             StreamMissingError: the stream does not exist.
+            StreamReplacedError: it is another one than the one whose events the view has.
             InvalidArgumentError: an event does not match the contract.
             Exception: what a handler or the view raises; a note says at which event.
         """
         position = await self._view.position()
         batch: list[StoredEvent] = []
-        reading = read_stored(self._transport, *self._events, start=position + 1, follow=follow)
+        reading = read_stored(
+            self._transport, *self._events, start=position + 1, follow=follow, created=created
+        )
         async with aclosing(reading):
             async for each in reading:
                 batch.append(each)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime  # noqa: TC003 - pydantic reads it
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
@@ -35,11 +35,14 @@ class Record:
         number: its number.
         version: the version of the projection that builds it.
         ready: whether it is complete.
+        created: when the stream was created whose events it has; None if an older version of
+            weenats has begun it.
     """
 
     number: int
     version: int
     ready: bool = False
+    created: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +109,29 @@ class Catalog:
         """
         return (await self._read(leader=leader)).records
 
-    async def begin(self, version: int) -> Record:
+    async def begin(self, version: int, created: datetime) -> Record:
         """Return the generation to build: one that was not completed, else a new one.
 
         Args:
             version: the version of the projection.
+            created: when the stream was created whose events it gets.
 
         Raises:
             ServiceError: see KeyValue.update.
         """
 
+        def is_begun(record: Record) -> bool:
+            known = record.created in {None, created}
+            return not record.ready and record.version == version and known
+
         def change(entry: _Entry) -> _Entry:
-            if any(not each.ready and each.version == version for each in entry.records):
+            if any(map(is_begun, entry.records)):
                 return entry
-            new = Record(entry.last + 1, version)
+            new = Record(entry.last + 1, version, created=created)
             return entry._replace(records=(*entry.records, new), last=new.number)
 
         records = await self._change(change)
-        return next(each for each in records if not each.ready and each.version == version)
+        return next(filter(is_begun, records))
 
     async def complete(self, number: int) -> None:
         """Make a generation the one that is read.
@@ -196,11 +204,7 @@ class Catalog:
 
 
 def _encoded(entry: _Entry, stream: str) -> bytes:
-    generations = [
-        {"number": each.number, "version": each.version, "ready": each.ready}
-        for each in entry.records
-    ]
-    return json.dumps({"last": entry.last, "generations": generations, "stream": stream}).encode()
+    return _DOCUMENT.dump_json(_Document(entry.last, entry.records, stream))
 
 
 def current(records: tuple[Record, ...], version: int) -> Record | None:

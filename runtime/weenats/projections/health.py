@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 from weenats.admission.scope import SCOPE
 from weenats.protocol.messages import HealthCheckEntry
-from weenats.transport.jetstream import JetStreamUnavailableError, StreamMissingError
+from weenats.transport.jetstream import (
+    JetStreamUnavailableError,
+    StreamMissingError,
+    StreamReplacedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 __all__ = ["ProjectionHealth"]
-_NO_EVENTS: Final = (JetStreamUnavailableError, StreamMissingError)
+_NO_EVENTS: Final = (JetStreamUnavailableError, StreamMissingError, StreamReplacedError)
 """With these errors no events arrive."""
 
 
@@ -35,7 +39,8 @@ class ProjectionHealth:
             error: what a handler, the view or the connection raised.
 
         Returns:
-            Whether no events arrive: their stream does not exist, or cannot be reached.
+            Whether no events arrive: their stream does not exist, cannot be reached, or is another
+            one than the one whose events the view has.
         """
         self._error = error
         return isinstance(error, _NO_EVENTS)

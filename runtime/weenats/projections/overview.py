@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from weenats.errors import NotFoundError, ServiceError
+from weenats.events.reader import continues
 from weenats.projections.generation import projection_bucket
 from weenats.projections.generation_catalog import PROJECTION, STREAM, Catalog, Record, current
 from weenats.protocol.subjects import stored_event
@@ -61,16 +62,12 @@ async def projection_states(
         streams: all streams of the account, with those of the buckets.
         stream: the name of the stream of events.
     """
-    service = _services(streams).get(stream)
+    info = next((each for each in streams if each.config.name == stream), None)
     return [
         state
         for name in sorted(_projections(streams, stream))
-        for state in await _states(transport, name, stream, service)
+        for state in await _states(transport, name, stream, info)
     ]
-
-
-def _services(streams: Sequence[StreamInfo]) -> dict[str, str | None]:
-    return {each.config.name: each.config.metadata.get(SERVICE) for each in streams}
 
 
 def _projections(streams: Sequence[StreamInfo], stream: str) -> Iterator[str]:
@@ -82,26 +79,29 @@ def _projections(streams: Sequence[StreamInfo], stream: str) -> Iterator[str]:
 
 
 async def _states(
-    transport: Transport, name: str, stream: str, service: str | None
+    transport: Transport, name: str, stream: str, info: StreamInfo | None
 ) -> list[ProjectionState]:
     try:
         records = await Catalog(transport, name).records(leader=False)
     except ServiceError:
         return [ProjectionState(stream, name)]
     return [
-        await _state(transport, name, each, stream, service)
+        await _state(transport, name, each, stream, info)
         for each in records
         if not each.ready or each == current(records, each.version)
     ]
 
 
 async def _state(
-    transport: Transport, name: str, record: Record, stream: str, service: str | None
+    transport: Transport, name: str, record: Record, stream: str, info: StreamInfo | None
 ) -> ProjectionState:
     position = await _position(transport, name, record.number)
     lag = None
-    if position is not None and service is not None:
-        lag = await _lag(transport, stream, service, position)
+    service = None if info is None else info.config.metadata.get(SERVICE)
+    if position is not None and info is not None and service is not None:
+        created = record.created
+        is_stale = created is not None and not continues(info, created, position + 1)
+        lag = await _lag(transport, stream, service, 0 if is_stale else position)
     return ProjectionState(
         stream,
         name,

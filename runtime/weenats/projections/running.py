@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import ConnectionClosedError, UnavailableError
+from weenats.events.reader import replaced
 from weenats.projections.builder import CHECK, GRACE, ProjectionBuilder, opened
 from weenats.projections.follower import Follower
 from weenats.projections.generation_catalog import Record, current
@@ -20,7 +21,7 @@ from weenats.projections.health import ProjectionHealth
 from weenats.projections.lease import Lease
 from weenats.projections.status import GenerationStatus, generation_status
 from weenats.projections.view import View
-from weenats.transport.jetstream import StreamMissingError
+from weenats.transport.jetstream import StreamMissingError, StreamReplacedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -85,11 +86,16 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         """Wait until the view has all events that are stored now; for tests.
 
         Raises:
+            StreamReplacedError: the stream is another one than the one whose events the view has.
             ServiceError: see JetStream.last.
         """
         while True:
             try:
-                if not (await self.status()).lag:
+                record, records = await self._current()
+                status = await generation_status(self._projection, self._transport, record, records)
+                if status.is_stale:
+                    raise replaced(self._builder.stream)
+                if not status.lag:
                     return
             except UnavailableError:  # no view is complete yet
                 pass
@@ -116,6 +122,8 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
                     _LOG.warning("projection %s gets no events, retrying: %s", name, error)
                 else:
                     _LOG.error("projection %s failed, retrying", name, exc_info=error)
+                if isinstance(error, StreamReplacedError):
+                    failures = 1  # `weenats rebuild` may end at any time
                 await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES)) - 1])
 
     async def _follow(self) -> None:
@@ -138,7 +146,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         """Keep the view of a generation up to date until another one replaces it."""
         async with opened(self._projection, self._transport, record.number) as view:
             follower = Follower(self._projection, self._transport, view, self._telemetry)
-            following = asyncio.create_task(follower.run(follow=True))
+            following = asyncio.create_task(follower.run(follow=True, created=record.created))
             try:
                 while current(await self._records(), record.version) == record:
                     await asyncio.wait({following}, timeout=CHECK)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from weenats.events.reader import count_stored
+from weenats.events.reader import continues, count_stored, stream_of
 from weenats.projections.builder import opened
 from weenats.projections.generation_catalog import Catalog, Record, current
-from weenats.transport.jetstream import StreamMissingError
+from weenats.streams.store import missing
+from weenats.transport.jetstream import JetStream, StreamMissingError
 
 if TYPE_CHECKING:
     from weenats.projections.projection import Projection
@@ -28,6 +29,8 @@ class GenerationStatus:
             will be removed.
         position: the sequence of the last event that its view has.
         lag: how many stored events its view does not have yet.
+        is_stale: whether the stream was deleted and made anew, or has lost events, since the view
+            was built: it gets no events, and has to be rebuilt.
     """
 
     number: int
@@ -35,6 +38,7 @@ class GenerationStatus:
     state: Literal["live", "building", "replaced"]
     position: int
     lag: int
+    is_stale: bool = False
 
 
 async def projection_status(
@@ -77,8 +81,15 @@ async def generation_status(
     async with opened(projection, transport, record.number) as view:
         position = await view.position()
         events = [each.event for each in projection.routes_of(view)]
-    lag = await count_stored(transport, *events, start=position + 1)
-    return GenerationStatus(record.number, record.version, _state(record, records), position, lag)
+    stream = stream_of(events)
+    try:
+        info = await JetStream(transport).stream_info(stream.name)
+    except StreamMissingError:
+        raise missing(stream) from None
+    is_stale = record.created is not None and not continues(info, record.created, position + 1)
+    lag = await count_stored(transport, *events, start=1 if is_stale else position + 1)
+    state = _state(record, records)
+    return GenerationStatus(record.number, record.version, state, position, lag, is_stale)
 
 
 def _state(record: Record, records: tuple[Record, ...]) -> Literal["live", "building", "replaced"]:

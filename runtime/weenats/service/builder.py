@@ -527,9 +527,10 @@ class NatsServiceBuilder:
         `weenats streams` creates and updates them from the command line.
 
         Args:
-            mode: "apply" creates streams and updates their settings, but never so that stored
-                events may be lost; "check" only compares them, and creates none. The service does
-                not start when that fails or they differ.
+            mode: "apply" creates streams and updates their settings, but takes nothing away from
+                them; "check" only compares them, and creates none. The service does not start when
+                that fails, or they have less than the contract demands. What they have more of, as
+                a newer version of the service has set it, stays and is logged.
 
         Returns:
             A builder with this setting.

@@ -14,7 +14,6 @@ from weenats.codec.failures import (
     broken_rule,
     encode_error_headers,
     encode_failure,
-    of_connection,
     without_key,
     without_text,
 )
@@ -191,7 +190,7 @@ class EndpointRunner:
     def _public_error(self, error: Exception) -> ServiceError:
         """Return the error that the caller gets."""
         if isinstance(error, ServiceError) and not broken_rule(error):
-            if of_connection(error):
+            if error.of_connection:
                 return without_text(error)
             return error if self._codec.declares(error) else InternalError()
         return InternalError()
@@ -203,7 +202,7 @@ class EndpointRunner:
             text, cause = f"broke its contract: {error}", None
         elif isinstance(error, ServiceError) and (rule := broken_rule(error)):
             text = f"raised {type(error).__name__}, which is not a valid error: {rule}"
-        elif isinstance(error, ServiceError) and of_connection(error):
+        elif isinstance(error, ServiceError) and error.of_connection:
             text, cause = f"failed: {without_key(error, key)}", None
         elif isinstance(error, ServiceError):
             text = f"raised {error.label}, which its contract does not declare"

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from weenats.auth import JwksState
     from weenats.service.handlers import ServiceHandlers
     from weenats.service.settings import ServiceSettings
+    from weenats.streams import StreamPlan
     from weenats.transport.base import Subscription
 
 __all__ = ["NatsService"]
@@ -192,8 +193,11 @@ class NatsService(Uncopyable):
         )
 
         streams = self.contract.streams
-        # Instances of a newer version may run, which publish events that this one does not know.
-        plans = await plan_streams(self._transport, streams, keep_subjects=True)
+        # Instances of a newer version may run, with other events and higher limits.
+        plans = await plan_streams(self._transport, streams, keep_more=True)
+        if self._settings.streams is not None:
+            for plan in plans:
+                _log_kept(plan)
         if self._settings.streams == "check":
             check_streams(plans, self.contract.name)
             return
@@ -375,3 +379,10 @@ class NatsService(Uncopyable):
                     await self._transport.unsubscribe(self._subscriptions)
         if self._own is not None:
             await self._own.close(max(end - monotonic(), 0))
+
+
+def _log_kept(plan: StreamPlan) -> None:
+    """Log what a stream has more of than the contract demands."""
+    if plan.kept:
+        kept = "; ".join(f"{each.setting}: {each.before}, not {each.after}" for each in plan.kept)
+        _LOG.warning("%s has more than the contract demands, and keeps it: %s", plan.name, kept)

@@ -14,6 +14,7 @@ from weenats.errors import (
     NotFoundError,
     PermissionDeniedError,
     ServiceError,
+    connection_error,
 )
 from weenats.protocol import subjects
 from weenats.streams.settings import PARTITIONS, SERVICE
@@ -101,11 +102,59 @@ class StreamConsumer:
             raise missing(self.stream) from None
         found = info.config.metadata.get(PARTITIONS)
         if found != str(self.stream.partitions):
-            raise FailedPreconditionError(
-                f"the stream {self.stream.name} has {found} partitions, and"
-                f" {self.stream.partitions} in the contract: run `weenats streams plan CONTRACT`"
+            raise connection_error(
+                FailedPreconditionError(
+                    f"the stream {self.stream.name} has {found} partitions, and"
+                    f" {self.stream.partitions} in the contract: run"
+                    " `weenats streams plan CONTRACT`"
+                )
             )
-        await self._for_each(lambda each: self._prepare(jetstream, each, start, ack_wait))
+        await _for_each(
+            self.configs(start, ack_wait), lambda wanted: self._prepare(jetstream, wanted)
+        )
+
+    def configs(self, start: Start, ack_wait: float) -> list[ConsumerConfig]:
+        """Return the settings of its consumers on the server.
+
+        Args:
+            start: see `prepare`.
+            ack_wait: see `prepare`.
+        """
+        stream = self.stream
+        return [
+            ConsumerConfig(
+                name=self.partition_name(partition),
+                filters=(
+                    subjects.stored_event(stream.service, partition, ">"),
+                    subjects.retry(stream.name, stream.service, partition, self.name),
+                ),
+                start=start,
+                ack_wait=ack_wait,
+                max_ack_pending=1,
+                metadata={CONSUMER: self.name},
+            )
+            for partition in range(stream.partitions)
+        ]
+
+    async def begin_again(self, start: Start) -> None:
+        """Let it begin elsewhere; running instances go on from there.
+
+        Args:
+            start: where it begins.
+
+        Raises:
+            ConsumerMissingError: the consumer does not exist.
+            ServiceError: see JetStream.create_consumer.
+        """
+        jetstream = JetStream(self.transport)
+
+        async def renew(config: ConsumerConfig) -> None:
+            # Together, before an instance creates it again where it was.
+            with suppress(ConsumerMissingError):
+                await jetstream.delete_consumer(self.stream.name, config.name)
+            await jetstream.create_consumer(self.stream.name, config)
+
+        await _for_each(self.configs(start, await self.ack_wait()), renew)
 
     async def ack_wait(self) -> float:
         """Return after how many seconds without a heartbeat an event is delivered again.
@@ -137,27 +186,14 @@ class StreamConsumer:
         """
         jetstream = JetStream(self.transport)
 
-        async def delete(partition: int) -> None:
+        async def delete(name: str) -> None:
             with suppress(ConsumerMissingError):
-                await jetstream.delete_consumer(self.stream.name, self.partition_name(partition))
+                await jetstream.delete_consumer(self.stream.name, name)
 
-        await self._for_each(delete)
+        await _for_each(self.partition_names(), delete)
 
-    async def _prepare(
-        self, jetstream: JetStream, partition: int, start: Start, ack_wait: float
-    ) -> None:
-        stream, name = self.stream, self.partition_name(partition)
-        wanted = ConsumerConfig(
-            name=name,
-            filters=(
-                subjects.stored_event(stream.service, partition, ">"),
-                subjects.retry(stream.name, stream.service, partition, self.name),
-            ),
-            start=start,
-            ack_wait=ack_wait,
-            max_ack_pending=1,
-            metadata={CONSUMER: self.name},
-        )
+    async def _prepare(self, jetstream: JetStream, wanted: ConsumerConfig) -> None:
+        stream, name = self.stream, wanted.name
         try:
             info = await jetstream.consumer_info(stream.name, name)
         except ConsumerMissingError:
@@ -169,9 +205,6 @@ class StreamConsumer:
                 return
         if (changed := restored(info.config, wanted)) != info.config:
             await jetstream.update_consumer(stream.name, changed)
-
-    async def _for_each(self, call: Callable[[int], Awaitable[None]]) -> None:
-        await _for_each(range(self.stream.partitions), call)
 
 
 def restored(has: ConsumerConfig, wanted: ConsumerConfig) -> ConsumerConfig:
@@ -188,6 +221,7 @@ def restored(has: ConsumerConfig, wanted: ConsumerConfig) -> ConsumerConfig:
     return replace(
         has,
         filters=wanted.filters,
+        acknowledgement=wanted.acknowledgement,
         ack_wait=wanted.ack_wait,
         max_ack_pending=wanted.max_ack_pending,
         max_deliver=wanted.max_deliver,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast
 
-from weenats.errors import FailedPreconditionError
+from weenats.errors import FailedPreconditionError, connection_error
 from weenats.streams.settings import PARTITIONS, SERVICE, dead_letter_config, stream_config
 from weenats.transport.jetstream import (
     JetStream,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Transport
 
 __all__ = ["Change", "StreamPlan", "apply_streams", "check_streams", "plan_streams"]
+NumberT = TypeVar("NumberT", int, float)
 _SETTINGS: Final = (
     "subjects",
     "storage",
@@ -40,6 +41,9 @@ _LIMITS: Final = frozenset({"max_age", "max_bytes", "max_messages"})
 _RECREATED: Final = frozenset({"storage", "retention"})
 """What the server changes only by deleting the stream."""
 _REMOVES: Final = "may remove stored events"
+_DUPLICATE_WINDOW: Final = 120.0
+"""How many seconds a stream remembers the ids of messages unless an operator or `max_age` says
+otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +76,14 @@ class StreamPlan:
         action: what has to be done.
         changes: the settings that differ.
         config: the settings that it gets.
+        kept: the settings that differ and stay, as the stream has more than the contract demands.
     """
 
     name: str
     action: Literal["create", "update", "recreate", "none"]
     changes: tuple[Change, ...]
     config: StreamConfig
+    kept: tuple[Change, ...] = ()
 
     @property
     def dangers(self) -> tuple[Change, ...]:
@@ -94,7 +100,7 @@ async def plan_streams(
     streams: Iterable[Stream],
     others: Iterable[StreamConfig] = (),
     *,
-    keep_subjects: bool = False,
+    keep_more: bool = False,
 ) -> list[StreamPlan]:
     """Return what has to be done to streams and those of their dead letters; nothing is changed.
 
@@ -102,8 +108,8 @@ async def plan_streams(
         transport: the connection.
         streams: the streams of a contract.
         others: the settings of other streams, with their service in the metadata.
-        keep_subjects: whether streams keep subjects that they have and the contract has not: those
-            of events that another version of the service publishes.
+        keep_more: whether streams keep what they have more of than the contract demands: subjects,
+            higher limits and replicas of another version of the service, and files.
 
     Raises:
         JetStreamUnavailableError: the server has no JetStream.
@@ -114,14 +120,10 @@ async def plan_streams(
         config for each in streams for config in (stream_config(each), dead_letter_config(each))
     ]
     wanted += others
-    plans: list[StreamPlan] = []
-    for config in wanted:
-        found = await _found(jetstream, config.name)
-        if keep_subjects and found is not None:
-            subjects = dict.fromkeys((*config.subjects, *found.config.subjects))
-            config = replace(config, subjects=tuple(subjects))  # noqa: PLW2901
-        plans.append(_planned(config, found))
-    return plans
+    return [
+        _planned(config, await _found(jetstream, config.name), keep_more=keep_more)
+        for config in wanted
+    ]
 
 
 async def apply_streams(
@@ -141,8 +143,10 @@ async def apply_streams(
     """
     dangerous = [each for each in plans if each.dangers]
     if dangerous and not force:
-        raise FailedPreconditionError(
-            f"{'; '.join(map(str, dangerous))}: apply it with --force if that is intended"
+        raise connection_error(
+            FailedPreconditionError(
+                f"{'; '.join(map(str, dangerous))}: apply it with --force if that is intended"
+            )
         )
     jetstream = JetStream(transport)
     for plan in plans:
@@ -166,9 +170,11 @@ def check_streams(plans: Iterable[StreamPlan], service: str) -> None:
     """
     different = [each for each in plans if each.action != "none"]
     if different:
-        raise FailedPreconditionError(
-            f"the streams of {service} are not as its contract says:"
-            f" {'; '.join(map(str, different))}; run `weenats streams apply CONTRACT`"
+        raise connection_error(
+            FailedPreconditionError(
+                f"the streams of {service} are not as its contract says:"
+                f" {'; '.join(map(str, different))}; run `weenats streams apply CONTRACT`"
+            )
         )
 
 
@@ -179,20 +185,57 @@ async def _found(jetstream: JetStream, name: str) -> StreamInfo | None:
         return None
 
 
-def _planned(wanted: StreamConfig, found: StreamInfo | None) -> StreamPlan:
+def _planned(demanded: StreamConfig, found: StreamInfo | None, *, keep_more: bool) -> StreamPlan:
     if found is None:
-        return StreamPlan(wanted.name, "create", (), wanted)
+        return StreamPlan(demanded.name, "create", (), demanded)
+    wanted = _with_more(demanded, found.config) if keep_more else demanded
+    kept = tuple(_kept(demanded, wanted))
     changes = tuple(_changes(wanted, found))
     if not changes:
-        return StreamPlan(wanted.name, "none", (), found.config)
+        return StreamPlan(wanted.name, "none", (), found.config, kept)
     if any(each.setting in _RECREATED for each in changes):
-        return StreamPlan(wanted.name, "recreate", changes, wanted)
+        return StreamPlan(wanted.name, "recreate", changes, wanted, kept)
     values = {setting: getattr(wanted, setting) for setting in _SETTINGS}
     metadata = {**found.config.metadata, **wanted.metadata}
     obstacles = found.config.obstacles
     other = {name: value for name, value in found.config.other.items() if name not in obstacles}
-    config = replace(found.config, **values, duplicate_window=None, metadata=metadata, other=other)
-    return StreamPlan(wanted.name, "update", changes, config)
+    window = found.config.duplicate_window or 0.0
+    longer = window > _DUPLICATE_WINDOW and (wanted.max_age is None or window <= wanted.max_age)
+    config = replace(
+        found.config,
+        **values,
+        duplicate_window=window if longer else None,  # else the server chooses it, by `max_age`
+        metadata=metadata,
+        other=other,
+    )
+    return StreamPlan(wanted.name, "update", changes, config, kept)
+
+
+def _with_more(demanded: StreamConfig, has: StreamConfig) -> StreamConfig:
+    """Return settings that are enough for a contract, and take nothing away from a stream."""
+    return replace(
+        demanded,
+        subjects=tuple(dict.fromkeys((*demanded.subjects, *has.subjects))),
+        storage="file" if has.storage == "file" else demanded.storage,
+        replicas=max(demanded.replicas, has.replicas),
+        max_age=_higher(demanded.max_age, has.max_age),
+        max_bytes=_higher(demanded.max_bytes, has.max_bytes),
+        max_messages=_higher(demanded.max_messages, has.max_messages),
+    )
+
+
+def _higher(one: NumberT | None, other: NumberT | None) -> NumberT | None:
+    """Return the higher one of two limits, None if one of them is no limit."""
+    return None if one is None or other is None else max(one, other)
+
+
+def _kept(demanded: StreamConfig, wanted: StreamConfig) -> Iterator[Change]:
+    for setting in _SETTINGS:
+        has, demands = _value(wanted, setting), _value(demanded, setting)
+        if setting == "subjects":
+            has, demands = sorted({*wanted.subjects} - {*demanded.subjects}), []
+        if has != demands:
+            yield Change(setting, _text(has), _text(demands))
 
 
 def _changes(wanted: StreamConfig, found: StreamInfo) -> Iterator[Change]:
@@ -230,8 +273,8 @@ def _danger(setting: str, before: object, after: object) -> str:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, list):
+    if isinstance(value, list) and value:
         return ", ".join(cast("list[str]", value))
     if isinstance(value, Republish):
         return f"{value.source} to {value.destination}"
-    return "none" if value is None else str(value)
+    return "none" if value is None or value == [] else str(value)

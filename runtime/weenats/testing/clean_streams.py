@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from weenats.client.loop_thread import process_loop
 from weenats.idempotency.replies import replies_config
 from weenats.large.objects import objects_config
+from weenats.projections.generation_catalog import STREAM
 from weenats.rate_limit.ledger import ledger_config
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.settings import SERVICE
@@ -73,7 +74,9 @@ async def renew_streams(transport: Transport, contract: ServiceContract) -> None
 
 
 async def remove_streams(transport: Transport, contract: ServiceContract) -> None:
-    """Remove all that the service of a contract has stored, and nothing of other services.
+    """Remove all that the service of a contract has stored, and projections of its events.
+
+    Nothing of other services is removed but such projections.
 
     Args:
         transport: the connection.
@@ -84,9 +87,11 @@ async def remove_streams(transport: Transport, contract: ServiceContract) -> Non
     """
     jetstream = JetStream(transport)
     buckets = {settings(contract.name).name for settings in _BUCKETS}
+    streams = {each.name for each in contract.streams}
     for each in await jetstream.streams():
-        name = each.config.name
-        if name in buckets or each.config.metadata.get(SERVICE) == contract.name:
+        name, metadata = each.config.name, each.config.metadata
+        is_projection = metadata.get(STREAM) in streams
+        if name in buckets or metadata.get(SERVICE) == contract.name or is_projection:
             with suppress(StreamMissingError):
                 await jetstream.purge(name)
                 await jetstream.delete_stream(name)

@@ -66,7 +66,8 @@ class _Stream:
     """
 
     def __init__(self, config: _Response, clock: Clock) -> None:
-        self.created = config
+        self.original = config
+        self.created = _now()
         self.config = {**_DEFAULTS, **config}
         self.name: str = config["name"]
         self.patterns: list[list[str]] = []
@@ -107,7 +108,7 @@ class _Stream:
         self.last += 1
         if message_id := headers.get("Nats-Msg-Id"):
             self._ids[message_id] = self.last
-        time = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        time = _now()
         own = {
             "Nats-Stream": name,
             "Nats-Subject": subject,
@@ -137,7 +138,7 @@ class _Stream:
             "last_seq": self.last,
             "consumer_count": 0,
         }
-        return {"config": self.config, "state": state}
+        return {"config": self.config, "created": self.created, "state": state}
 
 
 class MemoryStreams:
@@ -194,7 +195,7 @@ class MemoryStreams:
 
     def _create(self, name: str, config: _Response) -> _Response:
         stream = self._streams.setdefault(name, _Stream(config, self._clock))
-        if stream.created != config:
+        if stream.original != config:
             return _error(10058, "stream name already in use with a different configuration")
         return stream.info()
 
@@ -206,6 +207,10 @@ class MemoryStreams:
     def _delete(self, stream: _Stream, _: _Response) -> _Response:
         del self._streams[stream.name]
         return {"success": True}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _purge(stream: _Stream, body: _Response) -> _Response:

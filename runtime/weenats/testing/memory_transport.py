@@ -16,6 +16,7 @@ from weenats.errors import (
     ConnectionLostError,
     DeadlineExceededError,
     WrongEventLoopError,
+    connection_error,
 )
 from weenats.protocol.headers import Headers
 from weenats.protocol.identifiers import STAMPER
@@ -195,7 +196,9 @@ class MemoryTransport(Uncopyable):
         for subscription in self._mine:
             self.broker.remove(subscription)
         self._mux.fail(
-            lambda subject: ConnectionLostError(f"the connection was closed while {subject} ran")
+            lambda subject: connection_error(
+                ConnectionLostError(f"the connection was closed while {subject} ran")
+            )
         )
         self._mux.close()
 
@@ -298,8 +301,10 @@ class MemoryTransport(Uncopyable):
 
     def _check_open(self) -> None:
         if self._closed.is_set():
-            raise ConnectionClosedError("the connection to NATS was closed: nothing was sent")
+            raise connection_error(
+                ConnectionClosedError("the connection to NATS was closed: nothing was sent")
+            )
         if self._loop is None:
-            raise ConnectionLostError("the connection to NATS is not open yet")
+            raise connection_error(ConnectionLostError("the connection to NATS is not open yet"))
         if self._loop is not asyncio.get_running_loop():
-            raise WrongEventLoopError
+            raise connection_error(WrongEventLoopError())

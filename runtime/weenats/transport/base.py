@@ -263,7 +263,8 @@ class Transport(Protocol):
         Raises:
             PermissionDeniedError: the server denied a subscription.
             ResourceExhaustedError: the server refused a subscription because there are too many.
-            ConnectionLostError: the connection broke meanwhile.
+            ConnectionLostError: the connection broke meanwhile, or the server does not answer
+                within `connect_timeout`.
             ConnectionClosedError: the connection was closed before.
         """
         ...

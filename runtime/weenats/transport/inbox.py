@@ -9,7 +9,7 @@ from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from weenats.errors import DeadlineExceededError, NoRespondersError, ServiceError
+from weenats.errors import DeadlineExceededError, NoRespondersError, ServiceError, connection_error
 from weenats.protocol.timeouts import Clock, DeadlineTimer
 from weenats.transport.base import NO_RESPONDERS, Accepts, Delivery
 from weenats.transport.nats_py.connection import new_inbox
@@ -100,7 +100,9 @@ class RequestMux:
         if future.done():
             return
         if not delivery.payload and delivery.status == NO_RESPONDERS:
-            future.set_exception(NoRespondersError(f"no responders on {requested}"))
+            future.set_exception(
+                connection_error(NoRespondersError(f"no responders on {requested}"))
+            )
         elif accepts is None or accepts(delivery):
             future.set_result(delivery)
         else:
@@ -156,7 +158,7 @@ class RequestMux:
         text = f"no reply from {subject} in time"
         if foreign := self._foreign.pop(reply, 0):
             text += f"; {foreign} message(s) arrived that are not a service's reply"
-        _fail(future, DeadlineExceededError(text))
+        _fail(future, connection_error(DeadlineExceededError(text)))
 
 
 def _fail(future: asyncio.Future[Delivery], error: ServiceError) -> None:
@@ -202,7 +204,9 @@ class ReplyInbox:
             async with asyncio.timeout(max(deadline - monotonic(), 0)):
                 await opening
         except TimeoutError:
-            raise DeadlineExceededError(f"no reply from {subject} in time") from None
+            raise connection_error(
+                DeadlineExceededError(f"no reply from {subject} in time")
+            ) from None
 
     async def _open(self, connection: NatsConnection) -> None:
         """Subscribe, and return once the server has accepted the subscription.

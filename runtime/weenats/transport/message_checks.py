@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from weenats.errors import InvalidArgumentError, MessageTooLargeError
+from weenats.errors import InvalidArgumentError, MessageTooLargeError, connection_error
 from weenats.protocol.headers import HEADER_FRAMING
 from weenats.protocol.subjects import encode_subject
 
@@ -36,13 +36,19 @@ def check_message(subject: str, payload: bytes, headers: bytes, limit: int) -> N
     size = len(payload)
     if headers:
         if headers[-2:] != b"\r\n":
-            raise InvalidArgumentError(
-                f"the headers of the message to {_shown(subject)} are not lines that end with CR LF"
+            raise connection_error(
+                InvalidArgumentError(
+                    f"the headers of the message to {_shown(subject)} are not lines that end with"
+                    " CR LF"
+                )
             )
         size += len(headers) + HEADER_FRAMING
     if size > limit:
-        raise MessageTooLargeError(
-            f"the message to {subject} has {size} bytes, the NATS server carries at most {limit}"
+        raise connection_error(
+            MessageTooLargeError(
+                f"the message to {subject} has {size} bytes, the NATS server carries at most"
+                f" {limit}"
+            )
         )
 
 
@@ -76,12 +82,14 @@ def check_subscription(subject: str, queue_group: str) -> None:
 def _check_token(text: str, what: str) -> None:
     """Check that a text is one token of a protocol line."""
     if not text or _SEPARATOR.search(text) is not None:
-        raise InvalidArgumentError(f"{_shown(text)} is not a valid {what}: it has white space")
+        raise connection_error(
+            InvalidArgumentError(f"{_shown(text)} is not a valid {what}: it has white space")
+        )
     try:
         encode_subject(text)
     except UnicodeEncodeError:
-        raise InvalidArgumentError(
-            f"{_shown(text)} is not a valid {what}: it is not valid Unicode"
+        raise connection_error(
+            InvalidArgumentError(f"{_shown(text)} is not a valid {what}: it is not valid Unicode")
         ) from None
 
 

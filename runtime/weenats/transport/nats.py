@@ -20,6 +20,7 @@ from weenats.errors import (
     ServiceError,
     UnavailableError,
     WrongEventLoopError,
+    connection_error,
 )
 from weenats.protocol.subjects import encode_subject
 from weenats.protocol.timeouts import seconds
@@ -281,7 +282,9 @@ class NatsTransport(Uncopyable):
                     arrivals, timeout=end - monotonic(), quiet=quiet, accepts=accepts
                 )
             except TimeoutError:
-                raise DeadlineExceededError("the NATS server does not answer in time") from None
+                raise connection_error(
+                    DeadlineExceededError("the NATS server does not answer in time")
+                ) from None
             finally:
                 inbox.drop()
 
@@ -294,7 +297,7 @@ class NatsTransport(Uncopyable):
     async def fence(self) -> None:
         """Wait until the server has processed everything that was sent before; see `Transport`."""
         connection = self._opened()
-        await connection.fence()
+        await connection.fence(seconds(self._options.connect_timeout))
         if denied := {each.subject for each in connection.interests if each.denied}:
             raise permission_denied("subscription", ", ".join(sorted(denied)))
 
@@ -306,7 +309,7 @@ class NatsTransport(Uncopyable):
             interest.leave()
         try:
             await self._migration.end(interests)
-            await self.fence()
+            await self._opened().fence()  # patiently, as messages that were sent would be lost
         except ServiceError as error:
             _LOG.debug("unsubscribed without a fence: %s", error)
         finally:
@@ -340,7 +343,7 @@ class NatsTransport(Uncopyable):
 
     def _check_open(self) -> None:
         if self._closed is not None:
-            raise ConnectionClosedError(f"{self._closed}: nothing was sent")
+            raise connection_error(ConnectionClosedError(f"{self._closed}: nothing was sent"))
         self._claim()
 
     def _claim(self) -> None:
@@ -353,13 +356,13 @@ class NatsTransport(Uncopyable):
         if loop is self._loop:
             return
         if self._loop is not None and (self._connection is not None or not self._loop.is_closed()):
-            raise WrongEventLoopError
+            raise connection_error(WrongEventLoopError())
         self._begin(loop)
 
     def _opened(self) -> NatsConnection:
         self._check_open()
         if self._connection is None:
-            raise ConnectionLostError("the connection to NATS is not open yet")
+            raise connection_error(ConnectionLostError("the connection to NATS is not open yet"))
         return self._connection
 
     async def _wait_connected(self, deadline: float) -> None:
@@ -369,8 +372,10 @@ class NatsTransport(Uncopyable):
                 await self._connected.wait()
         except TimeoutError:
             reason = "" if self._connection is None else f": {self._connection.failure}"
-            raise UnavailableError(
-                f"there was no connection to NATS until the deadline; {self.servers}{reason}"
+            raise connection_error(
+                UnavailableError(
+                    f"there was no connection to NATS until the deadline; {self.servers}{reason}"
+                )
             ) from None
         self._check_open()
 
@@ -418,4 +423,6 @@ class NatsTransport(Uncopyable):
 
     def _fail_all(self, reason: str) -> None:
         text = "{}; whether {} was executed is unknown"
-        self._inbox.mux.fail(lambda subject: ConnectionLostError(text.format(reason, subject)))
+        self._inbox.mux.fail(
+            lambda subject: connection_error(ConnectionLostError(text.format(reason, subject)))
+        )

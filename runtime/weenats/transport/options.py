@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from weenats._internal.extras import check_installed
-from weenats.errors import InvalidArgumentError
+from weenats.errors import InvalidArgumentError, connection_error
 from weenats.protocol.subjects import SubjectError, check_inbox_prefix
 from weenats.protocol.timeouts import Duration, seconds
 from weenats.transport.credentials import is_secret
@@ -44,7 +44,8 @@ class ConnectionOptions:
             servers without TLS are refused.
         tls_handshake_first: begin with the TLS handshake, for servers with `handshake_first`; the
             system's certificates are trusted if there is no `tls`.
-        connect_timeout: the time limit of the first connection, in seconds or as timedelta.
+        connect_timeout: the time limit of the first connection, and how long the server may take to
+            confirm a subscription, in seconds or as timedelta.
         close_timeout: how long the server may take to receive the buffer when the connection is
             closed, in seconds or as timedelta.
         reconnect_wait: the pause between attempts to reconnect, which are not limited in number.
@@ -87,16 +88,18 @@ class ConnectionOptions:
         for name in ("connect_timeout", "close_timeout", "reconnect_wait", "ping_interval"):
             seconds(getattr(self, name), name)
         if (self.user is None) != (self.password is None):
-            raise InvalidArgumentError("user and password must be given together")
+            raise connection_error(InvalidArgumentError("user and password must be given together"))
         try:
             check_inbox_prefix(self.inbox_prefix)
         except SubjectError as error:
-            raise InvalidArgumentError(f"inbox_prefix: {error}") from None
+            raise connection_error(InvalidArgumentError(f"inbox_prefix: {error}")) from None
         signed = (self.credentials is not None) + (self.nkey_seed is not None)
         if signed + (self.user is not None) > 1 or (self.user and self.auth_token is not None):
-            raise InvalidArgumentError(
-                "a connection has one kind of credentials: user and password, auth_token, "
-                "credentials or nkey_seed"
+            raise connection_error(
+                InvalidArgumentError(
+                    "a connection has one kind of credentials: user and password, auth_token, "
+                    "credentials or nkey_seed"
+                )
             )
         if signed:
             check_installed(
@@ -106,12 +109,16 @@ class ConnectionOptions:
         for name in ("credentials", "nkey_seed"):
             path: str | Path | None = getattr(self, name)
             if path is not None and is_secret(path):  # it would be shown in errors
-                raise InvalidArgumentError(f"{name} is the path of a file, not what it holds")
+                raise connection_error(
+                    InvalidArgumentError(f"{name} is the path of a file, not what it holds")
+                )
         tls = cast("object", self.tls)
         if tls is not None and not isinstance(tls, ssl.SSLContext) and not callable(tls):
-            raise InvalidArgumentError(
-                "tls is an SSLContext, such as ssl.create_default_context(cafile=...), or a"
-                f" function that returns one, not {type(tls).__name__}"
+            raise connection_error(
+                InvalidArgumentError(
+                    "tls is an SSLContext, such as ssl.create_default_context(cafile=...), or a"
+                    f" function that returns one, not {type(tls).__name__}"
+                )
             )
 
     def _check_types(self) -> None:
@@ -128,8 +135,10 @@ class ConnectionOptions:
                 if value is None and name != "inbox_prefix" and kinds is not bool:
                     continue
                 if not isinstance(value, kinds):
-                    raise InvalidArgumentError(
-                        f"{name} is {expected}, not of the type {type(value).__name__}"
+                    raise connection_error(
+                        InvalidArgumentError(
+                            f"{name} is {expected}, not of the type {type(value).__name__}"
+                        )
                     )
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from weenats._internal.extras import check_installed
 from weenats._internal.hosts import is_ip
-from weenats.errors import InvalidArgumentError
+from weenats.errors import InvalidArgumentError, connection_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +115,9 @@ def check_servers(servers: str | Sequence[str]) -> tuple[Server, ...]:
     listed = tuple(cast("Iterable[object]", given)) if isinstance(given, Iterable) else ()
     texts = [each for each in listed if isinstance(each, str) and each.strip(" \t\r\n,")]
     if not texts or len(texts) != len(listed):
-        raise InvalidArgumentError("servers must be the URL of a NATS server, or several URLs")
+        raise connection_error(
+            InvalidArgumentError("servers must be the URL of a NATS server, or several URLs")
+        )
     urls = [_parse(part.strip()) for text in texts for part in text.split(",") if part.strip()]
     websockets = sum(url.scheme in _WEBSOCKET for url in urls)
     if websockets:
@@ -123,7 +125,9 @@ def check_servers(servers: str | Sequence[str]) -> tuple[Server, ...]:
             "ws:// and wss:// need the package aiohttp: pip install 'weenats[websocket]'", "aiohttp"
         )
         if websockets < len(urls):
-            raise InvalidArgumentError("WebSocket URLs cannot be combined with other URLs")
+            raise connection_error(
+                InvalidArgumentError("WebSocket URLs cannot be combined with other URLs")
+            )
     return tuple(Server(url) for url in urls)
 
 
@@ -136,8 +140,10 @@ def _parse(text: str) -> ServerUrl:
     scheme = _SCHEME.match(text)
     if scheme is not None and scheme[1].lower() not in (*_TCP, *_WEBSOCKET):
         known = ", ".join(f"{each}://" for each in (*_TCP, *_WEBSOCKET))
-        raise InvalidArgumentError(
-            f"the URL of a NATS server begins with {known}, not {scheme[0].strip()}"
+        raise connection_error(
+            InvalidArgumentError(
+                f"the URL of a NATS server begins with {known}, not {scheme[0].strip()}"
+            )
         )
     if not text.isprintable() or " " in text:
         raise _malformed("it contains spaces or characters that are not printable")
@@ -173,7 +179,9 @@ def _checked(url: ServerUrl) -> ServerUrl:
 
 
 def _malformed(reason: str) -> InvalidArgumentError:
-    return InvalidArgumentError(f"the URL of a NATS server is malformed: {reason}")
+    return connection_error(
+        InvalidArgumentError(f"the URL of a NATS server is malformed: {reason}")
+    )
 
 
 def _decoded(text: str | None) -> str | None:

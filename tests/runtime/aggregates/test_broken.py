@@ -81,10 +81,10 @@ async def test_broken_history(
 async def test_long_history(nats_url: str, key: str, jetstream: JetStream) -> None:
     """Hundreds of commits are read in batches, also up to an earlier revision."""
     subject, previous = f"wallets.commits.{partition_of(key, 16)}.wallet.{key}", 0
-    for number in range(1, 601):
-        ack = await jetstream.publish(subject, commit(key, revision=number, previous=previous))
-        previous = ack.sequence
     async with builder(nats_url).build() as service, client(nats_url) as caller:
+        for number in range(1, 601):
+            ack = await jetstream.publish(subject, commit(key, revision=number, previous=previous))
+            previous = ack.sequence
         found = await caller.get_wallet(key)
         assert (found.revision, found.state.changes) == (600, 600)
         history = service._assembly.aggregates.executors["wallet"]._history
@@ -141,8 +141,10 @@ async def test_streams_are_not_created_with_check(own_nats_server: NatsServer) -
 async def test_consumer_of_the_relay_is_gone(
     own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is created again, and events go on."""
+    """It is created again where it was, and events go on."""
     monkeypatch.setattr("weenats.aggregates.relay._AGAIN", 0.01)
+    monkeypatch.setattr("weenats.streams.consumer_upkeep._INTERVAL", 0.01)
+    monkeypatch.setattr("weenats.streams.consumer_upkeep._PATIENCE", 0.01)
     url, revisions = own_nats_server.url, list[int]()
 
     async def note(event: Any) -> None:
@@ -152,10 +154,12 @@ async def test_consumer_of_the_relay_is_gone(
         await caller.subscribe_deposited(note)
         await caller.deposit("w-1", Amount(cents=1))
         await eventually(lambda: revisions == [1])
-        jetstream = service._assembly.aggregates._jetstream
-        await jetstream.delete_consumer("wallets-commits", "relay-wallet")
+        aggregates = service._assembly.aggregates
+        await eventually(lambda: aggregates._relay._upkeep._acknowledged.get("relay-wallet") == 1)
+        await aggregates._jetstream.delete_consumer("wallets-commits", "relay-wallet")
         await caller.deposit("w-1", Amount(cents=1))
         await eventually(lambda: 2 in revisions)
+        assert revisions == [1, 2]
 
 
 async def test_missing_message_is_not_a_commit(nats_url: str, service: Any) -> None:

@@ -32,6 +32,7 @@ OF_STREAMS: Final = [
     not in {
         "$KV.wallets-snapshots.approval.*",  # its keys have one event
         ACKS.subject,
+        "$JS.API.CONSUMER.DELETE.wallets-commits.*",  # after somebody has changed one
     }
 ]
 Amount = wallets.Amount

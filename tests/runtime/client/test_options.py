@@ -10,6 +10,7 @@ from testkit.probe import Happened, ProbeClient, Run
 from weenats.client.call import CallDefaults
 from weenats.errors import InvalidArgumentError
 from weenats.events import ReceivedEvent
+from weenats.principal import Principal
 from weenats.testing import MemoryTransport
 
 
@@ -42,6 +43,21 @@ async def test_invalid_options_are_rejected_before_sending(options: dict[str, An
     with pytest.raises(InvalidArgumentError):
         await ProbeClient(transport).run("k", Run(action="go"), **options)
     assert transport._loop is None
+
+
+async def test_values_that_contain_themselves_are_rejected() -> None:
+    """A value of `metadata.context` that JSON cannot hold is the same error everywhere."""
+    loop: dict[str, Any] = {}
+    loop["loop"] = [loop]
+    client = ProbeClient(MemoryTransport())
+    with pytest.raises(InvalidArgumentError, match="contains itself, or is nested too deeply"):
+        client.with_context(loop=loop)
+    with pytest.raises(InvalidArgumentError):
+        await client.run("k", Run(action="go"), context=loop)
+    with pytest.raises(InvalidArgumentError):
+        await client.publish_happened("k", Happened(text="x"), context=loop)
+    with pytest.raises(ValueError, match="contains itself, or is nested too deeply"):
+        Principal(id="alice", claims=loop)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,47 @@ async def test_no_event_is_lost_after_the_next_start(
         assert (info.config.description, info.config.max_deliver) == ("ours", None)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        None,
+        {"max_deliver": 1},
+        {"filters": ("parcels.stream.0.none",)},
+        {"other": {"headers_only": True}},
+        {"other": {"max_batch": 1}},
+    ],
+)
+async def test_no_event_is_lost_while_instances_run(
+    nats_url: str, settings: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A consumer that is deleted or edited while it is in use is restored within a moment."""
+    monkeypatch.setattr("weenats.events.pulling._PAUSE", 0.02)
+    monkeypatch.setattr("weenats.streams.consumer_upkeep._INTERVAL", 0.02)
+    monkeypatch.setattr("weenats.streams.consumer_upkeep._PATIENCE", 0.02)
+    async with parcel_streams(nats_url) as transport:
+        jetstream, parcels = JetStream(transport), ParcelsClient(transport)
+        part = StreamConsumer(transport, STREAM, "billing")
+
+        async def fail_once(event: Any) -> None:
+            if event.attempt == 1:
+                raise ValueError
+
+        recorder = Recorder(fail_once)
+        async with await consume(transport, recorder, "billing", backoff=[0.01]):
+            await parcels.publish_delivered("p-1", Delivered(count=1))
+            await until(lambda: ("p-1", 1) in recorder.seen)
+            for name in part.partition_names():
+                if settings is None:
+                    await jetstream.delete_consumer(STREAM.name, name)
+                    continue
+                config = (await jetstream.consumer_info(STREAM.name, name)).config
+                other = {**config.other, **settings.get("other", {})}
+                changed = replace(config, **{**settings, "other": other})
+                await jetstream.update_consumer(STREAM.name, changed)
+            await parcels.publish_delivered("p-1", Delivered(count=2))
+            await until(lambda: ("p-1", 2) in recorder.seen)
+
+
 async def test_a_consumer_that_refuses_requests_is_reported(nats_url: str) -> None:
     """It is an error that names the setting, not an endless repetition."""
     transport = NatsTransport(nats_url)

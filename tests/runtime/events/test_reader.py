@@ -22,11 +22,17 @@ from testkit.parcels import (
 from testkit.waiting import LIMIT, until
 from weenats import InvalidArgumentError, NatsTransport
 from weenats.events import consuming, read_events
+from weenats.streams import apply_streams, plan_streams
 from weenats.streams.consumers import consumer_states
 from weenats.streams.dead_letters import DeadLetters
 from weenats.testing import NatsServer
 from weenats.transport import Delivery
-from weenats.transport.jetstream import JetStream, Pull, StreamMissingError
+from weenats.transport.jetstream import (
+    JetStream,
+    Pull,
+    StreamMissingError,
+    StreamReplacedError,
+)
 
 STREAM = PARCELS_EVENTS_STREAM
 
@@ -52,6 +58,21 @@ async def test_a_reader_has_the_order_of_the_stream(
     assert [each.data.count async for each in rest] == [18, 19]
     assert [each async for each in read_events(transport, DELIVERED, start=99, follow=False)] == []
     assert (await JetStream(transport).stream_info(STREAM.name)).consumers == 0
+
+
+async def test_a_stream_that_was_made_anew_ends_a_reader(
+    parcels: ParcelsClient, transport: NatsTransport
+) -> None:
+    """The sequence that it goes on with says nothing about another stream of this name."""
+    await deliver(parcels, 1, 2)
+    reading = read_events(transport, DELIVERED)
+    async with asyncio.timeout(LIMIT):
+        assert [(await anext(reading)).sequence, (await anext(reading)).sequence] == [1, 2]
+        await JetStream(transport).delete_stream(STREAM.name)
+        await apply_streams(transport, await plan_streams(transport, [STREAM]))
+        await deliver(parcels, 3)
+        with pytest.raises(StreamReplacedError, match="the stream parcels-events was deleted"):
+            await anext(reading)
 
 
 async def test_a_reader_follows_over_restarts(own_nats_server: NatsServer) -> None:

@@ -14,6 +14,7 @@ from weenats.projections import Projection
 from weenats.projections.builder import ProjectionBuilder
 from weenats.projections.generation_catalog import PROJECTION, STREAM, Catalog
 from weenats.projections.overview import ProjectionState, projection_states
+from weenats.streams import apply_streams, plan_streams
 from weenats.transport.jetstream import JetStream, bucket_config
 
 EVENTS = PARCELS_EVENTS_STREAM.name
@@ -33,10 +34,24 @@ async def test_views_are_listed_while_nothing_runs(transport: NatsTransport, del
     await builder.build()
     assert await overview(transport) == [ProjectionState(EVENTS, NAME, 1, 1, "live", 2, 0.0)]
     await deliver(3)
-    await Catalog(transport, NAME).begin(2)
+    created = (await JetStream(transport).stream_info(EVENTS)).created
+    await Catalog(transport, NAME).begin(2, created)
     live, building = await overview(transport)
     assert (live.state, live.position, (live.lag or 0) > 0) == ("live", 2, True)
     assert building == ProjectionState(EVENTS, NAME, 2, 2, "building", None, None)
+
+
+async def test_a_view_of_another_stream_is_late(transport: NatsTransport, deliver: Any) -> None:
+    """It lacks all events of a stream that was made anew since."""
+    await deliver(1, 2)
+    builder = ProjectionBuilder(COUNTS, transport)
+    await builder.create()
+    await builder.build()
+    await JetStream(transport).delete_stream(EVENTS)
+    await apply_streams(transport, await plan_streams(transport, [PARCELS_EVENTS_STREAM]))
+    await deliver(1)
+    [live] = await overview(transport)
+    assert (live.position, (live.lag or 0) > 0) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from weenats.projections.builder import Progress, ProjectionBuilder
 from weenats.projections.generation_catalog import Catalog
 from weenats.projections.lease import Lease
 from weenats.projections.status import projection_status
+from weenats.transport.jetstream import JetStream
 from weenats_codegen.cli.main import main
 
 SUM = 20 * 21 // 2
@@ -132,7 +134,8 @@ async def test_one_instance_builds(
     builders = [ProjectionBuilder(COUNTS, transport) for _ in range(3)]
     await builders[0].create()
     catalog = builders[0].catalog
-    lease = Lease(catalog.bucket, (await catalog.begin(1)).number, COUNTS.name)
+    created = (await JetStream(transport).stream_info(PARCELS_EVENTS_STREAM.name)).created
+    lease = Lease(catalog.bucket, (await catalog.begin(1, created)).number, COUNTS.name)
     with monkeypatch.context() as patch:
         patch.setattr("weenats.projections.lease.LEASE", 1.0)
         assert await lease.take()
@@ -150,7 +153,8 @@ async def test_changes_of_the_catalog_do_not_get_lost(transport: NatsTransport) 
     """Instances that change it at the same time get different numbers."""
     await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
     catalogs = [Catalog(transport, NAME) for _ in range(5)]
-    await asyncio.gather(*(each.begin(number) for number, each in enumerate(catalogs, 1)))
+    now = datetime.now(UTC)
+    await asyncio.gather(*(each.begin(number, now) for number, each in enumerate(catalogs, 1)))
     records = await catalogs[0].records()
     assert [each.number for each in records] == [1, 2, 3, 4, 5]
     assert {each.version for each in records} == {1, 2, 3, 4, 5}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,13 @@ import pytest
 from testkit.parcels import CONTRACT, PARCELS_EVENTS_STREAM, Parcels, ParcelsClient
 from testkit.projections import COUNTS, NAME, TOTAL, Counting, Failing, SqlView
 from testkit.waiting import LIMIT, until
-from weenats import AbortedError, NatsServiceBuilder, NatsTransport, UnavailableError
+from weenats import (
+    AbortedError,
+    NatsServiceBuilder,
+    NatsTransport,
+    ServiceError,
+    UnavailableError,
+)
 from weenats.projections import Projection
 from weenats.projections import running as running_module
 from weenats.projections.builder import ProjectionBuilder, opened
@@ -23,7 +30,18 @@ from weenats.projections.lease import Lease
 from weenats.projections.running import _failures_in_a_row
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.store import missing
-from weenats.transport.jetstream import JetStream, KeyValue, WrongSequenceError
+from weenats.transport.jetstream import (
+    JetStream,
+    KeyValue,
+    StreamReplacedError,
+    WrongSequenceError,
+)
+
+
+class FailingAt20(Failing):
+    """Fails at the last of some events."""
+
+    broken = 20
 
 
 def test_a_failure_long_after_the_last_one_is_the_first() -> None:
@@ -118,6 +136,125 @@ async def test_a_missing_stream_is_waited_for(
         await deliver(5)
         await counts.caught_up()
         assert await (await counts.view()).get(TOTAL) == 5
+
+
+async def make_anew(transport: NatsTransport) -> None:
+    """Delete the stream, and create it again."""
+    await JetStream(transport).delete_stream(PARCELS_EVENTS_STREAM.name)
+    await apply_streams(transport, await plan_streams(transport, [PARCELS_EVENTS_STREAM]))
+
+
+@pytest.mark.parametrize("when", ["while it runs", "while it was stopped", "with more events"])
+async def test_a_stream_that_was_made_anew_is_noticed(
+    transport: NatsTransport, deliver: Any, when: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The view stays as it was, and says so, until it is rebuilt."""
+    await deliver(1, 2)
+    async with COUNTS.run(transport) as counts:
+        await counts.caught_up()
+        if when == "while it runs":
+            await make_anew(transport)
+            await until(lambda: "was deleted and made anew" in caplog.text)
+    if when != "while it runs":
+        await make_anew(transport)
+    await deliver(*range(10, 13 if when == "with more events" else 11))
+    async with COUNTS.run(transport) as counts:
+        await until(lambda: counts.health.check().status == "error")
+        assert "`weenats rebuild MODULE:PROJECTION`" in (counts.health.check().message or "")
+        with pytest.raises(StreamReplacedError, match="was deleted and made anew"):
+            await counts.caught_up()
+        state = await counts.status()
+        assert state.is_stale
+        assert (state.position, state.lag) == (2, 3 if when == "with more events" else 1)
+        assert await (await counts.view()).get(TOTAL) == 3
+        builder = ProjectionBuilder(COUNTS, transport)
+        assert await builder.build() == 2
+        await until(lambda: counts.health.check().status == "ok")
+        await deliver(100)
+        await counts.caught_up()
+        total = 10 + 11 + 12 if when == "with more events" else 10
+        async with asyncio.timeout(LIMIT):
+            while await (await counts.view()).get(TOTAL) != total + 100:  # noqa: ASYNC110 - a server
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("how", ["delete_stream", "purge"])
+async def test_a_bucket_that_somebody_empties_is_built_anew(
+    transport: NatsTransport, deliver: Any, how: str
+) -> None:
+    """While it runs; queries are UNAVAILABLE meanwhile."""
+    await deliver(1, 2)
+    async with COUNTS.run(transport) as counts:
+        await counts.caught_up()
+        await getattr(JetStream(transport), how)(f"KV_{NAME}-projection")
+        await deliver(3)
+        async with asyncio.timeout(LIMIT):
+            while True:
+                with suppress(ServiceError):
+                    await counts.caught_up()
+                    if await (await counts.view()).get(TOTAL) == 6:
+                        break
+                await asyncio.sleep(0.01)
+
+
+async def test_a_sealed_bucket_stops_the_view(transport: NatsTransport, deliver: Any) -> None:
+    """Queries get what it has; when the bucket is deleted, the view is built anew."""
+    await deliver(1, 2)
+    jetstream, name = JetStream(transport), f"KV_{NAME}-projection"
+    async with COUNTS.run(transport) as counts:
+        await counts.caught_up()
+        config = (await jetstream.stream_info(name)).config
+        await jetstream.update_stream(replace(config, other={**config.other, "sealed": True}))
+        await deliver(3)
+        stopped = "stopped by JetStreamRefusedError; see the log"
+        await until(lambda: counts.health.check().message == stopped)
+        assert await (await counts.view()).get(TOTAL) == 3
+        assert (await counts.status()).lag == 1
+        await jetstream.delete_stream(name)
+        await until(lambda: counts.health.check().message is None)
+        await counts.caught_up()
+        assert await (await counts.view()).get(TOTAL) == 6
+
+
+async def test_a_new_view_does_not_take_over_an_old_table(
+    transport: NatsTransport, deliver: Any, tmp_path: Path
+) -> None:
+    """After the bucket is gone numbers begin again, and a database may have such a view."""
+
+    class Doubling(Counting):
+        async def delivered(self, event: Any) -> None:
+            await super().delivered(event)
+            await super().delivered(event)
+
+    sums = Projection(
+        NAME,
+        lambda generation: SqlView(tmp_path / "sums", generation.number),
+        Counting,
+        stream=PARCELS_EVENTS_STREAM,
+    )
+    await deliver(1, 2)
+    async with sums.run(transport) as running:
+        await running.caught_up()
+    await JetStream(transport).delete_stream(f"KV_{NAME}-projection")
+    async with replace(sums, handlers=Doubling, version=2).run(transport) as doubled:
+        await doubled.caught_up()
+        assert await (await doubled.view()).get(TOTAL) == 6
+
+
+async def test_a_build_begins_anew_with_the_stream(transport: NatsTransport, deliver: Any) -> None:
+    """What was built of a stream that is gone is not gone on with."""
+    await deliver(*range(1, 21))
+    broken = replace(COUNTS, handlers=FailingAt20)
+    builder = ProjectionBuilder(broken, transport)
+    await builder.create()
+    with pytest.raises(KeyError):
+        await builder.build()
+    await make_anew(transport)
+    await deliver(7)
+    async with COUNTS.run(transport) as counts:
+        await counts.caught_up()
+        assert (await counts.status()).number == 2
+        assert await (await counts.view()).get(TOTAL) == 7
 
 
 async def test_a_handler_that_cancels_itself_fails(

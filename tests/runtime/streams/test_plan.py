@@ -11,6 +11,8 @@ import pytest
 from weenats import FailedPreconditionError, NatsTransport
 from weenats.contract import Stream
 from weenats.streams import apply_streams, check_streams, plan_streams
+from weenats.streams.plan import _with_more
+from weenats.streams.settings import stream_config
 from weenats.transport.jetstream import JetStream, JetStreamRefusedError, StreamConfig
 
 
@@ -70,6 +72,58 @@ async def test_harmless_changes_are_applied(transport: NatsTransport, name: str)
     assert "subjects: " in first
     assert second == f"{name}-dead-letters: none"
     assert (await jetstream.stream_info(name)).config.description == "Mine."
+
+
+@pytest.mark.parametrize(
+    ("has", "demands", "kept", "changed"),
+    [
+        ({"max_age": 60}, {"max_age": 5}, "max_age: 60.0 -> 5", ""),
+        ({}, {"max_bytes": 5000}, "max_bytes: none -> 5000", ""),
+        ({"max_messages": 9}, {"max_messages": 8}, "max_messages: 9 -> 8", ""),
+        ({"max_messages": 8}, {"max_messages": 9}, "", "max_messages: 8 -> 9"),
+        ({"max_messages": 8}, {}, "", "max_messages: 8 -> none"),
+        ({"storage": "file"}, {}, "storage: file -> memory", ""),
+        ({}, {"storage": "file"}, "", "storage: memory -> file (the stream is deleted, with all"),
+        ({"events": ("a.b",)}, {"events": ("a.c",)}, ".a.b -> none", "subjects: "),
+        ({"partitions": 5}, {}, "", "partitions: 5 -> 16"),
+    ],
+)
+async def test_services_keep_what_streams_have_more_of(
+    transport: NatsTransport,
+    name: str,
+    has: dict[str, Any],
+    demands: dict[str, Any],
+    kept: str,
+    changed: str,
+) -> None:
+    """Nothing is taken away from a stream of another version, and what is missing is added."""
+    await applied(transport, stream(name, **has))
+    plan, _ = await plan_streams(transport, [stream(name, **demands)], keep_more=True)
+    for said, expected in (plan.kept, kept), (plan.changes, changed):
+        assert expected in "; ".join(map(str, said))
+        assert bool(said) == bool(expected)
+
+
+def test_more_replicas_are_kept() -> None:
+    """An older version, which demands one replica, lets the others be."""
+    one, three = (stream_config(stream("orders", replicas=each)) for each in (1, 3))
+    assert _with_more(one, three).replicas == 3
+    assert _with_more(three, one).replicas == 3
+
+
+async def test_a_longer_duplicate_window_stays(transport: NatsTransport, name: str) -> None:
+    """An operator's is not lost by an update, unless `max_age` is shorter."""
+    jetstream = JetStream(transport)
+    await applied(transport, stream(name, max_age=1000))
+    config = (await jetstream.stream_info(name)).config
+    assert config.duplicate_window == 120
+    await jetstream.update_stream(replace(config, duplicate_window=600.0))
+    await applied(transport, stream(name, max_age=900), force=True)
+    assert (await jetstream.stream_info(name)).config.duplicate_window == 600
+    await applied(transport, stream(name, max_age=60), force=True)
+    assert (await jetstream.stream_info(name)).config.duplicate_window == 60
+    await applied(transport, stream(name, max_age=900))
+    assert (await jetstream.stream_info(name)).config.duplicate_window == 120
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from testkit.waiting import eventually, until
 from testkit.wallets import builder, client, wallets
 from weenats import NatsTransport
 from weenats.events import consume
+from weenats.projections.generation_catalog import STREAM
 from weenats.streams.consumers import consumer_states
 from weenats.testing import NatsServer
 from weenats.testing import clean_streams as clean_streams_module
@@ -73,8 +75,10 @@ async def test_nothing_of_the_service_is_left(nats_url: str) -> None:
         async with builder(nats_url).build(), client(nats_url) as caller:
             await caller.deposit("w-1", wallets.Amount(cents=5))
         await jetstream.create_stream(bucket_config("wallets-once"))
+        views = replace(bucket_config("views"), metadata={STREAM: "wallets-events"})
+        await jetstream.create_stream(views)
         clean(wallets.CONTRACT)
-        for name in ("KV_wallets-once", "wallets-commits"):
+        for name in ("KV_wallets-once", "wallets-commits", "KV_views"):
             with pytest.raises(StreamMissingError):
                 await jetstream.stream_info(name)
         await jetstream.stream_info("wallets-events")

@@ -20,6 +20,7 @@ from weenats.transport.jetstream.errors import (
     JetStreamUnavailableError,
     StreamFullError,
     StreamMissingError,
+    StreamReplacedError,
     WrongSequenceError,
     WrongStreamError,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "StreamFullError",
     "StreamInfo",
     "StreamMissingError",
+    "StreamReplacedError",
     "WrongSequenceError",
     "WrongStreamError",
     "bucket_config",

@@ -10,7 +10,13 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from weenats.errors import DeadlineExceededError, NoRespondersError, NotFoundError, ServiceError
+from weenats.errors import (
+    DeadlineExceededError,
+    NoRespondersError,
+    NotFoundError,
+    ServiceError,
+    connection_error,
+)
 from weenats.protocol import headers as header_names
 from weenats.protocol.headers import Headers
 from weenats.transport.base import DENIED
@@ -492,7 +498,7 @@ class JetStream:
         except NoRespondersError:
             raise _no_direct_access(stream) from None
         if answer.status:
-            raise NotFoundError(f"{stream} has no such message")
+            raise connection_error(NotFoundError(f"{stream} has no such message"))
         return read(stored_message, answer, stream)
 
     @asynccontextmanager
@@ -501,7 +507,9 @@ class JetStream:
             async with asyncio.timeout(self._timeout):
                 yield
         except TimeoutError:
-            raise DeadlineExceededError(f"{stream} does not answer in time") from None
+            raise connection_error(
+                DeadlineExceededError(f"{stream} does not answer in time")
+            ) from None
 
 
 def _pending(answer: Delivery, stream: str) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from weenats.errors import InvalidArgumentError
+from weenats.errors import InvalidArgumentError, connection_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -201,6 +201,7 @@ class StreamInfo:
         consumers: the number of its consumers.
         subjects: the number of messages of each subject, for the subjects that were asked for.
         leader: the name of the server that leads a cluster's stream, "" without cluster or leader.
+        created: when it was created, for example again after it was deleted.
     """
 
     config: StreamConfig
@@ -211,6 +212,7 @@ class StreamInfo:
     consumers: int
     subjects: Mapping[str, int]
     leader: str
+    created: datetime
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> StreamInfo:
@@ -230,6 +232,7 @@ class StreamInfo:
             consumers=_whole(state["consumer_count"]),
             subjects=state.get("subjects") or {},
             leader=cluster.get("leader", ""),
+            created=to_time(document["created"]),
         )
 
 
@@ -411,8 +414,10 @@ def _start_members(start: Start) -> dict[str, JsonValue]:
         return {"deliver_policy": "by_start_sequence", "opt_start_seq": start}
     policy = _POLICIES.get(start) if isinstance(cast("object", start), str) else None
     if policy is None:
-        raise InvalidArgumentError(
-            f"start is 'beginning', 'new', a sequence or a time, not {start!r}"
+        raise connection_error(
+            InvalidArgumentError(
+                f"start is 'beginning', 'new', a sequence or a time, not {start!r}"
+            )
         )
     return {"deliver_policy": policy}
 

@@ -13,6 +13,7 @@ from weenats.errors import (
     NotFoundError,
     ServiceError,
     UnavailableError,
+    connection_error,
 )
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = [
     "JetStreamUnavailableError",
     "StreamFullError",
     "StreamMissingError",
+    "StreamReplacedError",
     "WrongSequenceError",
     "WrongStreamError",
     "api_error",
@@ -36,6 +38,7 @@ _NUMBER: Final = re.compile(r"\d+")
 class JetStreamUnavailableError(UnavailableError):
     """JetStream does not answer: it is not enabled, has no leader now, or is out of resources."""
 
+    of_connection = True
     description = (
         "JetStream is not available: it is not enabled for this connection, or has no leader now"
     )
@@ -52,24 +55,35 @@ class JetStreamMissingError(JetStreamUnavailableError):
 class StreamMissingError(UnavailableError):
     """There is no stream of this name, or none that stores the subject."""
 
+    of_connection = True
     description = "the stream does not exist"
+
+
+class StreamReplacedError(FailedPreconditionError):
+    """The stream is not the one that was read before: it was made anew, or has lost messages."""
+
+    of_connection = True
+    description = "the stream was deleted and made anew, or has lost messages"
 
 
 class StreamFullError(UnavailableError):
     """The stream has reached a limit and refuses new messages."""
 
+    of_connection = True
     description = "the stream is full"
 
 
 class ConsumerMissingError(UnavailableError):
     """There is no consumer of this name."""
 
+    of_connection = True
     description = "the consumer does not exist"
 
 
 class WrongStreamError(FailedPreconditionError):
     """The message was stored by no stream: the subject belongs to another one than expected."""
 
+    of_connection = True
     description = "another stream than the expected one stores the subject"
 
 
@@ -84,6 +98,7 @@ class WrongSequenceError(AbortedError):
         last: the sequence of the last message; None when the server does not say it.
     """
 
+    of_connection = True
     description = "the last message of the stream or subject is another one than expected"
 
     def __init__(self, message: str | None = None, *, last: int | None = None) -> None:
@@ -101,6 +116,8 @@ class JetStreamRefusedError(FailedPreconditionError):
     Attributes:
         error_code: the number of the error in the API of JetStream.
     """
+
+    of_connection = True
 
     def __init__(self, message: str | None = None, *, error_code: int = 0) -> None:
         super().__init__(message)
@@ -139,9 +156,9 @@ def api_error(error: Mapping[str, Any], what: str) -> ServiceError:
         found = _NUMBER.search(description)
         return WrongSequenceError(text, last=None if found is None else int(found[0]))
     if number == _DELETE_FAILED and "no message found" in description:
-        return NotFoundError(text)
+        return connection_error(NotFoundError(text))
     if (kind := _CLASSES.get(number)) is not None:
-        return kind(text)
+        return connection_error(kind(text))
     if error.get("code") == _UNAVAILABLE:
         return JetStreamUnavailableError(text)
     return JetStreamRefusedError(text, error_code=number)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from weenats.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
+from weenats.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, connection_error
 from weenats.transport.jetstream.config import StreamConfig
 from weenats.transport.jetstream.errors import WrongSequenceError
 
@@ -230,13 +230,15 @@ class KeyValue:
         return message.sequence
 
     def _exists(self, key: str) -> AlreadyExistsError:
-        return AlreadyExistsError(f"{key} exists already in {self._stream}")
+        return connection_error(AlreadyExistsError(f"{key} exists already in {self._stream}"))
 
     def _subject(self, key: str) -> str:
         if _KEY.fullmatch(key) is None:
-            raise InvalidArgumentError(
-                f"{key!r} is not a valid key: it has letters, digits and -/_= , and tokens are"
-                " separated by single dots"
+            raise connection_error(
+                InvalidArgumentError(
+                    f"{key!r} is not a valid key: it has letters, digits and -/_= , and tokens are"
+                    " separated by single dots"
+                )
             )
         return self._prefix + key
 

@@ -125,6 +125,8 @@ class Pull:
         self._arrived.clear()
 
     def __aiter__(self) -> Self:
+        if self._subscription is None:  # it would wait for ever
+            raise RuntimeError("messages are pulled in `async with`")
         return self
 
     async def __anext__(self) -> PulledMessage:

@@ -18,7 +18,7 @@ from nats.nuid import NUID
 
 from weenats._internal.hosts import is_loopback
 from weenats._internal.limited_log import LimitedLogger
-from weenats.errors import ConnectionLostError, ResourceExhaustedError
+from weenats.errors import ConnectionLostError, ResourceExhaustedError, connection_error
 from weenats.protocol.headers import HEADER_FRAMING
 from weenats.protocol.subjects import decode_subject
 from weenats.transport.base import Delivery, OnDelivery
@@ -172,7 +172,7 @@ class NatsConnection(SteadyClient):
         check_message(subject, payload, headers, self._max_payload)
         unsent = self._pending_data_size
         if unsent > _MAX_KEPT_BYTES and (unsent > _MAX_UNSENT_BYTES or not self.is_connected):
-            raise ResourceExhaustedError(_BUFFER_FULL)
+            raise connection_error(ResourceExhaustedError(_BUFFER_FULL))
         if headers:
             size = len(headers) + HEADER_FRAMING
             head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\nNATS/1.0\r\n"
@@ -295,17 +295,21 @@ class NatsConnection(SteadyClient):
         if reconnecting is not None and reconnecting is not asyncio.current_task():
             await end_task(reconnecting)
 
-    async def fence(self) -> None:
+    async def fence(self, timeout: float = _FENCE_TIMEOUT) -> None:
         """Wait until the server has processed everything that was sent before.
 
         Messages that the server sent until then have been handed over.
 
+        Args:
+            timeout: how long the server may take, in seconds.
+
         Raises:
-            ConnectionLostError: there is no connection, or it broke meanwhile.
+            ConnectionLostError: there is no connection, it broke meanwhile, or the server does not
+                answer in time.
             ResourceExhaustedError: the server refused a subscription because there are too many.
         """
         if not self.is_connected:
-            raise ConnectionLostError("not connected to NATS")
+            raise connection_error(ConnectionLostError("not connected to NATS"))
         refusals = self._reported_refusals
         pong: asyncio.Future[bool] = self._loop.create_future()
         self._hand_over(_PING)
@@ -313,16 +317,16 @@ class NatsConnection(SteadyClient):
         reading: asyncio.Task[None] | None = self._reading_task  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         # When a program cancels all its tasks, nothing reads the PONG.
         waiting: set[asyncio.Future[Any]] = {pong} if reading is None else {pong, reading}
-        timeout = _SILENT_TIMEOUT if self._is_silent else _FENCE_TIMEOUT
-        await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        limit = min(timeout, _SILENT_TIMEOUT) if self._is_silent else timeout
+        await asyncio.wait(waiting, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         if not pong.done():
             self._is_silent = True
-            raise ConnectionLostError("the NATS server does not answer")
+            raise connection_error(ConnectionLostError("the NATS server does not answer"))
         if not pong.result():
-            raise ConnectionLostError("the connection to NATS broke")
+            raise connection_error(ConnectionLostError("the connection to NATS broke"))
         if self._refusals > refusals:
             self._reported_refusals = self._refusals
-            raise ResourceExhaustedError(_TOO_MANY)
+            raise connection_error(ResourceExhaustedError(_TOO_MANY))
 
     def dispatch(
         self, sid: int, subject: bytes, reply: bytes, payload: bytes, block: bytes

@@ -12,6 +12,7 @@ from weenats.errors import (
     PermissionDeniedError,
     ServiceError,
     UnavailableError,
+    connection_error,
 )
 from weenats.transport.credentials import CredentialsError
 
@@ -60,8 +61,10 @@ def permission_denied(what: str, subject: str) -> PermissionDeniedError:
         what: "publish" or "subscription".
         subject: the subject.
     """
-    return PermissionDeniedError(
-        f"the NATS server does not let this connection use {subject} ({what})"
+    return connection_error(
+        PermissionDeniedError(
+            f"the NATS server does not let this connection use {subject} ({what})"
+        )
     )
 
 
@@ -74,8 +77,12 @@ def connect_error(servers: Sequence[Server], failures: Sequence[Exception]) -> S
     """
     where = ", ".join(map(str, servers))
     if failures and isinstance(failures[-1], CredentialsError):
-        return InvalidArgumentError(f"no credentials for NATS at {where}: {failures[-1]}")
+        return connection_error(
+            InvalidArgumentError(f"no credentials for NATS at {where}: {failures[-1]}")
+        )
     reason = str(failures[-1]) if failures else "no answer"
     if failures and refuses_credentials(failures[-1]):
-        return PermissionDeniedError(f"NATS at {where} refused the credentials of the connection")
-    return UnavailableError(f"no connection to NATS at {where}: {reason}")
+        return connection_error(
+            PermissionDeniedError(f"NATS at {where} refused the credentials of the connection")
+        )
+    return connection_error(UnavailableError(f"no connection to NATS at {where}: {reason}"))

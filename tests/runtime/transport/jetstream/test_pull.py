@@ -249,6 +249,13 @@ async def test_a_missing_consumer_cannot_be_entered(jetstream: JetStream, stream
         await jetstream.pull(stream, "c").__aenter__()
 
 
+async def test_a_pull_that_was_not_entered(jetstream: JetStream, stream: str) -> None:
+    """A loop without `async with`, which would wait for ever, says so."""
+    with pytest.raises(RuntimeError, match="in `async with`"):
+        async for _ in jetstream.pull(stream, "c"):
+            pass
+
+
 async def test_a_closed_connection_ends_a_pull(nats_url: str, stream: str) -> None:
     """The loop gets the error of the connection; leaving works."""
     transport = NatsTransport(nats_url)
