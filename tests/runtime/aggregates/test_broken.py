@@ -81,6 +81,8 @@ async def test_broken_history(
 async def test_long_history(nats_url: str, key: str, jetstream: JetStream) -> None:
     """Hundreds of commits are read in batches, also up to an earlier revision."""
     subject, previous = f"wallets.commits.{partition_of(key, 16)}.wallet.{key}", 0
+    async with builder(nats_url).build():
+        pass  # it creates the stream
     for number in range(1, 601):
         ack = await jetstream.publish(subject, commit(key, revision=number, previous=previous))
         previous = ack.sequence

@@ -24,7 +24,7 @@ from weenats.protocol.subjects import decode_subject
 from weenats.transport.base import Delivery, OnDelivery
 from weenats.transport.message_checks import check_message, check_subscription
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of
-from weenats.transport.nats_py.errors import refuses_credentials
+from weenats.transport.nats_py.errors import refuses_credentials, text_of
 from weenats.transport.nats_py.parser import MessageParser
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class NatsConnection(SteadyClient):
         """Why there is no connection, as far as it is known."""
         if self._err is None:
             return "no answer"
-        return _REFUSAL if refuses_credentials(self._err) else str(self._err)
+        return _REFUSAL if refuses_credentials(self._err) else text_of(self._err)
 
     def send(self, subject: str, reply: str, payload: bytes, headers: bytes) -> None:
         """Write a message after this iteration of the loop; buffer it while reconnecting.
@@ -378,10 +378,7 @@ class NatsConnection(SteadyClient):
         """Write the buffer to the socket; when that is full, further frames stay in the buffer."""
         if self._transport is None:
             return
-        socket = socket_of(self._transport)
-        # A lost socket drops it as well, and asyncio would log that, until the read loop notices.
-        if socket is None or not socket.is_closing():
-            self._transport.write(b"".join((*self._pending, last)))
+        self._transport.write(b"".join((*self._pending, last)))
         self._pending.clear()
         self._pending_data_size = 0
         if self._draining is None and _is_full(self._transport):
