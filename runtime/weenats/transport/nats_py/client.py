@@ -39,6 +39,9 @@ _ENDED_AFTER_HANDSHAKE: Final = (
     "the server ended the connection after the TLS handshake: it may require a client certificate,"
     " or refuse the given one"
 )
+_ENDED_AT_ONCE: Final = (
+    "the server ended the connection at once: it may have the maximum number of connections"
+)
 _MAX_SERVERS: Final = 100
 """The maximum number of servers to remember."""
 
@@ -153,9 +156,10 @@ class SteadyClient(Client):
             self._note_outcome(error)
             if type(error) is TimeoutError:  # without a text
                 raise TimeoutError("no answer in time") from None
-            if was_encrypted and isinstance(error, ConnectionError | nats.errors.UnexpectedEOF):
-                # Whoever writes first does not read the alert by which TLS says why.
-                raise ConnectionResetError(_ENDED_AFTER_HANDSHAKE) from None
+            if isinstance(error, ConnectionError | nats.errors.UnexpectedEOF):
+                # Whoever writes first does not read why: the line -ERR, or the alert of TLS.
+                why = _ENDED_AFTER_HANDSHAKE if was_encrypted else _ENDED_AT_ONCE
+                raise OSError(why) from None
             if isinstance(error, _NOT_NATS) and not isinstance(error, OSError):
                 # Not a NATS server. nats-py would stop to reconnect.
                 raise nats.errors.Error(f"nats: not a NATS server: {error}") from None

@@ -28,7 +28,7 @@ from weenats.transport.nats_py.errors import refuses_credentials, text_of
 from weenats.transport.nats_py.parser import MessageParser
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from nats.aio.transport import Transport as NatsSocket
 
@@ -224,6 +224,21 @@ class NatsConnection(SteadyClient):
         self._refusals = self._reported_refusals = 0
         for each in self.interests:
             self._append(f"SUB {each.subject} {each.queue_group} {each.sid}\r\n".encode())
+
+    async def renew(self, denied: Sequence[Interest]) -> None:
+        """Repeat subscriptions that the server has denied, and wait until it has decided again.
+
+        Args:
+            denied: the subscriptions.
+
+        Raises:
+            ConnectionLostError: there is no connection, or it broke meanwhile.
+            ResourceExhaustedError: see `fence`.
+        """
+        for each in denied:
+            each.denied = False
+            self._append(f"SUB {each.subject} {each.queue_group} {each.sid}\r\n".encode())
+        await self.fence()
 
     def substitute(self, interest: Interest, on_delivery: OnDelivery) -> Interest:
         """Hand the messages of a subscription to another callback; the subscription may move away.

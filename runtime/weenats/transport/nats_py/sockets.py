@@ -116,9 +116,9 @@ class GreetedTcp(TcpTransport):
                     writer.transport, protocol, ssl_context, server_hostname=name
                 )
         except ConnectionError as error:
-            raise ConnectionResetError(str(error) or _ENDED_IN_HANDSHAKE) from None
+            raise OSError(str(error) or _ENDED_IN_HANDSHAKE) from None
         if encrypted is None:  # asyncio's answer for a connection that ended meanwhile
-            raise ConnectionResetError(_ENDED_IN_HANDSHAKE)
+            raise OSError(_ENDED_IN_HANDSHAKE)
         self._io_reader = reader
         self._io_writer = asyncio.StreamWriter(encrypted, protocol, reader, loop)
         self.is_encrypted = True
@@ -140,6 +140,16 @@ class GreetedTcp(TcpTransport):
             if reason is None:
                 raise
             raise reason from None
+
+    @override
+    async def wait_closed(self) -> None:
+        if self._io_writer is None:
+            return
+        # Awaited in a task of its own: asyncio has one future for all who wait, and whoever is
+        # cancelled while waiting would cancel it, with it those who close or reconnect afterwards.
+        closed = asyncio.ensure_future(self._io_writer.wait_closed())
+        await asyncio.wait([closed])
+        await closed
 
     @override
     async def readline(self) -> bytes:
