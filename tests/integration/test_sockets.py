@@ -8,10 +8,11 @@ import gc
 import pytest
 
 from testkit.transports import FAST
-from testkit.waiting import until
+from testkit.waiting import LIMIT, until
 from weenats import ConnectionOptions, NatsTransport
 from weenats.errors import UnavailableError
 from weenats.testing import NatsServer
+from weenats.transport.nats_py.sockets import GreetedTcp
 
 
 class HangingUpServer:
@@ -57,3 +58,16 @@ async def test_failed_reconnects_close_their_sockets(own_nats_server: NatsServer
         await until(lambda: mute.visits > 3)
     await transport.close()
     gc.collect()
+
+
+async def test_whoever_is_cancelled_while_a_socket_closes_is_alone(nats_url: str) -> None:
+    """A cancelled task does not cancel others that wait for the end of the same socket."""
+    port = int(nats_url.rpartition(":")[2])
+    socket = GreetedTcp()
+    await socket.open("127.0.0.1", port, None, "", LIMIT)
+    first = asyncio.create_task(socket.wait_closed())
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    socket.close()
+    await asyncio.wait_for(socket.wait_closed(), LIMIT)

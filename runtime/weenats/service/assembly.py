@@ -213,6 +213,7 @@ class Assembly:
             member=self.membership.is_member,
             refusing=self._refusing(),
             checks=self._checks(),
+            denied=self.membership.denied,
         )
 
     def _refusing(self) -> list[str]:

@@ -52,6 +52,11 @@ class QueueMembership:
         """Whether new requests reach this instance, if it has operations."""
         return self._is_member
 
+    @property
+    def denied(self) -> list[str]:
+        """The subjects of operations that the server denies, so that no requests arrive."""
+        return sorted(each.subject for each in self._subscriptions if each.denied)
+
     def join(self) -> None:
         """Join; after the next fence of the transport the server has the subscriptions.
 

@@ -22,6 +22,7 @@ from opentelemetry.trace import (
 )
 from typing_extensions import override
 
+from weenats._internal.limited_log import LimitedLogger
 from weenats.context import CURRENT
 from weenats.telemetry import semconv
 from weenats.telemetry.durations import Durations
@@ -54,6 +55,7 @@ __all__ = [
     "TelemetryManager",
     "current_parent",
 ]
+_LOG: Final = LimitedLogger("weenats.telemetry")
 Attributes = dict[str, "AttributeValue"]
 RecordDuration = Callable[[float, Attributes, "Context | None"], None]
 """Records a duration: see `Durations.record`."""
@@ -244,11 +246,15 @@ class TelemetryManager:
             start_time: when it started, nanoseconds since the epoch; now if not set.
         """
         late = self._late
-        if late is not None and late.fits:
-            return late.start_span(name, parent, span_kind, attributes, start_time)
-        return self._tracer.start_span(
-            name, parent, span_kind, attributes, start_time=start_time, record_exception=False
-        )
+        try:
+            if late is not None and late.fits:
+                return late.start_span(name, parent, span_kind, attributes, start_time)
+            return self._tracer.start_span(
+                name, parent, span_kind, attributes, start_time=start_time, record_exception=False
+            )
+        except Exception:  # noqa: BLE001 - a span processor of the application may raise anything
+            _LOG.exception("a span was not recorded: its processor failed")
+            return unsampled_root()
 
     @cached_property
     def _late(self) -> LateTracer | None:

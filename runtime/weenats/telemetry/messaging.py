@@ -19,7 +19,7 @@ from weenats.telemetry.propagation import (
     header_lines,
     with_span,
 )
-from weenats.telemetry.recording import Recording
+from weenats.telemetry.recording import Recording, hand_over
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,7 +166,7 @@ class EventTelemetry:
                 span.set_attribute(semconv.ERROR_TYPE, error)
                 span.set_status(Status(StatusCode.ERROR, error))
         if span is not None:
-            span.end()
+            hand_over(span)
         self._add_to_count(1, attributes)
         return attributes
 

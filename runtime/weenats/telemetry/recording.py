@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.trace import Status, StatusCode
 
+from weenats._internal.limited_log import LimitedLogger
 from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     End = Callable[[Span | None, float, BaseException | None], None]
 
-__all__ = ["CallRecorder", "Recording", "end_span"]
+__all__ = ["CallRecorder", "Recording", "end_span", "hand_over"]
+_LOG: Final = LimitedLogger("weenats.telemetry")
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -112,7 +114,19 @@ def end_span(span: Span, error: ServiceError | None) -> None:
     if error is not None:
         span.set_attributes(_failure_of(error))
         span.set_status(Status(StatusCode.ERROR, error.label))
-    span.end()
+    hand_over(span)
+
+
+def hand_over(span: Span) -> None:
+    """End a span, which hands it to the processors of the application.
+
+    Args:
+        span: the span.
+    """
+    try:
+        span.end()
+    except Exception:  # noqa: BLE001 - what they raise is not an error of the call
+        _LOG.exception("a span was not recorded: its processor failed")
 
 
 def _failure_of(error: ServiceError) -> Attributes:

@@ -40,6 +40,7 @@ class _Subscription:
     on_delivery: OnDelivery
     tokens: list[str]
     loop: asyncio.AbstractEventLoop
+    denied: bool = False
 
 
 class MemoryBroker:

@@ -90,6 +90,11 @@ class Subscription(Protocol):
         """The subject."""
         ...
 
+    @property
+    def denied(self) -> bool:
+        """Whether the server denies it now, so that no messages arrive."""
+        ...
+
 
 class Transport(Protocol):
     """A connection to NATS, opened by the first use or by `connect`."""

@@ -6,6 +6,7 @@ import asyncio
 from asyncio import get_running_loop
 from contextlib import suppress
 from contextvars import Context
+from logging import DEBUG, WARNING
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 from warnings import warn
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NatsTransport"]
 _LOG: Final = LimitedLogger("weenats.transport")
+_RENEWAL_PAUSE: Final = 5.0
+"""Seconds until what the server has denied to subscribe is tried again."""
 _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
 _DENIAL: Final = f"NATS/1.0 {DENIED}\r\n\r\n".encode()
 
@@ -104,6 +107,8 @@ class NatsTransport(Uncopyable):
         )
         self._reply_connections = self._migration.reply_connections
         self._opening: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self._denied: set[str] = set()
         self._connected = asyncio.Event()
         self._disconnected = asyncio.Event()
         self._ended = asyncio.Event()
@@ -181,6 +186,9 @@ class NatsTransport(Uncopyable):
             self._opening.cancel()
             await asyncio.wait([self._opening])
         await self._migration.stop()
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.wait([self._renewing])
         try:
             if self._connection is not None:
                 with suppress(ServiceError, TimeoutError):
@@ -380,8 +388,9 @@ class NatsTransport(Uncopyable):
         self._check_open()
 
     def _on_denied(self, connection: NatsConnection, what: str, subject: str) -> None:
+        is_known = what == "subscription" and subject in self._denied
         # A reply subject that is not UTF-8 cannot be written to every log.
-        _LOG.warning("NATS refused a %s: %s", what, printable(subject))
+        _LOG.log(DEBUG if is_known else WARNING, "NATS refused a %s: %s", what, printable(subject))
         if what == "publish":
             self._inbox.mux.fail(lambda _: permission_denied(what, subject), subject)
             for interest in connection.interests:
@@ -389,6 +398,32 @@ class NatsTransport(Uncopyable):
                     connection.dispatch(interest.sid, encode_subject(subject), b"", b"", _DENIAL)
         else:
             self._inbox.on_denied(subject)
+            if self._renewing is None and self._closed is None:
+                self._renewing = asyncio.create_task(self._renew_denied(), context=Context())
+
+    async def _renew_denied(self) -> None:
+        """Try again what the server has denied to subscribe, while somebody still wants it.
+
+        Permissions can change while the connection lasts, and the server does not say so.
+        """
+        try:
+            while denied := await self._denied_after_pause():
+                self._denied = {each.subject for each in denied}
+                if (connection := self._connection) is None:
+                    return
+                with suppress(ServiceError):
+                    await connection.renew(denied)
+                    for each in denied:
+                        if not each.denied:
+                            _LOG.info("NATS allows a subscription again: %s", each.subject)
+        finally:
+            self._denied = set()
+            self._renewing = None
+
+    async def _denied_after_pause(self) -> list[Interest]:
+        await asyncio.sleep(_RENEWAL_PAUSE)
+        connection = self._connection
+        return [] if connection is None else [each for each in connection.interests if each.denied]
 
     async def _on_disconnected(self, connection: NatsConnection) -> None:
         if connection is self._connection:

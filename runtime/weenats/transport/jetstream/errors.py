@@ -67,10 +67,10 @@ class StreamReplacedError(FailedPreconditionError):
 
 
 class StreamFullError(UnavailableError):
-    """The stream has reached a limit and refuses new messages."""
+    """The stream, or the account that it belongs to, has reached a limit; no message is stored."""
 
     of_connection = True
-    description = "the stream is full"
+    description = "the stream is full, or its account has no storage left"
 
 
 class ConsumerMissingError(UnavailableError):
@@ -125,6 +125,7 @@ class JetStreamRefusedError(FailedPreconditionError):
 
 
 _CLASSES: Final[Mapping[int, type[ServiceError]]] = {
+    10002: StreamFullError,
     10013: AlreadyExistsError,
     10014: ConsumerMissingError,
     10037: NotFoundError,

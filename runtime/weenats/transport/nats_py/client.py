@@ -14,10 +14,11 @@ from nats.aio.client import Client, Srv
 from nats.aio.transport import TcpTransport
 from typing_extensions import override
 
+from weenats._internal.hosts import is_ip
 from weenats._internal.limited_log import LimitedLogger
 from weenats.transport.nats_py.dial import Candidate, Dialer
 from weenats.transport.nats_py.errors import TlsMissingError, is_final
-from weenats.transport.nats_py.sockets import discard_socket
+from weenats.transport.nats_py.sockets import GreetedTcp, discard_socket
 from weenats.transport.servers import Server
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ _MAX_SHARES: Final = 3
 """The first handshake may take a third of `connect_timeout`, or more if there are fewer servers."""
 _NOT_NATS: Final = (ValueError, LookupError, TypeError, AttributeError)
 """What nats-py raises when the greeting of a server is not an object with the usual members."""
+_ENDED_AFTER_HANDSHAKE: Final = (
+    "the server ended the connection after the TLS handshake: it may require a client certificate,"
+    " or refuse the given one"
+)
+_ENDED_AT_ONCE: Final = (
+    "the server ended the connection at once: it may have the maximum number of connections"
+)
 _MAX_SERVERS: Final = 100
 """The maximum number of servers to remember."""
 
@@ -96,6 +104,12 @@ class SteadyClient(Client):
             and bool(self.options["tls_handshake_first"] or self._server_info.get("tls_required"))
         )
 
+    @property
+    def _is_encrypted(self) -> bool:
+        """Whether what the server sends now is encrypted."""
+        transport = self._transport
+        return isinstance(transport, GreetedTcp) and transport.is_encrypted
+
     def _setup_server_pool(self, connect_url: Sequence[Server]) -> None:  # type: ignore[override]  # nats-py has URLs
         self._server_pool = [
             Candidate(each.url, discovered=each.is_announced, tls_name=each.tls_name)
@@ -137,10 +151,15 @@ class SteadyClient(Client):
             self._was_connected = True
             self._note_outcome(None)
         except BaseException as error:
+            was_encrypted = self._is_encrypted
             self._abandon()
             self._note_outcome(error)
             if type(error) is TimeoutError:  # without a text
                 raise TimeoutError("no answer in time") from None
+            if isinstance(error, ConnectionError | nats.errors.UnexpectedEOF):
+                # Whoever writes first does not read why: the line -ERR, or the alert of TLS.
+                why = _ENDED_AFTER_HANDSHAKE if was_encrypted else _ENDED_AT_ONCE
+                raise OSError(why) from None
             if isinstance(error, _NOT_NATS) and not isinstance(error, OSError):
                 # Not a NATS server. nats-py would stop to reconnect.
                 raise nats.errors.Error(f"nats: not a NATS server: {error}") from None
@@ -162,13 +181,20 @@ class SteadyClient(Client):
             if not info.get("tls_required") and not info.get("tls_available"):
                 raise TlsMissingError("nats: the server offers no TLS")
             info["tls_required"] = True  # nats-py does not use TLS that is only available
-        self._learn_servers(info.pop("connect_urls", None))
+        trusts_names = self._is_encrypted or not (initial_connection and info.get("tls_required"))
+        self._learn_servers(info.pop("connect_urls", None), trusts_names=trusts_names)
         await super()._process_info(info, initial_connection)
 
-    def _learn_servers(self, announced: object) -> None:
+    def _learn_servers(self, announced: object, *, trusts_names: bool) -> None:
         """Add servers that the connected one announced.
 
         They get its credentials and the name in its certificate, which nats-py forgets.
+
+        Args:
+            announced: hosts and ports.
+            trusts_names: whether to add those with a host name: not before the TLS handshake, as
+                someone on the network path who has a certificate for another name could add that,
+                and get the credentials. Servers announce them again afterwards.
         """
         current = self._current_server
         if current is None or not isinstance(announced, list):
@@ -178,7 +204,9 @@ class SteadyClient(Client):
         origin = _server(current)
         for address in cast("list[object]", announced):
             server = origin.announced(str(address), uses_tls=self.uses_tls)
-            if server is not None and server.url.address not in known:
+            if server is None or not (trusts_names or is_ip(server.url.hostname or "")):
+                continue
+            if server.url.address not in known:
                 known.add(server.url.address)
                 new.append(Candidate(server.url, discovered=True, tls_name=server.tls_name))
         room = max(_MAX_SERVERS - len(self._server_pool), 0)
@@ -210,9 +238,17 @@ class SteadyClient(Client):
     async def _attempt_reconnect(self) -> None:
         # nats-py would wait until a dead peer has received the rest of the buffer.
         self._abort()
-        # When a server ends connections at once, attempts overlap, and each says that it has ended.
-        with suppress(asyncio.InvalidStateError):
-            await super()._attempt_reconnect()
+        has_ended = False
+        while not has_ended:
+            try:
+                # When a server ends connections at once, attempts overlap, and each says that it
+                # has ended.
+                with suppress(asyncio.InvalidStateError):
+                    await super()._attempt_reconnect()
+                has_ended = True
+            except Exception:  # noqa: BLE001 - nothing else would begin another attempt
+                _LOG.exception("unexpected error while reconnecting to NATS")
+                await asyncio.sleep(self.options["reconnect_time_wait"])
 
     def _abort(self) -> None:
         """Abort a plain socket; nats-py closes other transports."""

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import nats.errors
 
+from weenats._internal.limited_log import LimitedLogger
 from weenats.protocol.timeouts import seconds
 from weenats.transport.credentials import Identity, credentials_in, nkey_in
 from weenats.transport.nats_py.client import end_task
 from weenats.transport.nats_py.connection import ConnectionEvents, NatsConnection
-from weenats.transport.nats_py.errors import connect_error, is_final
+from weenats.transport.nats_py.errors import connect_error, is_final, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from weenats.transport.servers import Server
 
 __all__ = ["open_connection"]
-_LOG: Final = logging.getLogger("weenats.transport")
+_LOG: Final = LimitedLogger("weenats.transport")
+_MAX_REPORTED: Final = 100
+"""How many reasons are logged until there is a connection again."""
 
 
 async def open_connection(
@@ -47,21 +50,24 @@ async def open_connection(
     connection = NatsConnection(events, _identification(options))
     failures: list[Exception] = []
     opened = False
-    last: dict[str, str] = {}
+    reported: set[str] = set()
 
     async def on_error(error: Exception) -> None:
         if not opened:
             failures.append(error)
             if connection.has_failed:
                 raise error  # else nats-py tries again until the timeout
-        # Attempts every half second fail alike: only the first one is logged.
-        is_new = opened and str(error) != last.get("error")
-        last["error"] = str(error)
+        # Attempts every half second fail alike, at each server in its own way: each reason is
+        # logged once.
+        reason = text_of(error)
+        is_new = opened and reason not in reported and len(reported) < _MAX_REPORTED
+        if is_new:
+            reported.add(reason)
         level = logging.ERROR if is_final(error) else logging.WARNING
-        _LOG.log(level if is_new else logging.DEBUG, "NATS: %s", error)
+        _LOG.log(level if is_new else logging.DEBUG, "NATS: %s", reason)
 
     async def on_reconnected() -> None:
-        last.clear()
+        reported.clear()
         await connection.on_reconnected()
 
     connecting = asyncio.create_task(

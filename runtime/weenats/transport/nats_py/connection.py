@@ -24,11 +24,11 @@ from weenats.protocol.subjects import decode_subject
 from weenats.transport.base import Delivery, OnDelivery
 from weenats.transport.message_checks import check_message, check_subscription
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of
-from weenats.transport.nats_py.errors import refuses_credentials
+from weenats.transport.nats_py.errors import refuses_credentials, text_of
 from weenats.transport.nats_py.parser import MessageParser
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from nats.aio.transport import Transport as NatsSocket
 
@@ -152,7 +152,7 @@ class NatsConnection(SteadyClient):
         """Why there is no connection, as far as it is known."""
         if self._err is None:
             return "no answer"
-        return _REFUSAL if refuses_credentials(self._err) else str(self._err)
+        return _REFUSAL if refuses_credentials(self._err) else text_of(self._err)
 
     def send(self, subject: str, reply: str, payload: bytes, headers: bytes) -> None:
         """Write a message after this iteration of the loop; buffer it while reconnecting.
@@ -224,6 +224,21 @@ class NatsConnection(SteadyClient):
         self._refusals = self._reported_refusals = 0
         for each in self.interests:
             self._append(f"SUB {each.subject} {each.queue_group} {each.sid}\r\n".encode())
+
+    async def renew(self, denied: Sequence[Interest]) -> None:
+        """Repeat subscriptions that the server has denied, and wait until it has decided again.
+
+        Args:
+            denied: the subscriptions.
+
+        Raises:
+            ConnectionLostError: there is no connection, or it broke meanwhile.
+            ResourceExhaustedError: see `fence`.
+        """
+        for each in denied:
+            each.denied = False
+            self._append(f"SUB {each.subject} {each.queue_group} {each.sid}\r\n".encode())
+        await self.fence()
 
     def substitute(self, interest: Interest, on_delivery: OnDelivery) -> Interest:
         """Hand the messages of a subscription to another callback; the subscription may move away.
@@ -382,10 +397,7 @@ class NatsConnection(SteadyClient):
         """Write the buffer to the socket; when that is full, further frames stay in the buffer."""
         if self._transport is None:
             return
-        socket = socket_of(self._transport)
-        # A lost socket drops it as well, and asyncio would log that, until the read loop notices.
-        if socket is None or not socket.is_closing():
-            self._transport.write(b"".join((*self._pending, last)))
+        self._transport.write(b"".join((*self._pending, last)))
         self._pending.clear()
         self._pending_data_size = 0
         if self._draining is None and _is_full(self._transport):

@@ -27,6 +27,7 @@ __all__ = [
     "is_final",
     "permission_denied",
     "refuses_credentials",
+    "text_of",
 ]
 
 
@@ -50,7 +51,8 @@ def is_final(error: Exception) -> bool:
         error: the error of an attempt to connect.
     """
     if isinstance(error, ssl.SSLError):
-        return isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in (error.reason or "")
+        reason: object = getattr(error, "reason", None)  # those that OpenSSL did not raise lack it
+        return isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in str(reason)
     return isinstance(error, CredentialsError | TlsMissingError) or refuses_credentials(error)
 
 
@@ -68,6 +70,15 @@ def permission_denied(what: str, subject: str) -> PermissionDeniedError:
     )
 
 
+def text_of(error: Exception) -> str:
+    """Return what an exception says, the name of its class when that is nothing.
+
+    Args:
+        error: the exception.
+    """
+    return str(error) or type(error).__name__
+
+
 def connect_error(servers: Sequence[Server], failures: Sequence[Exception]) -> ServiceError:
     """Return the error that is raised when no server accepted the connection.
 
@@ -80,7 +91,7 @@ def connect_error(servers: Sequence[Server], failures: Sequence[Exception]) -> S
         return connection_error(
             InvalidArgumentError(f"no credentials for NATS at {where}: {failures[-1]}")
         )
-    reason = str(failures[-1]) if failures else "no answer"
+    reason = text_of(failures[-1]) if failures else "no answer"
     if failures and refuses_credentials(failures[-1]):
         return connection_error(
             PermissionDeniedError(f"NATS at {where} refused the credentials of the connection")

@@ -30,8 +30,18 @@ _NO_GREETING: Final = (
     "the server accepts connections but does not greet: it hangs, or it, or the proxy before it,"
     " expects the TLS handshake first; for such servers, connect with tls_handshake_first=True"
 )
+_ENDED_IN_HANDSHAKE: Final = "the server ended the connection during the TLS handshake"
 _TLS_ALERT: Final = b"\x15\x03"
 """How the message of a TLS server begins that did not get a handshake."""
+
+
+class _TlsProtocol(asyncio.StreamReaderProtocol):
+    """Passes what TLS decrypts to a reader."""
+
+    @override
+    def eof_received(self) -> bool:
+        super().eof_received()
+        return False  # asyncio's answer is for connections without TLS, and it warns about that
 
 
 class GreetedTcp(TcpTransport):
@@ -40,13 +50,14 @@ class GreetedTcp(TcpTransport):
     Attributes:
         failure: why there was no greeting until the attempt ended or was cancelled, if it may be
             that the server expects a TLS handshake.
+        is_encrypted: whether the TLS handshake has succeeded.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # nats-py has no type for it
         self.failure: OSError | None = None
         self._greeting = b""
-        self._is_encrypted = False
+        self.is_encrypted = False
 
     async def open(
         self, host: str, port: int, tls: ssl.SSLContext | None, tls_name: str, timeout: float
@@ -91,9 +102,54 @@ class GreetedTcp(TcpTransport):
         buffer_size: int,
         connect_timeout: int,
     ) -> None:
-        if not self._is_encrypted:  # nats-py asks again for a handshake that was the first step
-            await super().connect_tls(uri, ssl_context, buffer_size, connect_timeout)
-            self._is_encrypted = True
+        writer = self._io_writer
+        # nats-py asks again for a handshake that was the first step.
+        if self.is_encrypted or writer is None:
+            return
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)  # has nothing that came before the handshake
+        protocol = _TlsProtocol(reader, loop=loop)
+        name = uri if isinstance(uri, str) else uri.hostname
+        try:
+            async with asyncio.timeout(connect_timeout):
+                encrypted = await loop.start_tls(
+                    writer.transport, protocol, ssl_context, server_hostname=name
+                )
+        except ConnectionError as error:
+            raise OSError(str(error) or _ENDED_IN_HANDSHAKE) from None
+        if encrypted is None:  # asyncio's answer for a connection that ended meanwhile
+            raise OSError(_ENDED_IN_HANDSHAKE)
+        self._io_reader = reader
+        self._io_writer = asyncio.StreamWriter(encrypted, protocol, reader, loop)
+        self.is_encrypted = True
+
+    @override
+    def write(self, payload: bytes) -> None:
+        # A lost connection drops it as well, and asyncio logs that, until somebody notices the end.
+        if self._io_writer is not None and not self._io_writer.transport.is_closing():
+            self._io_writer.write(payload)
+
+    @override
+    async def drain(self) -> None:
+        try:
+            await super().drain()  # type: ignore[no-untyped-call]  # see above
+        except ConnectionResetError:
+            # asyncio says only that the connection ended; the reader knows why, for example that
+            # the server refused the client certificate.
+            reason = None if self._io_reader is None else self._io_reader.exception()
+            if reason is None:
+                raise
+            raise reason from None
+
+    @override
+    async def wait_closed(self) -> None:
+        if self._io_writer is None:
+            return
+        # Awaited in a task of its own: asyncio has one future for all who wait, and whoever is
+        # cancelled while waiting would cancel it, with it those who close or reconnect afterwards.
+        closed = asyncio.ensure_future(self._io_writer.wait_closed())
+        await asyncio.wait([closed])
+        await closed
 
     @override
     async def readline(self) -> bytes:
@@ -129,8 +185,13 @@ class GreetedWebSocket(WebSocketTransport):
                 )
                 self._using_tls = tls is not None
                 self._greeting = await _greeting(self)
-        except BaseException:
+        except BaseException as error:
             await discard_socket(self)
+            # aiohttp's own errors of TLS lack the members of the ones that they wrap.
+            for name in ("certificate_error", "os_error", "__cause__"):
+                cause: object = getattr(error, name, None)
+                if isinstance(cause, OSError):
+                    raise cause from None
             raise
 
     @override

@@ -55,3 +55,10 @@ def test_not_ready(changes: dict[str, Any], ejected: Any, reason: str) -> None:
 def test_breakers_alone_do_not_matter() -> None:
     """A feature that refuses requests matters only if the instance has left its queue group."""
     assert readiness(**{**WELL, "refusing": ["circuit breaker"]}).ready is True
+
+
+def test_denied_subscriptions_are_a_reason() -> None:
+    """An instance that NATS does not let subscribe is not ready."""
+    data = readiness(**{**WELL, "denied": ["receipts.query.summary"]})
+    assert not data.ready
+    assert data.reason == "NATS denies the subscription to receipts.query.summary"

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from weenats import InvalidArgumentError, NatsTransport
-from weenats.testing import MemoryTransport
+from weenats.testing import MemoryTransport, NatsServer
 from weenats.transport import Delivery
 from weenats.transport.jetstream import (
     JetStream,
@@ -114,3 +114,20 @@ async def test_republished_messages_lose_the_partition(
     ]
     assert arrived[0].headers["a"] == "b"
     await jetstream.delete_stream("republished")
+
+
+async def test_full_account_is_like_a_full_stream() -> None:
+    """An account without storage left refuses messages for now: not a mistake of the publisher."""
+    account = "{jetstream: {max_file: 20KB, max_mem: 20KB}, users: [{user: a, password: b}]}"
+    with NatsServer(config=f"accounts: {{A: {account}}}") as server:
+        transport = NatsTransport(f"nats://a:b@127.0.0.1:{server.port}")
+        full = JetStream(transport)
+        await full.create_stream(StreamConfig("full", ("full.>",)))
+
+        async def fill() -> None:
+            for _ in range(100):
+                await full.publish("full.a", b"x" * 4000)
+
+        with pytest.raises(StreamFullError, match="resource limits exceeded for account"):
+            await fill()
+        await transport.close()

@@ -21,3 +21,23 @@ async def test_attempts_to_reconnect_may_overlap(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Client, "_attempt_reconnect", attempt)
     await asyncio.gather(client._attempt_reconnect(), client._attempt_reconnect())
     assert ended[0].result()
+
+
+async def test_reconnecting_goes_on_after_an_unexpected_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that nobody thought of is logged, and does not end reconnecting for good."""
+    client = SteadyClient(None)
+    client.options["reconnect_time_wait"] = 0.0
+    attempts = 0
+
+    async def attempt(_: Client) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 3:
+            raise AttributeError("reason")
+
+    monkeypatch.setattr(Client, "_attempt_reconnect", attempt)
+    await client._attempt_reconnect()
+    assert attempts == 3
+    assert caplog.text.count("unexpected error while reconnecting") == 2

@@ -1,0 +1,213 @@
+"""TLS that fails: what callers and logs learn, and that connections are found again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from testkit.certificates import CertificateAuthority
+from testkit.transports import connected, disconnected, reconnected
+from testkit.waiting import eventually
+from weenats import ConnectionOptions, NatsTransport, UnavailableError
+from weenats.testing import NatsServer
+from weenats.testing.nats_server import free_ports
+
+INFO = b'INFO {"server_id":"x","version":"2.11.0","headers":true,"max_payload":1048576%s}\r\n'
+REQUIRED = INFO % b',"tls_required":true'
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> CertificateAuthority:
+    """An authority for servers and clients."""
+    return CertificateAuthority(tmp_path)
+
+
+@pytest.fixture
+def trusting(authority: CertificateAuthority) -> ssl.SSLContext:
+    """The TLS context of a client that trusts it."""
+    return ssl.create_default_context(cafile=str(authority.pem))
+
+
+@asynccontextmanager
+async def serving(serve: Serve) -> AsyncIterator[str]:
+    """Run a server; yield its URL."""
+
+    async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(OSError):
+                await serve(reader, writer)
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(closing, "127.0.0.1", 0) as server:
+        yield f"nats://localhost:{server.sockets[0].getsockname()[1]}"
+
+
+def tls_config(certificate: Path, more: str = "") -> str:
+    """Return the block `tls` of the configuration of a server."""
+    return f'tls {{ cert_file: "{certificate}", key_file: "{certificate}"{more} }}\n'
+
+
+async def test_websocket_is_found_again_after_tls_failed(
+    authority: CertificateAuthority, trusting: ssl.SSLContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A wss:// connection outlives a server without TLS, whose error is like that of tls://."""
+    (port,) = free_ports(1)
+    listen = f'listen: "127.0.0.1:{port}"'
+    encrypted = tls_config(authority.certificate("localhost").pem)
+    options = ConnectionOptions(tls=trusting, reconnect_wait=0.02, connect_timeout=1)
+    with NatsServer(config=f"websocket {{ {listen}, {encrypted} }}") as server:
+        async with connected(f"wss://localhost:{port}", options) as transport:
+            server.kill()
+            server._config = f"websocket {{ {listen}, no_tls: true }}"
+            server.start()
+            connection = transport._connection
+            assert connection is not None
+            await eventually(lambda: connection.failure.startswith("[SSL: "))
+            with pytest.raises(UnavailableError, match=r": \[SSL: "):
+                await NatsTransport(f"wss://localhost:{port}", options).connect()
+            server.kill()
+            server._config = f"websocket {{ {listen}, {encrypted} }}"
+            server.start()
+            await reconnected(transport)
+    assert "unexpected" not in caplog.text.replace("unexpected EOF", "")
+
+
+async def test_refused_client_certificate_is_explained(
+    authority: CertificateAuthority, trusting: ssl.SSLContext
+) -> None:
+    """A server that requires a certificate says so, or may not be heard; the error names it."""
+    required = f', ca_file: "{authority.pem}", verify: true'
+    config = tls_config(authority.certificate("localhost").pem, required)
+    options = ConnectionOptions(tls=trusting, connect_timeout=1, reconnect_wait=0.02)
+    with NatsServer(config=config) as server:
+        for _ in range(5):
+            with pytest.raises(UnavailableError, match="certificate"):
+                await NatsTransport(f"tls://localhost:{server.port}", options).connect()
+
+
+@pytest.mark.parametrize("with_reset", [False, True])
+async def test_end_after_the_handshake_is_explained(
+    authority: CertificateAuthority, trusting: ssl.SSLContext, with_reset: bool
+) -> None:
+    """The error of a server that ends the connection after the handshake says what may be wrong."""
+    context = authority.certificate("localhost").serving
+
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(REQUIRED)
+        await writer.start_tls(context)
+        if with_reset:
+            writer.transport.abort()
+
+    options = ConnectionOptions(tls=trusting, connect_timeout=0.5, reconnect_wait=0.02)
+    async with serving(refuse) as url:
+        with pytest.raises(UnavailableError, match="it may require a client certificate"):
+            await NatsTransport(url, options).connect()
+
+
+@pytest.mark.parametrize("with_reset", [False, True])
+async def test_end_during_the_handshake_is_explained(
+    trusting: ssl.SSLContext, with_reset: bool
+) -> None:
+    """The error of a server that does not go on with the handshake is not empty."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(REQUIRED)
+        await reader.read(10_000)
+        if with_reset:
+            writer.transport.abort()
+
+    options = ConnectionOptions(tls=trusting, connect_timeout=0.5, reconnect_wait=0.02)
+    async with serving(refuse) as url:
+        with pytest.raises(UnavailableError, match="ended the connection during the TLS handshake"):
+            await NatsTransport(url, options).connect()
+
+
+async def test_end_of_a_tls_connection_is_not_logged_by_asyncio(
+    authority: CertificateAuthority, trusting: ssl.SSLContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Asyncio warns of nothing when a server or a client ends a connection with TLS."""
+    options = ConnectionOptions(tls=trusting, reconnect_wait=0.02)
+    with NatsServer(config=tls_config(authority.certificate("localhost").pem)) as server:
+        async with connected(f"tls://localhost:{server.port}", options) as transport:
+            server.kill()
+            await disconnected(transport)
+            server.start()
+            await reconnected(transport)
+    assert not [each for each in caplog.records if each.name == "asyncio"]
+
+
+async def test_names_that_are_announced_before_tls_are_not_used(
+    authority: CertificateAuthority, trusting: ssl.SSLContext
+) -> None:
+    """Someone on the network path, who has a certificate for another name, cannot add that name."""
+    name = authority.certificate("localhost").pem
+    with NatsServer(config=tls_config(name)) as server:
+
+        async def add_servers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            far, to_server = await asyncio.open_connection("127.0.0.1", server.port)
+            greeting = json.loads((await far.readline()).removeprefix(b"INFO "))
+            greeting["connect_urls"] = ["mallory.example:4222", "127.0.0.1:1"]
+            writer.write(b"INFO %b\r\n" % json.dumps(greeting).encode())
+            pumps = [
+                asyncio.create_task(pump(reader, to_server)),
+                asyncio.create_task(pump(far, writer)),
+            ]
+            await asyncio.wait(pumps)
+
+        async with (
+            serving(add_servers) as url,
+            connected(url, ConnectionOptions(tls=trusting)) as transport,
+        ):
+            await transport.fence()
+            connection = transport._connection
+            assert connection is not None
+            known = {each.url.address: each.tls_name for each in connection.known_servers}
+            assert ("mallory.example", 4222) not in known
+            assert known["127.0.0.1", 1] == "localhost"
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Forward until the end."""
+    with suppress(OSError):
+        while data := await reader.read(10_000):
+            writer.write(data)
+    writer.close()
+
+
+async def test_each_reason_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Servers that fail in different ways are reported once each, not at each attempt."""
+    attempts = 0
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal attempts
+        attempts += 1
+        writer.write(INFO % b"")
+        await reader.readline()
+        writer.write(b"-ERR 'maximum connections exceeded'\r\n")
+
+    async def speak_http(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n")
+
+    options = ConnectionOptions(connect_timeout=0.05, reconnect_wait=0.001)
+    with NatsServer() as server:
+        async with serving(hang_up) as one, serving(speak_http) as other:
+            transport = NatsTransport(server.url, options)
+            await transport.connect()
+            connection = transport._connection
+            assert connection is not None
+            for each in NatsTransport([one, other])._servers:
+                connection._setup_server_pool([*connection.known_servers, each])
+            server.kill()
+            await eventually(lambda: attempts >= 10)
+            await transport.close()
+    logged = [each.getMessage() for each in caplog.records if each.name == "weenats.transport"]
+    assert len([each for each in logged if "maximum connections" in each]) == 1
+    assert len([each for each in logged if "not a NATS server" in each]) == 1
