@@ -24,6 +24,7 @@ from weenats.aggregates.result_codec import result_codec
 from weenats.aggregates.store import Position
 from weenats.errors import (
     AbortedError,
+    FailedPreconditionError,
     InvalidArgumentError,
     MessageTooLargeError,
     NotFoundError,
@@ -55,6 +56,7 @@ _IF_REVISION: Final = header_names.IF_REVISION.lower().encode()
 _MAX_DIGITS: Final = 18
 _TIMEOUT: Final = 5.0
 """How long a command without a deadline may take to be stored, in seconds."""
+_REENTRY: Final = "emit its events instead"
 
 
 class Executor:
@@ -99,11 +101,18 @@ class Executor:
                 attempt conflicted with another change.
             AggregateBreachError: the handler decided what the contract does not allow.
             BrokenHistoryError: the stored events cannot be read.
+            FailedPreconditionError: the handler of the command that runs calls this one.
             ServiceError: what the handler raised; or the stream cannot be used now.
         """
         with self._cache.slot(context.key) as slot:
             execution = _Execution(self._parts, slot, context, decide)
+            if slot.lock.locked() and slot.holder == context.causation_id:
+                raise FailedPreconditionError(
+                    f"the handler of a command of {self._name} calls this command of the same"
+                    f" {self._name}, which would wait for it: {_REENTRY}"
+                )
             await slot.lock.acquire()  # `async with` takes three times as long
+            slot.holder = context.message_id
             try:
                 result = await execution.run()
                 if slot.known is not None:
@@ -214,7 +223,9 @@ class _Execution:
                 if sequence is not None and (first := await self._first(sequence)) is not None:
                     return self._codec.decode_result(first.result)
                 return await self._attempt(known)
-            except WrongSequenceError:
+            except _ConflictError:
+                if attempt:
+                    await self._check_cause()
                 # Instances that compete for one key must not do so at the same pace.
                 await asyncio.sleep(random.random() * _PAUSE * attempt)  # noqa: S311
                 await self._refresh()
@@ -224,7 +235,7 @@ class _Execution:
         """Decide, and store what was decided.
 
         Raises:
-            WrongSequenceError: the aggregate has changed meanwhile.
+            _ConflictError: the aggregate has changed meanwhile.
         """
         try:
             decision = await self._decision(known)
@@ -288,7 +299,7 @@ class _Execution:
         """Check that a state is the present one, and return the commit of an earlier execution.
 
         Raises:
-            WrongSequenceError: the aggregate has changed.
+            _ConflictError: the aggregate has changed.
         """
         with self._storing:
             sequence = await self._store.find(self._position(known))
@@ -312,13 +323,35 @@ class _Execution:
     def _position(self, known: Snapshot) -> Position:
         return Position(self._slot.subject, known.sequence, self._id, self._deadline)
 
+    async def _check_cause(self) -> None:
+        """Check that the last change of the aggregate was not caused by this command.
+
+        Raises:
+            AggregateBreachError: the handler calls a command of the same object: each time that it
+                decides, the object changes.
+        """
+        with self._storing:
+            last = await self._store.last(self._slot.subject)
+        if last is not None and read_commit(last).causation_id == self._context.message_id:
+            raise AggregateBreachError(
+                f"the handler of {self._context.operation.name} calls a command of the same"
+                f" {self._name}: {_REENTRY}"
+            )
+
     async def _refresh(self) -> None:
         with self._storing:
             self._slot.known = await self._history.current(self._context.key, self._slot.known)
 
 
+class _ConflictError(Exception):
+    """The aggregate has changed since the state on which was decided.
+
+    Not that of the stream, which a handler that uses streams itself may raise as well.
+    """
+
+
 class _Storing:
-    """Turns the errors of the stream into one that callers may see.
+    """Turns the errors of the stream into one that callers may see, and wrong sequences into conflicts.
 
     Not a generator, which takes three times as long.
     """
@@ -334,8 +367,10 @@ class _Storing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
-        if not isinstance(error, ServiceError) or isinstance(error, WrongSequenceError):
+        if not isinstance(error, ServiceError):
             return
+        if isinstance(error, WrongSequenceError):
+            raise _ConflictError from None
         if isinstance(error, MessageTooLargeError):
             _LOG.error("a commit of %s is too large: %s", self._aggregate, error)
             raise MessageTooLargeError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
 
+from weenats.errors import FailedPreconditionError
 from weenats.events.reader import StoredEvent, read_stored
 from weenats.events.received_event import EventRunner
 from weenats.projections.view import Checkpoint, View
@@ -69,6 +70,7 @@ class Follower(Generic[ViewT]):
 
         Raises:
             StreamMissingError: the stream does not exist.
+            FailedPreconditionError: the stream begins anew before the position of the view.
             InvalidArgumentError: an event does not match the contract.
             Exception: what a handler or the view raises; a note says at which event.
         """
@@ -77,6 +79,12 @@ class Follower(Generic[ViewT]):
         reading = read_stored(self._transport, *self._events, start=position + 1, follow=follow)
         async with aclosing(reading):
             async for each in reading:
+                if each.sequence <= position:  # the server goes on where the stream ends
+                    raise FailedPreconditionError(
+                        f"event {each.sequence} comes after event {position}, which the view has:"
+                        " the stream was made anew or has lost events; build the projection anew"
+                        " (weenats rebuild)"
+                    )
                 batch.append(each)
                 if each.pending and len(batch) < self._limit:
                     continue
