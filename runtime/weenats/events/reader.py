@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from typing_extensions import TypeVar
 
 from weenats.codec.events import event_codec
-from weenats.errors import ServiceError
+from weenats.errors import FailedPreconditionError, ServiceError
 from weenats.events.received_event import ReceivedEvent
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.subjects import stored_event
@@ -66,6 +66,7 @@ async def read_events(
     Raises:
         ValueError: there is no event, or they are not durable events of one stream.
         StreamMissingError: the stream does not exist.
+        FailedPreconditionError: the stream was made anew while it was read.
         InvalidArgumentError: an event does not match the contract.
         ServiceError: see JetStream.create_consumer.
     """
@@ -105,6 +106,7 @@ async def read_stored(
     Raises:
         ValueError: there is no event, or they are not durable events of one stream.
         StreamMissingError: the stream does not exist.
+        FailedPreconditionError: the stream was made anew while it was read.
         InvalidArgumentError: an event does not match the contract.
         ServiceError: see JetStream.create_consumer.
     """
@@ -131,6 +133,37 @@ async def read_stored(
             raise missing(stream) from None
         except ConsumerMissingError:
             await asyncio.sleep(_PAUSE)  # the server has restarted, or nobody read for long
+            if isinstance(place, int) and place != start:
+                await check_place(transport, events, place - 1)
+
+
+async def check_place(transport: Transport, events: Sequence[Event[Any]], place: int) -> None:
+    """Check that a stream has had an event that was read from it.
+
+    Otherwise the server would deliver nothing until the new events have reached this sequence.
+
+    Args:
+        transport: the connection.
+        events: events that the stream keeps.
+        place: the sequence of the event.
+
+    Raises:
+        FailedPreconditionError: the stream ends before it.
+        StreamMissingError: the stream does not exist.
+        ServiceError: see JetStream.create_consumer.
+    """
+    stream = stream_of(events)
+    try:
+        async with _reader(JetStream(transport), stream, events, "new") as info:
+            last = info.delivered  # by everybody: a new consumer begins after the last message
+    except StreamMissingError:
+        raise missing(stream) from None
+    if last < place:
+        raise FailedPreconditionError(
+            f"the stream {stream.name} ends with event {last}, before event {place}, which was read"
+            " from it: it was made anew, or has lost events; read them from the beginning, or build"
+            " the projection anew (weenats rebuild)"
+        )
 
 
 async def count_stored(transport: Transport, *events: Event[Any], start: int) -> int:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
 
-from weenats.errors import FailedPreconditionError
-from weenats.events.reader import StoredEvent, read_stored
+from weenats.events.reader import StoredEvent, check_place, read_stored
 from weenats.events.received_event import EventRunner
 from weenats.projections.view import Checkpoint, View
 from weenats.telemetry.manager import SILENT, TelemetryManager
@@ -70,21 +69,17 @@ class Follower(Generic[ViewT]):
 
         Raises:
             StreamMissingError: the stream does not exist.
-            FailedPreconditionError: the stream begins anew before the position of the view.
+            FailedPreconditionError: the stream ends before the position of the view.
             InvalidArgumentError: an event does not match the contract.
             Exception: what a handler or the view raises; a note says at which event.
         """
         position = await self._view.position()
+        if position:
+            await check_place(self._transport, self._events, position)
         batch: list[StoredEvent] = []
         reading = read_stored(self._transport, *self._events, start=position + 1, follow=follow)
         async with aclosing(reading):
             async for each in reading:
-                if each.sequence <= position:  # the server goes on where the stream ends
-                    raise FailedPreconditionError(
-                        f"event {each.sequence} comes after event {position}, which the view has:"
-                        " the stream was made anew or has lost events; build the projection anew"
-                        " (weenats rebuild)"
-                    )
                 batch.append(each)
                 if each.pending and len(batch) < self._limit:
                     continue
