@@ -26,6 +26,7 @@ from weenats.service.monitoring import MonitoringSettings
 from weenats.service.settings import ServiceSettings
 from weenats.telemetry.server import ServerTelemetry
 from weenats.telemetry.settings import TelemetrySettings
+from weenats.transport.base import check_transport
 from weenats.transport.options import ConnectionOptions, checked_options
 from weenats.transport.servers import check_servers
 
@@ -97,13 +98,11 @@ class NatsServiceBuilder:
         transport: Transport | None = None,
     ) -> None:
         if not isinstance(cast("object", handlers), ServiceHandlers):
-            raise TypeError(f"handlers must be an instance of a handlers class, not {handlers!r}")
+            kind = type(handlers).__name__ if isinstance(handlers, str) else repr(handlers)
+            raise TypeError(f"handlers must be an instance of a handlers class, not {kind}")
         check_servers(servers)
-        if transport is not None and not hasattr(transport, "request_many"):
-            raise TypeError(
-                f"transport must be a transport, such as NatsTransport(url), not"
-                f" {type(transport).__name__}"
-            )
+        if transport is not None:
+            check_transport(transport)
         self._handlers = handlers
         self._settings = ServiceSettings(
             servers=servers,

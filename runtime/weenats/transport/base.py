@@ -19,6 +19,7 @@ __all__ = [
     "OnDelivery",
     "Subscription",
     "Transport",
+    "check_transport",
 ]
 NO_RESPONDERS: Final = "503"
 """The inline status of the NATS server for a subject without responders."""
@@ -274,3 +275,19 @@ class Transport(Protocol):
             subscriptions: the subscriptions.
         """
         ...
+
+
+def check_transport(transport: object) -> None:
+    """Check that an argument is a transport.
+
+    Args:
+        transport: the argument.
+
+    Raises:
+        TypeError: it is something else, such as a URL.
+    """
+    if not hasattr(transport, "request_many"):
+        raise TypeError(
+            "transport must be a transport, such as NatsTransport(url) or that of a client, not"
+            f" {type(transport).__name__}"
+        )
