@@ -18,6 +18,7 @@ from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
 from weenats.protocol.messages import HealthCheck, InfoResponse, PingResponse, StatsResponse
 from weenats.protocol.timeouts import seconds
+from weenats.transport.base import check_transport
 
 if TYPE_CHECKING:
     from weenats.transport.base import Accepts, Delivery, Transport
@@ -317,6 +318,7 @@ async def _answer(
     transport: Transport, subject: str, timeout: float, headers: bytes, accepts: Accepts = is_answer
 ) -> Delivery:
     """Return the first answer; an error in its headers is raised."""
+    check_transport(transport)
     deadline = monotonic() + seconds(timeout)
     reply = await transport.request(subject, b"", headers, deadline, accepts)
     error = error_in_headers(reply)
@@ -334,6 +336,7 @@ async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
     headers: bytes,
     on_invalid: OnInvalid | None,
 ) -> list[InstanceT]:
+    check_transport(transport)
     if service is not None:
         subjects.check_discovered_name(service)
     timeout = seconds(timeout)

@@ -1,5 +1,6 @@
 """Older versions of the data of events: stored events stay readable."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -76,7 +77,7 @@ def _check(node: Node, version: EventVersion, bundle: Bundle) -> Iterator[Diagno
 
 
 def _check_names(node: Node, version: EventVersion, bundle: Bundle) -> Iterator[Diagnostic]:
-    """Yield the members that are renamed or removed and do not exist."""
+    """Yield the members that are renamed or removed and do not exist, and those that get lost."""
     old, new = (
         resolved(bundle, name).get("properties", {}) for name in (version.data, version.next)
     )
@@ -91,4 +92,14 @@ def _check_names(node: Node, version: EventVersion, bundle: Bundle) -> Iterator[
             yield node.diagnostic(
                 f"renames a member to {quoted(name)}, which the next version does not have",
                 "name a member of the next version",
+            )
+    for name in version.renamed.keys() & set(removed):
+        yield node.diagnostic(f"renames and removes {quoted(name)}", "name it in one of them")
+    kept = [each for each in (old if isinstance(old, dict) else {}) if each not in removed]
+    names = Counter(version.renamed.get(each, each) for each in kept)
+    for name, count in names.items():
+        if count > 1:
+            yield node.diagnostic(
+                f"makes {quoted(name)} of {count} members, of which one would be lost",
+                "name the others in `removed`, or set `upcaster: true` and write the function",
             )

@@ -33,7 +33,10 @@ _PATTERNS: Final = {
     ),
     "once": ("is not a valid time", "use a number with s, m, h or d, such as 24h"),
     "sync": ("is not a valid time", "use always, or a number with s, m or h, such as 10s"),
-    "maxAge": ("is not a duration", "use a number and s, m, h or d, such as 30d"),
+    "maxAge": (
+        "is not a duration",
+        "use a number and s, m, h or d, such as 30d; at most 99999d, 999999h or 99999999m",
+    ),
     "scopes": ("is not a valid scope", "use printable ASCII without spaces, quotes, backslashes"),
 }
 _SIMILARITY: Final = 0.75

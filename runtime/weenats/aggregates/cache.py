@@ -70,12 +70,13 @@ class Slot:
     Attributes:
         subject: the subject of its commits.
         lock: held by the command that decides: the instance serves those of a key one by one.
+        holder: the message id of the last command that held it.
         known: the last known state; None if none is cached.
         users: how many tasks use the slot, which stays while there are any.
         connection: the number of the connection through which the state was read.
     """
 
-    __slots__ = ("_on_idle", "_scope", "connection", "known", "lock", "subject", "users")
+    __slots__ = ("_on_idle", "_scope", "connection", "holder", "known", "lock", "subject", "users")
 
     def __init__(self, subject: str, on_idle: Callable[[], None]) -> None:
         self._on_idle = on_idle
@@ -83,6 +84,7 @@ class Slot:
         self.connection = 0
         self.subject: Final = subject
         self.lock: Final = asyncio.Lock()
+        self.holder = ""
         self.known: Snapshot | None = None
         self.users = 0
 

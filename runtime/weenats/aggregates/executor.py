@@ -24,6 +24,7 @@ from weenats.aggregates.result_codec import result_codec
 from weenats.aggregates.store import Position
 from weenats.errors import (
     AbortedError,
+    FailedPreconditionError,
     InvalidArgumentError,
     MessageTooLargeError,
     NotFoundError,
@@ -55,6 +56,10 @@ _IF_REVISION: Final = header_names.IF_REVISION.lower().encode()
 _MAX_DIGITS: Final = 18
 _TIMEOUT: Final = 5.0
 """How long a command without a deadline may take to be stored, in seconds."""
+_CAUSE_CHECK: Final = 2
+"""After which conflict to look for one that the command itself causes, by a handler that calls its
+own object: it never ends, while others end after one or two."""
+_REENTRY: Final = "emit its events instead"
 
 
 class Executor:
@@ -98,6 +103,7 @@ class Executor:
                 attempt conflicted with another change.
             AggregateBreachError: the handler decided what the contract does not allow.
             BrokenHistoryError: the stored events cannot be read.
+            FailedPreconditionError: the handler of the command that runs calls this one.
             ServiceError: what the handler raised; or the stream cannot be used now.
         """
         return _Execution(self._parts, self._cache.slot(context.key), context, decide).run()
@@ -203,14 +209,22 @@ class _Execution:
     async def run(self) -> object:
         """Execute it; see `Executor.execute`."""
         with self._slot as slot:
+            if slot.lock.locked() and slot.holder == self._context.causation_id:
+                raise FailedPreconditionError(
+                    f"the handler of a command of {self._name} calls this command of the same"
+                    f" {self._name}, which would wait for it: {_REENTRY}"
+                )
             await slot.lock.acquire()  # `async with` takes three times as long
+            slot.holder = self._context.message_id
             try:
                 if slot.known is None:
                     await self._refresh()
                 for attempt in range(_ATTEMPTS):
                     try:
                         result = await self._attempt(slot.known or EMPTY)
-                    except WrongSequenceError:
+                    except _ConflictError:
+                        if attempt == _CAUSE_CHECK:
+                            await self._check_cause()
                         # Instances that compete for one key must not do so at the same pace.
                         await asyncio.sleep(random.random() * _PAUSE * attempt)  # noqa: S311
                         await self._refresh()
@@ -226,7 +240,7 @@ class _Execution:
         """Decide, and store what was decided.
 
         Raises:
-            WrongSequenceError: the aggregate has changed meanwhile.
+            _ConflictError: the aggregate has changed meanwhile.
         """
         context = self._context
         sequence = known.recent.get(context.message_id)
@@ -300,7 +314,7 @@ class _Execution:
         """Check that a state is the present one, and return the commit of an earlier execution.
 
         Raises:
-            WrongSequenceError: the aggregate has changed.
+            _ConflictError: the aggregate has changed.
         """
         with self._storing:
             sequence = await self._store.find(self._position(known))
@@ -324,13 +338,35 @@ class _Execution:
     def _position(self, known: Snapshot) -> Position:
         return Position(self._slot.subject, known.sequence, self._id, self._deadline)
 
+    async def _check_cause(self) -> None:
+        """Check that the last change of the aggregate was not caused by this command.
+
+        Raises:
+            AggregateBreachError: the handler calls a command of the same object: each time that it
+                decides, the object changes.
+        """
+        with self._storing:
+            last = await self._store.last(self._slot.subject)
+        if last is not None and read_commit(last).causation_id == self._context.message_id:
+            raise AggregateBreachError(
+                f"the handler of {self._context.operation.name} calls a command of the same"
+                f" {self._name}: {_REENTRY}"
+            )
+
     async def _refresh(self) -> None:
         with self._storing:
             self._slot.known = await self._history.current(self._context.key, self._slot.known)
 
 
+class _ConflictError(Exception):
+    """The aggregate has changed since the state on which was decided.
+
+    Not that of the stream, which a handler that uses streams itself may raise as well.
+    """
+
+
 class _Storing:
-    """Turns the errors of the stream into one that callers may see.
+    """Turns the errors of the stream into one that callers may see, and wrong sequences into conflicts.
 
     Not a generator, which takes three times as long.
     """
@@ -346,8 +382,10 @@ class _Storing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
-        if not isinstance(error, ServiceError) or isinstance(error, WrongSequenceError):
+        if not isinstance(error, ServiceError):
             return
+        if isinstance(error, WrongSequenceError):
+            raise _ConflictError from None
         if isinstance(error, MessageTooLargeError):
             _LOG.error("a commit of %s is too large: %s", self._aggregate, error)
             raise MessageTooLargeError(

@@ -132,5 +132,7 @@ class Snapshots:
         revision, sequence = members["revision"], members["sequence"]
         if not (isinstance(revision, int) and isinstance(sequence, int)):
             raise TypeError
+        if revision < 1 or sequence < 1:  # of no event there is no snapshot
+            raise ValueError
         state = body[at + len(_STATE) : -1]
         return Snapshot(state, revision, sequence, revision, {})

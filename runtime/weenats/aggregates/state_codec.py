@@ -13,6 +13,7 @@ from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.upcasting import UpcastError, upcast
 from weenats.codec.violations import SchemaError, reason
 from weenats.contract import Aggregate, Command, Event, EventData
+from weenats.errors import ServiceError
 from weenats.schema.part import declared_type
 
 __all__ = ["EncodedEvent", "StateCodec", "StoredAggregate"]
@@ -96,7 +97,8 @@ class StateCodec:
             events: the events, at least one.
 
         Raises:
-            AggregateBreachError: the state after them breaks the contract.
+            AggregateBreachError: the state after them breaks the contract, or the method of an
+                event raised a ServiceError.
             BrokenHistoryError: the state or an event cannot be read.
         """
         value, name = self.read(state), ""
@@ -104,7 +106,14 @@ class StateCodec:
             decode, fold, event = self._known(name)
             if version <= len(event.previous):
                 data = self._read(partial(upcast, event, version=version), data, name)  # noqa: PLW2901 - the same event
-            value = fold(value, self._read(decode, data, name))
+            try:
+                value = fold(value, self._read(decode, data, name))
+            except ServiceError as error:
+                # It would reach callers as if the command, or the reading of the stream, had failed.
+                raise AggregateBreachError(
+                    f"the method of {self._name} for {name} raised {type(error).__name__}: what has"
+                    " happened cannot be refused any more"
+                ) from error
         try:
             after = self._encode_state(value)
             value = self._written(after)  # also checks what a model was made without

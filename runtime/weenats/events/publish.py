@@ -19,7 +19,7 @@ from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.messaging import EventTelemetry
 from weenats.telemetry.propagation import inherited_header_lines
-from weenats.transport.base import Transport
+from weenats.transport.base import Transport, check_transport
 
 __all__ = ["PublishOptions", "publish"]
 DataT = TypeVar("DataT")
@@ -78,10 +78,11 @@ async def publish(
         StreamMissingError: the stream of a durable event does not exist.
         StreamFullError: the stream of a durable event has reached a limit.
         ServiceError: there is no connection, see Transport.publish and `streams.store`.
-        TypeError: an option is unknown.
+        TypeError: the transport is not one, an option is unknown.
     """
     if options:
         check_options(options, PublishOptions, "an event")
+    check_transport(transport)
     if not transport.is_connected:
         await transport.connect()
     lines, revision = _checked(event, options) if options else (b"", None)

@@ -16,6 +16,7 @@ from weenats.protocol import subjects
 from weenats.streams.consumer_health import ConsumerHealth, Source
 from weenats.streams.consumers import StreamConsumer
 from weenats.telemetry.manager import SILENT, TelemetryManager
+from weenats.transport.base import check_transport
 
 if TYPE_CHECKING:
     from weenats.events.consumer_base import EventConsumer
@@ -87,8 +88,9 @@ async def consume(
         StreamMissingError: a stream does not exist.
         FailedPreconditionError: a stream has another number of partitions than in the contract.
         ServiceError: there is no connection, or the server denies a subject.
-        TypeError: an option is unknown.
+        TypeError: the transport is not one, an option is unknown.
     """
+    check_transport(transport)
     check_options(options, ConsumeOptions, "a durable consumer")
     settings = ConsumeSettings.of(options)
     subjects.check_queue_group(name)

@@ -17,6 +17,7 @@ from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.events.received_event import EventHandler, EventRunner
 from weenats.protocol import subjects
 from weenats.telemetry.manager import SILENT, TelemetryManager
+from weenats.transport.base import check_transport
 
 if TYPE_CHECKING:
     from weenats.admission.controller import Admission
@@ -106,13 +107,14 @@ async def subscribe(
     Raises:
         ValueError: an option is out of range.
         ServiceError: there is no connection, or the server denies the subject.
-        TypeError: an option is unknown, or the handler is not async.
+        TypeError: the transport is not one, an option is unknown, or the handler is not async.
     """
     # Most clients only call, so this is not imported with them.
     from weenats.admission.controller import Admission, check_concurrency  # noqa: PLC0415
     from weenats.admission.job import Job  # noqa: PLC0415
     from weenats.admission.scope import SCOPE  # noqa: PLC0415
 
+    check_transport(transport)
     check_options(options, SubscribeOptions, "a subscription")
     check_async(handler, f"the handler of event {event.name}")
     queue_group = options.get("queue_group", "")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from typing import TYPE_CHECKING, Final, Generic
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypeVar, override
 
-from weenats.errors import NotFoundError
+from weenats.errors import FailedPreconditionError, NotFoundError
 from weenats.projections.generation import projection_bucket
 from weenats.projections.view import View
 from weenats.protocol.subjects import key_of_token, key_token
@@ -34,6 +35,8 @@ TypeT = TypeVar("TypeT")
 ViewKey = str | tuple[str, ...]
 """A key of a view: a text, or several."""
 _TIMEOUT: Final = 5.0
+_POSITION: Final = re.compile(rb"[0-9]{1,18}")
+_REBUILD: Final = "build the projection anew (weenats rebuild)"
 _FULL: Final = 100
 """With how many changes a transaction ends."""
 _MAX_CHANGES: Final = MAX_BATCH - 1
@@ -58,6 +61,7 @@ class KeyValueView(View, Generic[ValueT]):
         bucket, number = projection_bucket(generation.projection), generation.number
         self._transport = generation.transport
         self._jetstream = JetStream(generation.transport)
+        self._name = f"generation {number} of {bucket}"
         self._stream = bucket_stream(bucket)
         self._prefix = bucket_subject(bucket, f"{number}.")
         self._values = f"{self._prefix}value."
@@ -86,6 +90,7 @@ class KeyValueView(View, Generic[ValueT]):
 
         Raises:
             ValueError: the key has no text, or an empty one.
+            FailedPreconditionError: what is stored is not of the type of the values.
             ServiceError: see JetStream.last.
         """
         subject = self._subject(key)
@@ -108,14 +113,14 @@ class KeyValueView(View, Generic[ValueT]):
             prefix: the first texts of the keys, all of them but the last one at most.
 
         Raises:
+            FailedPreconditionError: what is stored is not of the type of the values.
             ServiceError: see JetStream.read.
         """
         subject = f"{self._values}{'.'.join([*_tokens(prefix), '>'])}"
         async for message in self._jetstream.read(self._stream, subject):
             if not is_deleted(message):
                 tokens = message.subject.removeprefix(self._values).split(".")
-                value = self._type.validate_json(message.payload)
-                yield tuple(map(key_of_token, tokens)), value
+                yield tuple(map(key_of_token, tokens)), self._decoded(message.payload)
 
     async def put(self, key: ViewKey, value: ValueT) -> None:
         """Set a value; only handlers of events may.
@@ -156,6 +161,8 @@ class KeyValueView(View, Generic[ValueT]):
             self._revision = 0
             self._has_written_all = True
             return 0
+        if not _POSITION.fullmatch(message.payload):
+            raise FailedPreconditionError(f"the position of {self._name} is not valid: {_REBUILD}")
         self._revision = message.sequence
         self._has_written_all = False
         return int(message.payload)
@@ -203,7 +210,16 @@ class KeyValueView(View, Generic[ValueT]):
             message = await self._jetstream.last(self._stream, subject, leader=leader)
         except NotFoundError:
             return None
-        return None if is_deleted(message) else self._type.validate_json(message.payload)
+        return None if is_deleted(message) else self._decoded(message.payload)
+
+    def _decoded(self, payload: bytes) -> ValueT:
+        try:
+            return self._type.validate_json(payload)
+        except ValidationError:  # whose text has the value
+            raise FailedPreconditionError(
+                f"a value in {self._name} is not of its type: {_REBUILD}; when the type changes,"
+                " raise the version of the projection"
+            ) from None
 
     def _copy(self, value: ValueT | None) -> ValueT | None:
         """Return a value of its own, which the handler may change."""

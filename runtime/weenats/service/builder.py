@@ -99,7 +99,8 @@ class NatsServiceBuilder:
         transport: Transport | None = None,
     ) -> None:
         if not isinstance(cast("object", handlers), ServiceHandlers):
-            raise TypeError(f"handlers must be an instance of a handlers class, not {handlers!r}")
+            kind = type(handlers).__name__ if isinstance(handlers, str) else repr(handlers)
+            raise TypeError(f"handlers must be an instance of a handlers class, not {kind}")
         check_servers(servers)
         if transport is not None:
             check_transport(transport)

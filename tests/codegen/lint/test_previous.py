@@ -76,6 +76,10 @@ NEW = object_of("a", a=NUMBER)
         (NUMBER, {"data": {"type": "integer", "minimum": 0}}),
         (open_object("a", a=NUMBER, b=TEXT), {"data": open_object("a", a=NUMBER)}),
         (
+            object_of(b=NUMBER),
+            {"data": object_of(a=NUMBER, b=TEXT), "renamed": {"a": "b"}, "removed": ["b"]},
+        ),
+        (
             open_object("b", b=NUMBER, c={**TEXT, "default": "x"}),
             {"data": open_object("a", a=NUMBER), "renamed": {"a": "b"}},
         ),
@@ -105,6 +109,21 @@ def test_versions_that_can_be_read(data: Schema, version: Schema, tmp_path: Path
         (NEW, {"data": NEW, "removed": ["x"]}, 'has no member "x"'),
         (NEW, {"data": NEW, "renamed": {"a": "x"}}, 'to "x", which the next version does not have'),
         (NEW, {"data": NEW, "removed": ["a"], "upcaster": True}, "has an upcaster"),
+        (
+            object_of(c=NUMBER),
+            {"data": object_of(a=NUMBER, b=NUMBER), "renamed": {"a": "c", "b": "c"}},
+            'makes "c" of 2 members, of which one would be lost',
+        ),
+        (
+            object_of(b=NUMBER),
+            {"data": object_of(a=NUMBER, b=NUMBER), "renamed": {"a": "b"}},
+            'makes "b" of 2 members, of which one would be lost',
+        ),
+        (
+            object_of(b=NUMBER),
+            {"data": object_of(a=NUMBER), "renamed": {"a": "b"}, "removed": ["a"]},
+            'renames and removes "a"',
+        ),
         (
             {"type": "string", "pattern": "^(.)(\\1)$"},
             {"data": {"type": "string", "pattern": "^(.)\\1$"}},

@@ -56,6 +56,7 @@ def problems(name: str, place: tuple[Any, ...], value: Any) -> str:
     [
         ("durable", ("stream", "maxAge"), "1ms", '"1ms" is not a duration'),
         ("durable", ("stream", "maxAge"), "", '"" is not a duration'),
+        ("durable", ("stream", "maxAge"), "100000d", '"100000d" is not a duration'),
         ("event-sourced", ("stream", "name"), "wallets-commits", "is that of the commits"),
         ("old-events", (*DEPOSITED, "previous", 1, "renamed"), 7, "renamed: is the number"),
         ("old-events", (*DEPOSITED, "data", "required"), 7, "data/required: "),

@@ -96,6 +96,7 @@ async def test_damaged_snapshot_is_ignored(
     [
         ("7", '{"balance":90,"changes":1}'),
         (None, "null"),
+        (-5, '{"balance":90,"changes":1}'),
         (0, '{"balance":"x"}'),
         (0, "["),
         (0, ""),

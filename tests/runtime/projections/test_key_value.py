@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from traceback import format_exception
 from typing import Any
 
 import pytest
 
 from testkit.parcels import PARCELS_EVENTS_STREAM
 from testkit.projections import NAME
-from weenats import NatsTransport
+from weenats import FailedPreconditionError, NatsTransport
 from weenats.model import Model
 from weenats.projections import Generation, KeyValueView
 from weenats.projections.generation_catalog import Catalog
@@ -66,6 +67,30 @@ async def test_values_and_keys(generation: Generation) -> None:
     await view.drop()
     assert [each async for each in view.items()] == []
     assert await view.position() == 0
+
+
+@pytest.mark.parametrize("position", [b"", b"x", b"-5", b"1.5", b" 1", b"1_0", b"9" * 5000])
+async def test_a_position_that_is_not_valid(generation: Generation, position: bytes) -> None:
+    """What others have written in place of the position is refused, whatever it is."""
+    view = KeyValueView(generation, int)
+    await JetStream(generation.transport).key_value(f"{NAME}-projection").put(
+        "1.position", position
+    )
+    with pytest.raises(FailedPreconditionError, match="the position of generation 1"):
+        await view.position()
+
+
+async def test_a_value_that_is_not_of_its_type(generation: Generation) -> None:
+    """The error says what to do, and does not have the value."""
+    view = KeyValueView(generation, Place)
+    await JetStream(generation.transport).key_value(f"{NAME}-projection").put(
+        "1.value.p-1", b'{"shelf":"secret"}'
+    )
+    with pytest.raises(FailedPreconditionError, match="build the projection anew") as raised:
+        await view.get("p-1")
+    assert "secret" not in "".join(format_exception(raised.value))
+    with pytest.raises(FailedPreconditionError, match="is not of its type"):
+        _ = [each async for each in view.items()]
 
 
 async def test_an_exception_stores_nothing(generation: Generation) -> None:

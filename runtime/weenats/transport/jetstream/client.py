@@ -19,7 +19,7 @@ from weenats.errors import (
 )
 from weenats.protocol import headers as header_names
 from weenats.protocol.headers import Headers
-from weenats.transport.base import DENIED
+from weenats.transport.base import DENIED, check_transport
 from weenats.transport.jetstream.api import PREFIX, call, foreign, parse, read
 from weenats.transport.jetstream.config import (
     ConsumerConfig,
@@ -77,6 +77,7 @@ class JetStream:
     """
 
     def __init__(self, transport: Transport, timeout: float = _TIMEOUT) -> None:
+        check_transport(transport)
         self._transport = transport
         self._timeout = timeout
 
