@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
 
-from weenats.events.reader import StoredEvent, check_place, read_stored
+from weenats.events.reader import StoredEvent, read_stored
 from weenats.events.received_event import EventRunner
 from weenats.projections.view import Checkpoint, View
 from weenats.telemetry.manager import SILENT, TelemetryManager
