@@ -138,7 +138,7 @@ async def test_a_stop_returns_events_that_wait(
 async def test_an_open_breaker_pauses_the_consumer(
     parcels: ParcelsClient, transport: NatsTransport
 ) -> None:
-    """Nothing is lost or buried while all handlers fail; a trial that succeeds ends the pause."""
+    """No event is lost or given up while all handlers fail; a trial that succeeds ends it."""
     changes: list[CircuitStateChange] = []
     is_away, calls = True, 0
 
