@@ -106,7 +106,7 @@ def test_most_date_times_are_read_quickly() -> None:
 
 @pytest.mark.parametrize("model", [Stop, Timetable])
 def test_date_times_of_large_messages_are_read_quickly(model: type[Model]) -> None:
-    """Messages of many values are read as small ones, also if they have date-times of other forms."""
+    """Messages of many values are read as small ones, also with date-times of other forms."""
     for texts in ([USUAL] * MANY, [USUAL] * MANY + [UNUSUAL], [USUAL] * MANY + ["soon"]):
         named = {str(number): text for number, text in enumerate(texts)}
         data = to_json({"at": USUAL, "seen": texts} if model is Stop else {"stops": named})
