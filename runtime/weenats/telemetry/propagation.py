@@ -170,7 +170,7 @@ def span_of(context: Context) -> Span:
     Args:
         context: the context.
     """
-    values: Mapping[str, Any] = context  # without `cast`: each call comes here several times
+    values: Any = context  # without `cast`: each call comes here several times
     span: Span = values.get(_SPAN, INVALID_SPAN)
     return span
 
