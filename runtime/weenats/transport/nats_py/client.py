@@ -40,7 +40,8 @@ _ENDED_AFTER_HANDSHAKE: Final = (
     " or refuse the given one"
 )
 _ENDED_AT_ONCE: Final = (
-    "the server ended the connection at once: it may have the maximum number of connections"
+    "the server ended the connection at once, for a reason that is in its log, such as the maximum"
+    " number of connections"
 )
 _MAX_SERVERS: Final = 100
 """The maximum number of servers to remember."""
