@@ -413,7 +413,7 @@ def _start_members(start: Start) -> dict[str, JsonValue]:
             return {"deliver_policy": "by_start_time", "opt_start_time": time}
     if type(start) is int and 1 <= start < _SEQUENCES:
         return {"deliver_policy": "by_start_sequence", "opt_start_seq": start}
-    policy = _POLICIES.get(start) if isinstance(cast("object", start), str) else None
+    policy = _POLICIES.get(start) if isinstance(start, str) else None
     if policy is None:
         raise InvalidArgumentError(
             f"start is 'beginning', 'new', a sequence from 1 or a time, not {start!r}"
