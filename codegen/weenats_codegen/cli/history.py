@@ -73,7 +73,7 @@ def _moment(text: str) -> str:
         return datetime.fromisoformat(text).astimezone(UTC).isoformat()
     except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"--time is ISO 8601, such as 2026-03-01T09:30:00Z, not {text}"
+            f"--time is ISO 8601, such as 2026-03-01T09:30:00Z, not {text!r}"
         ) from None
 
 

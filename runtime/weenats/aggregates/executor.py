@@ -366,7 +366,7 @@ class _ConflictError(Exception):
 
 
 class _Storing:
-    """Turns the errors of the stream into one that callers may see, and wrong sequences into conflicts.
+    """Turns the errors of the stream into one that callers may see, or into conflicts.
 
     Not a generator, which takes three times as long.
     """

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from pydantic import ValidationError
 
+from weenats._internal.validation import is_async
 from weenats.aggregates.errors import AggregateBreachError, BrokenHistoryError
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.upcasting import UpcastError, upcast
@@ -48,9 +49,18 @@ class StoredAggregate:
     Attributes:
         aggregate: the aggregate.
         folds: as above.
+
+    Raises:
+        TypeError: what shall return a state is async, or is not a function.
     """
 
     def __init__(self, aggregate: Aggregate[Any], folds: Mapping[Event[Any], Fold]) -> None:
+        for event, fold in folds.items():
+            if not callable(cast("object", fold)) or is_async(fold):
+                raise TypeError(
+                    f"the method of {aggregate.name} for {event.name} must be a plain function that"
+                    " returns the state after the event"
+                )
         self.aggregate: Final = aggregate
         self.folds: Final = folds
 
@@ -109,7 +119,7 @@ class StateCodec:
             try:
                 value = fold(value, self._read(decode, data, name))
             except ServiceError as error:
-                # It would reach callers as if the command, or the reading of the stream, had failed.
+                # It would reach callers as if the command, or reading the stream, had failed.
                 raise AggregateBreachError(
                     f"the method of {self._name} for {name} raised {type(error).__name__}: what has"
                     " happened cannot be refused any more"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, cast
 
 from typing_extensions import Unpack
 
@@ -10,6 +10,7 @@ from weenats._internal.uncopyable import Uncopyable
 from weenats._internal.validation import check_options
 from weenats.admission.scope import SCOPE
 from weenats.events.consume_options import ConsumeOptions, ConsumeSettings
+from weenats.events.consumer_base import EventConsumer
 from weenats.events.processing import EventRunners, EventWorker
 from weenats.events.pulling import ConsumerWork
 from weenats.protocol import subjects
@@ -19,7 +20,6 @@ from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.transport.base import check_transport
 
 if TYPE_CHECKING:
-    from weenats.events.consumer_base import EventConsumer
     from weenats.transport.base import Transport
 
 __all__ = ["Consumption", "consume"]
@@ -88,10 +88,14 @@ async def consume(
         StreamMissingError: a stream does not exist.
         FailedPreconditionError: a stream has another number of partitions than in the contract.
         ServiceError: there is no connection, or the server denies a subject.
-        TypeError: the transport is not one, an option is unknown.
+        TypeError: the transport or the consumer is not one, or an option is unknown.
     """
     check_transport(transport)
     check_options(options, ConsumeOptions, "a durable consumer")
+    if not isinstance(cast("object", consumer), EventConsumer):
+        raise TypeError(
+            f"consumer must be an instance of a generated consumer class, not {consumer!r}"
+        )
     settings = ConsumeSettings.of(options)
     subjects.check_queue_group(name)
     await transport.connect()

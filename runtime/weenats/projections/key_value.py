@@ -6,7 +6,7 @@ import re
 from collections import OrderedDict
 from contextlib import asynccontextmanager
 from copy import deepcopy
-from typing import TYPE_CHECKING, Final, Generic
+from typing import TYPE_CHECKING, Final, Generic, cast
 
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypeVar, override
@@ -238,4 +238,9 @@ class KeyValueView(View, Generic[ValueT]):
 
 
 def _tokens(key: ViewKey) -> list[str]:
-    return [key_token(each) for each in ((key,) if isinstance(key, str) else key)]
+    texts = (key,) if isinstance(key, str) else key
+    if not isinstance(cast("object", texts), tuple) or not all(
+        isinstance(cast("object", each), str) for each in texts
+    ):
+        raise TypeError(f"a key is a text or a tuple of texts, not {key!r}")
+    return [key_token(each) for each in texts]

@@ -132,9 +132,11 @@ def test_state_that_never_was(url: str, capsys: pytest.CaptureFixture[str]) -> N
     assert "wallet has no revision 9, the last is 4" in capsys.readouterr().err
     assert main([*state, "--time", "2001-01-01T00:00:00Z"]) == 1
     assert "NOT_FOUND wallet-not-found" in capsys.readouterr().err
-    for time in ("yesterday", "0001-01-01T00:00+23:59"):
+    for time in ("yesterday", "0001-01-01T00:00+23:59", "\x1b[31m\u202e\x85"):
         assert main([*state, "--time", time]) == 2
-        assert "--time is ISO 8601" in capsys.readouterr().err
+        shown = capsys.readouterr().err
+        assert "--time is ISO 8601" in shown
+        assert shown.replace("\n", "").isprintable()
     assert main([*state, "--time", "2001-01-01", "--revision", "1"]) == 2
     capsys.readouterr()
     assert main(["state", "wallets", "w-1", "--servers", url]) == 1

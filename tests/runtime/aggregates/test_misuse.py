@@ -45,6 +45,16 @@ async def test_method_of_an_event_that_raises_an_error_of_calls(
     assert "cannot read or store" not in caplog.text
 
 
+@pytest.mark.parametrize("method", [Wallets.deposit, "deposited"])
+def test_method_of_an_event_that_is_no_plain_function(
+    method: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An async method is refused when the service starts: nobody would await it."""
+    monkeypatch.setattr(Wallets, "deposited", method)
+    with pytest.raises(TypeError, match="the method of wallet for deposited must be a plain"):
+        Wallets().stored_aggregates()
+
+
 async def test_handler_with_a_stream_of_its_own(handlers: Wallets, caller: Any, key: str) -> None:
     """A conflict in a stream that the handler uses itself is not one of the aggregate."""
 

@@ -384,6 +384,9 @@ async def test_options_are_checked(options: dict[str, Any], problem: str) -> Non
         await consume(transport, Recorder(), "billing", **options)
     with pytest.raises(ValueError, match="not a valid queue group name"):
         await consume(transport, Recorder(), "Bil.ling")
+    consumer: Any = Recorder
+    with pytest.raises(TypeError, match="consumer must be an instance of a generated consumer"):
+        await consume(transport, consumer, "billing")
 
 
 def test_routes_need_durable_events_and_coroutines() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ from weenats.transport.jetstream import (
 )
 
 STREAM = PARCELS_EVENTS_STREAM
+_BEFORE_ALL_TIMES = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))
 
 
 async def deliver(parcels: ParcelsClient, *counts: int) -> None:
@@ -92,9 +94,7 @@ async def test_a_reader_follows_over_restarts(own_nats_server: NatsServer) -> No
         assert counts == [1, 2, 3, 4]
 
 
-async def test_a_stream_that_is_made_anew(
-    parcels: ParcelsClient, transport: NatsTransport
-) -> None:
+async def test_a_stream_that_is_made_anew(parcels: ParcelsClient, transport: NatsTransport) -> None:
     """A reader that has read more than there is fails, instead of leaving new events out."""
     await deliver(parcels, 1, 2, 3)
     jetstream = JetStream(transport)
@@ -249,7 +249,9 @@ async def test_a_loop_needs_events(transport: NatsTransport) -> None:
                 pass
 
 
-@pytest.mark.parametrize("start", [None, "1", 1.5, [], "middle"])
+@pytest.mark.parametrize(
+    "start", [None, "1", 1.5, [], "middle", 0, -1, True, 2**63, _BEFORE_ALL_TIMES]
+)
 async def test_start_of_reading_is_checked(transport: NatsTransport, start: Any) -> None:
     """What is neither a place nor a sequence nor a time is refused."""
     with pytest.raises(InvalidArgumentError, match="start is 'beginning', 'new', a sequence"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from traceback import format_exception
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -73,8 +73,8 @@ async def test_values_and_keys(generation: Generation) -> None:
 async def test_a_position_that_is_not_valid(generation: Generation, position: bytes) -> None:
     """What others have written in place of the position is refused, whatever it is."""
     view = KeyValueView(generation, int)
-    await JetStream(generation.transport).key_value(f"{NAME}-projection").put(
-        "1.position", position
+    await (
+        JetStream(generation.transport).key_value(f"{NAME}-projection").put("1.position", position)
     )
     with pytest.raises(FailedPreconditionError, match="the position of generation 1"):
         await view.position()
@@ -83,14 +83,24 @@ async def test_a_position_that_is_not_valid(generation: Generation, position: by
 async def test_a_value_that_is_not_of_its_type(generation: Generation) -> None:
     """The error says what to do, and does not have the value."""
     view = KeyValueView(generation, Place)
-    await JetStream(generation.transport).key_value(f"{NAME}-projection").put(
-        "1.value.p-1", b'{"shelf":"secret"}'
+    await (
+        JetStream(generation.transport)
+        .key_value(f"{NAME}-projection")
+        .put("1.value.p-1", b'{"shelf":"secret"}')
     )
     with pytest.raises(FailedPreconditionError, match="build the projection anew") as raised:
         await view.get("p-1")
     assert "secret" not in "".join(format_exception(raised.value))
     with pytest.raises(FailedPreconditionError, match="is not of its type"):
         _ = [each async for each in view.items()]
+
+
+async def test_what_is_no_key(generation: Generation) -> None:
+    """The error says what a key is."""
+    view = KeyValueView(generation, int)
+    for key in (7, None, ["a"], ("a", 7), b"a"):
+        with pytest.raises(TypeError, match="a key is a text or a tuple of texts, not"):
+            await view.get(cast("Any", key))
 
 
 async def test_an_exception_stores_nothing(generation: Generation) -> None:

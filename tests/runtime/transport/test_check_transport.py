@@ -25,7 +25,7 @@ USES: dict[str, Callable[[Any], Any]] = {
     "read_events": lambda given: anext(read_events(given, DELIVERED)),
     "check_health": lambda given: check_health(given, "parcels"),
     "get_contract_document": lambda given: get_contract_document(given, "parcels"),
-    "list_infos": lambda given: list_infos(given),
+    "list_infos": list_infos,
     "plan_streams": lambda given: plan_streams(given, CONTRACT.streams),
     "projection": lambda given: COUNTS.run(given).__aenter__(),
 }
@@ -35,6 +35,6 @@ USES: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("use", USES)
 async def test_what_is_no_transport(use: str, given: object) -> None:
     """The error names the argument and says what to give, without the URL."""
-    with pytest.raises(TypeError, match="transport must be a transport, such as NatsTransport") as e:
+    with pytest.raises(TypeError, match="transport must be a transport, such as") as raised:
         await USES[use](given)
-    assert "secret" not in str(e.value)
+    assert "secret" not in str(raised.value)

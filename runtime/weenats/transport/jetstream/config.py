@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
@@ -23,6 +24,8 @@ __all__ = [
     "to_time",
 ]
 _NANOSECONDS: Final = 1_000_000_000
+_SEQUENCES: Final = 2**63
+"""No sequence of a stream is as large."""
 _OWN_METADATA: Final = "_nats"
 """The prefix of metadata that the server adds."""
 
@@ -408,15 +411,16 @@ def to_time(text: str) -> datetime:
 
 def _start_members(start: Start) -> dict[str, JsonValue]:
     if isinstance(start, datetime):
-        time = start.astimezone(UTC).isoformat()
-        return {"deliver_policy": "by_start_time", "opt_start_time": time}
-    if isinstance(start, int):
+        with suppress(OverflowError):
+            time = start.astimezone(UTC).isoformat()
+            return {"deliver_policy": "by_start_time", "opt_start_time": time}
+    if type(start) is int and 1 <= start < _SEQUENCES:
         return {"deliver_policy": "by_start_sequence", "opt_start_seq": start}
-    policy = _POLICIES.get(start) if isinstance(cast("object", start), str) else None
+    policy = _POLICIES.get(start) if isinstance(start, str) else None
     if policy is None:
         raise connection_error(
             InvalidArgumentError(
-                f"start is 'beginning', 'new', a sequence or a time, not {start!r}"
+                f"start is 'beginning', 'new', a sequence from 1 or a time, not {start!r}"
             )
         )
     return {"deliver_policy": policy}
