@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from weenats.transport.jetstream import ConsumerInfo, StreamInfo
 
 __all__ = ["ConsumerUpkeep"]
-_LOG: Final = logging.getLogger("weenats.streams")
+_LOG: Final = logging.getLogger("weenats.events")
 _INTERVAL: Final = 15.0
 """Seconds between two looks at the consumers."""
 _PATIENCE: Final = 5.0

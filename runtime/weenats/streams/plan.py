@@ -233,7 +233,7 @@ def _kept(demanded: StreamConfig, wanted: StreamConfig) -> Iterator[Change]:
     for setting in _SETTINGS:
         has, demands = _value(wanted, setting), _value(demanded, setting)
         if setting == "subjects":
-            has, demands = sorted({*wanted.subjects} - {*demanded.subjects}), []
+            has, demands = sorted({*wanted.subjects} - {*demanded.subjects}), list[str]()
         if has != demands:
             yield Change(setting, _text(has), _text(demands))
 
@@ -273,8 +273,8 @@ def _danger(setting: str, before: object, after: object) -> str:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, list) and value:
-        return ", ".join(cast("list[str]", value))
+    if isinstance(value, list):
+        return ", ".join(cast("list[str]", value)) or "none"
     if isinstance(value, Republish):
         return f"{value.source} to {value.destination}"
-    return "none" if value is None or value == [] else str(value)
+    return "none" if value is None else str(value)
