@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from typing_extensions import TypeVar
 
 from weenats.codec.events import event_codec
-from weenats.errors import FailedPreconditionError, ServiceError
+from weenats.errors import ServiceError
 from weenats.events.received_event import ReceivedEvent
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.subjects import stored_event
