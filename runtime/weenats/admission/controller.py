@@ -233,10 +233,9 @@ class Admission:
             self._refuse(job, InternalError())  # unless it was answered before
             _LOG.exception("unexpected error while handling a message on %s", job.delivery.subject)
         finally:
-            if job.deadline is not None:  # no other job is refused because little time is left
-                task = job.task
-                cut_short = task is not None and task.cancelling() > 0
-                self._service_times.add(job.worker, clock() - started, cut_short)
+            task = job.task
+            cut_short = task is not None and task.cancelling() > 0
+            self._service_times.add(job.worker, clock() - started, cut_short)
             self._on_task_done(job)
 
     def _on_task_done(self, job: Job) -> None:

@@ -56,7 +56,7 @@ _IF_REVISION: Final = header_names.IF_REVISION.lower().encode()
 _MAX_DIGITS: Final = 18
 _TIMEOUT: Final = 5.0
 """How long a command without a deadline may take to be stored, in seconds."""
-_CAUSE_CHECK: Final = 2
+_CAUSE_CHECK: Final = 1
 """After which conflict to look for one that the command itself causes, by a handler that calls its
 own object: it never ends, while others end after one or two."""
 _REENTRY: Final = "emit its events instead"

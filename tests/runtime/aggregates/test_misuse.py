@@ -62,7 +62,7 @@ async def test_handler_with_a_stream_of_its_own(handlers: Wallets, caller: Any, 
         raise WrongSequenceError
 
     handlers.on_decide = conflict
-    with pytest.raises(AbortedError, match="another one than expected"):
+    with pytest.raises(AbortedError):
         await caller.deposit(key, Amount(cents=1))
     assert handlers.decisions == ["deposit"]
 

@@ -21,7 +21,7 @@ from testkit.parcels import (
     remove_streams,
 )
 from testkit.waiting import LIMIT, until
-from weenats import FailedPreconditionError, InvalidArgumentError, NatsTransport
+from weenats import InvalidArgumentError, NatsTransport
 from weenats.events import consuming, read_events
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.consumers import consumer_states
@@ -92,21 +92,6 @@ async def test_a_reader_follows_over_restarts(own_nats_server: NatsServer) -> No
                     break
                 await deliver(parcels, len(counts) + 1)
         assert counts == [1, 2, 3, 4]
-
-
-async def test_a_stream_that_is_made_anew(parcels: ParcelsClient, transport: NatsTransport) -> None:
-    """A reader that has read more than there is fails, instead of leaving new events out."""
-    await deliver(parcels, 1, 2, 3)
-    jetstream = JetStream(transport)
-    reading = read_events(transport, DELIVERED)
-    for _ in range(3):
-        await anext(reading)
-    config = (await jetstream.stream_info(STREAM.name)).config
-    await jetstream.delete_stream(STREAM.name)
-    await jetstream.create_stream(config)
-    await deliver(parcels, 4)
-    with pytest.raises(FailedPreconditionError, match="ends with event 1, before event 3"):
-        await anext(reading)
 
 
 async def test_a_lost_message_is_read_again(
