@@ -6,7 +6,7 @@ import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
@@ -66,6 +66,7 @@ def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None
         CliError: The service replied with an error, or has no such operation.
     """
     payload = parse_payload(arguments.values[1]) if arguments.values[1:] else None
+    arguments = replace(arguments, message_id=arguments.message_id or STAMPER.new_id())
     reply = asyncio.run(exchange(arguments, payload, servers))
     if as_json or not isinstance(reply, messages.Failure):
         show(reply.model_dump(by_alias=True), as_json=as_json)
@@ -162,6 +163,9 @@ async def _send(  # noqa: PLR0913, PLR0917 - the parts of a request
         )
     except NoRespondersError as error:
         raise await _not_served(transport, service, error) from None
+    except DeadlineExceededError as error:
+        again = f"to repeat it, pass --message-id {arguments.message_id}"
+        raise DeadlineExceededError(f"{error.message}; {again}") from None
 
 
 async def _not_served(

@@ -4,11 +4,12 @@ import json
 import os
 import socket
 import sys
+from typing import Any
 
 import pytest
 
 from testkit.cli_service import TEA
-from weenats import new_message_id
+from weenats import DeadlineExceededError, NatsTransport, new_message_id
 from weenats.discovery import get_service_info
 from weenats.protocol.messages import EndpointInfo, Failure, InfoResponse
 from weenats.protocol.subjects import Kind, build
@@ -211,6 +212,27 @@ def test_call_timeout_limits_connecting(
     told = capsys.readouterr().err
     assert f"no connection to NATS at {url}: the server accepts connections but does not" in told
     assert told.endswith("; set NATS_URL or --servers\n")
+
+
+def test_call_without_reply_names_its_message_id(
+    receipts_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may have been executed: a repeat needs the id."""
+    request = NatsTransport.request
+
+    async def lose(transport: NatsTransport, subject: str, *rest: Any, **named: Any) -> Delivery:
+        delivery = await request(transport, subject, *rest, **named)
+        if ".command." in subject:
+            raise DeadlineExceededError
+        return delivery
+
+    monkeypatch.setattr(NatsTransport, "request", lose)
+    arguments = ["call", "receipts", "add-item", "r-8", TEA, "--servers", receipts_url]
+    message_id = new_message_id()
+    assert main([*arguments, "--message-id", message_id]) == 1
+    assert f"to repeat it, pass --message-id {message_id}" in capsys.readouterr().err
+    assert main(arguments) == 1
+    assert "to repeat it, pass --message-id 01" in capsys.readouterr().err
 
 
 def test_call_timeout_includes_connecting(
