@@ -17,12 +17,13 @@ from testkit.parcels import (
     ParcelsClient,
     Recorder,
 )
-from testkit.waiting import answered, eventually
-from weenats import NatsTransport
+from testkit.waiting import LIMIT, answered, eventually
+from weenats import NatsTransport, ServiceError
 from weenats.events import consume
 from weenats.streams import apply_streams, plan_streams
 from weenats.testing import NatsCluster
 from weenats.transport.jetstream import JetStream
+from weenats.transport.jetstream.api import call
 
 pytestmark = pytest.mark.timing  # publishing has its timeout, also while servers are gone
 
@@ -51,7 +52,8 @@ async def test_killed_servers_lose_nothing() -> None:
                 stack.push_async_callback(run.stop)
             keys = [f"p-{number}" for number in range(KEYS)]
             publisher = ParcelsClient(transports[2])
-            await asyncio.gather(kill(cluster), *(publish(publisher, key) for key in keys))
+            killing = kill(cluster, transports[2])
+            await asyncio.gather(killing, *(publish(publisher, key) for key in keys))
             expected = list(range(EVENTS))
             await eventually(lambda: all([*dict.fromkeys(order[key])] == expected for key in keys))
             info = await answered(lambda: JetStream(transports[0]).stream_info(STREAM.name))
@@ -63,13 +65,31 @@ async def test_killed_servers_lose_nothing() -> None:
 async def publish(publisher: ParcelsClient, key: str) -> None:
     """Publish the events of a key."""
     for count in range(EVENTS):
-        await publisher.publish_delivered(key, Delivered(count=count), timeout=30)
+        await publisher.publish_delivered(key, Delivered(count=count), timeout=60)
         await asyncio.sleep(0.02)
 
 
-async def kill(cluster: NatsCluster) -> None:
-    """Kill one server after the other, each of which starts again."""
+async def kill(cluster: NatsCluster, transport: NatsTransport) -> None:
+    """Kill one server after the other, each of which starts again.
+
+    The next one waits until all three have the whole stream: without two that have it, the stream
+    has no leader.
+    """
     for server in cluster.servers:
         await asyncio.to_thread(server.kill)
         await asyncio.sleep(0.2)
         await asyncio.to_thread(server.start)
+        async with asyncio.timeout(2 * LIMIT):
+            while not await is_complete(transport):  # noqa: ASYNC110 - servers bring it about
+                await asyncio.sleep(0.01)
+
+
+async def is_complete(transport: NatsTransport) -> bool:
+    """Return whether the stream has a leader, and both other servers have all of it."""
+    what = f"STREAM.INFO.{STREAM.name}"
+    try:
+        info: dict[str, Any] = await call(transport, what, {}, what=STREAM.name, timeout=LIMIT)
+    except ServiceError:
+        return False
+    others = info["cluster"].get("replicas", [])
+    return len(others) == 2 and all(each["current"] and not each.get("offline") for each in others)

@@ -226,6 +226,7 @@ class SteadyClient(Client):
 
     def _abandon(self) -> None:
         """End a failed attempt; nats-py leaves its socket and its tasks open."""
+        self._abort()  # else the socket below TLS stays open until the other end has answered
         if self._transport is not None:
             self._transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
         if isinstance(self._transport, TcpTransport):
