@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from weenats._internal.validation import is_async
+from weenats._internal.validation import check_plain
 from weenats.aggregates.errors import AggregateBreachError, BrokenHistoryError
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.upcasting import UpcastError, upcast
@@ -56,11 +56,7 @@ class StoredAggregate:
 
     def __init__(self, aggregate: Aggregate[Any], folds: Mapping[Event[Any], Fold]) -> None:
         for event, fold in folds.items():
-            if not callable(cast("object", fold)) or is_async(fold):
-                raise TypeError(
-                    f"the method of {aggregate.name} for {event.name} must be a plain function that"
-                    " returns the state after the event"
-                )
+            check_plain(fold, f"the method of {aggregate.name} for {event.name}")
         self.aggregate: Final = aggregate
         self.folds: Final = folds
 

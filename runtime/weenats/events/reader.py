@@ -130,7 +130,7 @@ async def read_stored(
     while True:
         try:
             info = await jetstream.stream_info(stream.name)
-            if created is not None and not continues(info, created, place):
+            if not continues(info, created, place):
                 raise replaced(stream)
             if place != "beginning":
                 created = info.created
@@ -157,14 +157,16 @@ async def read_stored(
             await asyncio.sleep(_PAUSE)  # the server has restarted, or nobody read for long
 
 
-def continues(info: StreamInfo, created: datetime, place: Start) -> bool:
+def continues(info: StreamInfo, created: datetime | None, place: Start) -> bool:
     """Return whether a stream is the one that was read before, with all that was read.
 
     Args:
         info: the stream.
-        created: when that was created which was read.
+        created: when that was created which was read; None if none was, or it is unknown.
         place: the sequence to go on with.
     """
+    if created is None:
+        return True
     is_there = not isinstance(place, int) or place <= info.last_sequence + 1
     return info.created == created and is_there
 

@@ -14,9 +14,8 @@ from weenats.projections.follower import Follower
 from weenats.projections.generation_catalog import Catalog, Record, outdated
 from weenats.projections.lease import Lease, lease_key
 from weenats.projections.view import View
-from weenats.streams.store import missing
+from weenats.streams.store import info_of
 from weenats.telemetry.manager import SILENT, TelemetryManager
-from weenats.transport.jetstream import JetStream, StreamMissingError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -100,10 +99,7 @@ class ProjectionBuilder(Generic[ViewT]):
             StreamReplacedError: it was deleted and made anew meanwhile.
             Exception: what a handler or the view raises.
         """
-        try:
-            info = await JetStream(self._transport).stream_info(self.stream.name)
-        except StreamMissingError:
-            raise missing(self.stream) from None
+        info = await info_of(self._transport, self.stream)
         before = await self.catalog.records()
         record = await self.catalog.begin(self._projection.version, info.created)
         lease = Lease(self.catalog.bucket, record.number, self._projection.name)

@@ -99,8 +99,7 @@ async def _state(
     lag = None
     service = None if info is None else info.config.metadata.get(SERVICE)
     if position is not None and info is not None and service is not None:
-        created = record.created
-        is_stale = created is not None and not continues(info, created, position + 1)
+        is_stale = not continues(info, record.created, position + 1)
         lag = await _lag(transport, stream, service, 0 if is_stale else position)
     return ProjectionState(
         stream,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from weenats.events.reader import continues, count_stored, stream_of
 from weenats.projections.builder import opened
 from weenats.projections.generation_catalog import Catalog, Record, current
-from weenats.streams.store import missing
-from weenats.transport.jetstream import JetStream, StreamMissingError
+from weenats.streams.store import info_of
+from weenats.transport.jetstream import StreamMissingError
 
 if TYPE_CHECKING:
     from weenats.projections.projection import Projection
@@ -82,11 +82,8 @@ async def generation_status(
         position = await view.position()
         events = [each.event for each in projection.routes_of(view)]
     stream = stream_of(events)
-    try:
-        info = await JetStream(transport).stream_info(stream.name)
-    except StreamMissingError:
-        raise missing(stream) from None
-    is_stale = record.created is not None and not continues(info, record.created, position + 1)
+    info = await info_of(transport, stream)
+    is_stale = not continues(info, record.created, position + 1)
     lag = await count_stored(transport, *events, start=1 if is_stale else position + 1)
     state = _state(record, records)
     return GenerationStatus(record.number, record.version, state, position, lag, is_stale)

@@ -150,8 +150,7 @@ class StreamConsumer:
 
         async def renew(config: ConsumerConfig) -> None:
             # Together, before an instance creates it again where it was.
-            with suppress(ConsumerMissingError):
-                await jetstream.delete_consumer(self.stream.name, config.name)
+            await self._delete(config.name)
             await jetstream.create_consumer(self.stream.name, config)
 
         await _for_each(self.configs(start, await self.ack_wait()), renew)
@@ -184,13 +183,11 @@ class StreamConsumer:
             StreamMissingError: the stream does not exist.
             ServiceError: see JetStream.delete_consumer.
         """
-        jetstream = JetStream(self.transport)
+        await _for_each(self.partition_names(), self._delete)
 
-        async def delete(name: str) -> None:
-            with suppress(ConsumerMissingError):
-                await jetstream.delete_consumer(self.stream.name, name)
-
-        await _for_each(self.partition_names(), delete)
+    async def _delete(self, name: str) -> None:
+        with suppress(ConsumerMissingError):
+            await JetStream(self.transport).delete_consumer(self.stream.name, name)
 
     async def _prepare(self, jetstream: JetStream, wanted: ConsumerConfig) -> None:
         stream, name = self.stream, wanted.name

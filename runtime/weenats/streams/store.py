@@ -19,8 +19,9 @@ from weenats.transport.jetstream import (
 if TYPE_CHECKING:
     from weenats.contract import Stream
     from weenats.transport.base import Transport
+    from weenats.transport.jetstream import StreamInfo
 
-__all__ = ["missing", "store"]
+__all__ = ["info_of", "missing", "store"]
 _PAUSE: Final = 0.1
 
 
@@ -100,6 +101,23 @@ async def _why_not_stored(
     if info.leader:
         raise missing(stream, name)
     return JetStreamUnavailableError(f"the stream {name} has no leader now")
+
+
+async def info_of(transport: Transport, stream: Stream) -> StreamInfo:
+    """Return what the server knows of a stream.
+
+    Args:
+        transport: the connection.
+        stream: the stream.
+
+    Raises:
+        StreamMissingError: it does not exist.
+        ServiceError: see JetStream.stream_info.
+    """
+    try:
+        return await JetStream(transport).stream_info(stream.name)
+    except StreamMissingError:
+        raise missing(stream) from None
 
 
 def missing(stream: Stream, name: str = "") -> StreamMissingError:

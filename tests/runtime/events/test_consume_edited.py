@@ -30,6 +30,12 @@ from weenats.transport.jetstream import (
 STREAM = PARCELS_EVENTS_STREAM
 
 
+async def fail_once(event: Any) -> None:
+    """Fail with the first delivery of an event."""
+    if event.attempt == 1:
+        raise ValueError
+
+
 @pytest.mark.parametrize(
     ("settings", "other"),
     [
@@ -53,10 +59,6 @@ async def test_no_event_is_lost_after_the_next_start(
             config = (await jetstream.consumer_info(STREAM.name, name)).config
             changed = replace(config, description="ours", other={**config.other, **other})
             await jetstream.update_consumer(STREAM.name, replace(changed, **settings))
-
-        async def fail_once(event: Any) -> None:
-            if event.attempt == 1:
-                raise ValueError
 
         recorder = Recorder(fail_once)
         async with await consume(transport, recorder, "billing", backoff=[0.01]):
@@ -86,10 +88,6 @@ async def test_no_event_is_lost_while_instances_run(
     async with parcel_streams(nats_url) as transport:
         jetstream, parcels = JetStream(transport), ParcelsClient(transport)
         part = StreamConsumer(transport, STREAM, "billing")
-
-        async def fail_once(event: Any) -> None:
-            if event.attempt == 1:
-                raise ValueError
 
         recorder = Recorder(fail_once)
         async with await consume(transport, recorder, "billing", backoff=[0.01]):
