@@ -212,18 +212,20 @@ class NatsConnection(SteadyClient):
             interest: the subscription.
         """
         sid = self._sid = self._sid + 1
-        subject, queue_group = interest.subject, interest.queue_group
         # nats-py repeats what is in `_subs` after a reconnect.
-        self._subs[sid] = NatsSubscription(self, sid, subject, queue=queue_group)
+        self._subs[sid] = NatsSubscription(self, sid, interest.subject, queue=interest.queue_group)
         interest.connection, interest.sid, interest.denied = self, sid, False
         self._interests[sid] = interest
-        self._append(f"SUB {subject} {queue_group} {sid}\r\n".encode())
+        self._append_subscription(interest)
+
+    def _append_subscription(self, interest: Interest) -> None:
+        self._append(f"SUB {interest.subject} {interest.queue_group} {interest.sid}\r\n".encode())
 
     def subscribe_again(self) -> None:
         """Repeat all subscriptions; those that the server has are left alone."""
         self._refusals = self._reported_refusals = 0
         for each in self.interests:
-            self._append(f"SUB {each.subject} {each.queue_group} {each.sid}\r\n".encode())
+            self._append_subscription(each)
 
     async def renew(self, denied: Sequence[Interest]) -> None:
         """Repeat subscriptions that the server has denied, and wait until it has decided again.
@@ -237,7 +239,7 @@ class NatsConnection(SteadyClient):
         """
         for each in denied:
             each.denied = False
-            self._append(f"SUB {each.subject} {each.queue_group} {each.sid}\r\n".encode())
+            self._append_subscription(each)
         await self.fence()
 
     def substitute(self, interest: Interest, on_delivery: OnDelivery) -> Interest:
