@@ -21,7 +21,15 @@ from testkit.certificates import CertificateAuthority
 from testkit.clocks import shift_time
 from testkit.cluster_faults import put_leader_last
 from testkit.tcp_proxy import TcpProxy
-from testkit.transports import FAST, answering, connected, disconnected, reconnected, soon
+from testkit.transports import (
+    FAST,
+    answering,
+    check_refusal,
+    connected,
+    disconnected,
+    reconnected,
+    soon,
+)
 from testkit.waiting import LIMIT, eventually, until
 from weenats import ConnectionOptions, DeadlineExceededError, NatsTransport, UnavailableError
 from weenats._internal import happy_eyeballs
@@ -105,7 +113,7 @@ async def test_reconnecting_beside_a_hanging_name(
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     urls = ["nats://hanging.example:4222", own_nats_server.url]
     try:
-        async with connected(urls, replace(FAST, connect_timeout=0.5)) as transport:
+        async with connected(urls, FAST) as transport:
             own_nats_server.kill()
             await disconnected(transport)
             connection = transport._connection
@@ -290,25 +298,20 @@ async def test_tls_handshake_first(nats_url: str, tmp_path: Path, scheme: str) -
             proxy.cut()
             await disconnected(transport)
             await reconnected(transport)
-        untrusting = replace(options, tls=ssl.create_default_context())
-        with pytest.raises(UnavailableError, match="certificate verify failed"):
-            await NatsTransport(f"localhost:{proxy.port}", untrusting).connect()
+        untrusting = {"tls": ssl.create_default_context(), "tls_handshake_first": True}
+        await check_refusal(f"localhost:{proxy.port}", "certificate verify failed", **untrusting)
 
 
 async def test_ordinary_server_does_not_answer_tls_first(nats_url: str) -> None:
     """The error of an ordinary server with tls_handshake_first names the option."""
-    options = ConnectionOptions(tls_handshake_first=True, connect_timeout=1)
-    with pytest.raises(UnavailableError, match="connect without tls_handshake_first"):
-        await NatsTransport(nats_url, options).connect()
+    await check_refusal(nats_url, "connect without tls_handshake_first", tls_handshake_first=True)
 
 
 async def test_tls_first_server_is_explained(nats_url: str, tmp_path: Path) -> None:
     """The error of a server that expects the TLS handshake first names the option."""
     serving = CertificateAuthority(tmp_path).certificate("localhost").serving
-    options = ConnectionOptions(connect_timeout=1)
     async with TcpProxy(int(nats_url.rpartition(":")[2]), tls=serving) as proxy:
-        with pytest.raises(UnavailableError, match="connect with tls_handshake_first=True"):
-            await NatsTransport(f"localhost:{proxy.port}", options).connect()
+        await check_refusal(f"localhost:{proxy.port}", "connect with tls_handshake_first=True")
 
 
 @pytest.mark.parametrize(
@@ -323,10 +326,7 @@ async def test_impatient_tls_first_server_is_explained(last_words: bytes) -> Non
 
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        with pytest.raises(UnavailableError, match="connect with tls_handshake_first=True"):
-            await NatsTransport(
-                f"127.0.0.1:{port}", ConnectionOptions(connect_timeout=0.5)
-            ).connect()
+        await check_refusal(f"127.0.0.1:{port}", "connect with tls_handshake_first=True")
 
 
 async def test_websocket_connection_survives_a_restart(hanging: HangingServers) -> None:

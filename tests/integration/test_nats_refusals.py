@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testkit.probe import Probe, ProbeClient, Run
-from testkit.transports import answering, connected, disconnected, fence_all, soon
+from testkit.transports import (
+    answering,
+    check_refusal,
+    connected,
+    disconnected,
+    fence_all,
+    soon,
+)
 from testkit.waiting import LIMIT
 from weenats import (
     ConnectionLostError,
@@ -23,7 +30,6 @@ from weenats import (
     NatsServiceBuilder,
     NatsTransport,
     PermissionDeniedError,
-    UnavailableError,
 )
 from weenats.testing import NatsServer
 
@@ -289,19 +295,13 @@ async def test_lowered_max_payload(
 
 async def test_server_with_max_connections() -> None:
     """Connecting to a full server fails in bounded time and works once a client has left."""
-    options = ConnectionOptions(connect_timeout=0.2, reconnect_wait=0.02)
+    options = ConnectionOptions(connect_timeout=LIMIT, reconnect_wait=0.02)
     with NatsServer(config="max_connections: 1") as server:
         async with connected(server.url) as first:
-            second = NatsTransport(server.url, options)
-            with pytest.raises(UnavailableError, match=r"maximum (number of )?connections"):
-                await second.connect()
+            await check_refusal(server.url, "maximum (number of )?connections")
             await first.fence()
-        async with asyncio.timeout(LIMIT):
-            while True:
-                with contextlib.suppress(UnavailableError):
-                    await second.connect()
-                    break
-        await second.close()
+        async with connected(server.url, options) as second:
+            await second.fence()
 
 
 async def test_large_messages_split_across_reads() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -17,6 +18,7 @@ from weenats import (
     ConnectionOptions,
     NatsTransport,
     NoRespondersError,
+    UnavailableError,
 )
 from weenats.transport import Delivery, OnDelivery, Transport
 
@@ -51,6 +53,25 @@ async def connected(
         yield transport
     finally:
         await transport.close()
+
+
+async def check_refusal(url: str, reason: str, **options: Any) -> None:
+    """Check why connecting fails; an attempt that a busy machine cannot finish has more time.
+
+    Args:
+        url: of the server.
+        reason: a regular expression.
+        options: of the connection.
+    """
+    timeout = 0.5
+    while True:
+        impatient = ConnectionOptions(reconnect_wait=0.02, connect_timeout=timeout, **options)
+        with pytest.raises(UnavailableError) as refused:
+            await NatsTransport(url, impatient).connect()
+        if re.search(reason, refused.value.message):
+            return
+        assert timeout < LIMIT, refused.value.message
+        timeout *= 2
 
 
 async def disconnected(transport: NatsTransport) -> None:

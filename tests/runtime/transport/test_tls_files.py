@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 
 from testkit.certificates import CertificateAuthority
 from testkit.tcp_proxy import TcpProxy
-from testkit.waiting import until
+from testkit.transports import check_refusal, connected
+from testkit.waiting import LIMIT
 from weenats import UnavailableError
 from weenats.transport import ConnectionOptions, NatsTransport
 from weenats.transport.tls_files import TlsFiles
@@ -95,10 +97,8 @@ async def test_renewed_certificate_is_presented(
         with pytest.raises(UnavailableError):
             await NatsTransport(url, options).connect()
         client.write_bytes(good)
-        transport = NatsTransport(url, options)
-        await transport.connect()
-        await until(lambda: transport.is_connected)
-        await transport.close()
+        async with connected(url, replace(options, connect_timeout=LIMIT)) as transport:
+            assert transport.is_connected
 
 
 async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -112,8 +112,7 @@ async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 @pytest.mark.parametrize("first", [True, False])
 async def test_failing_tls_function_is_reported(give: Any, first: Any) -> None:
     """The error of connecting says what the function did, and nothing hangs."""
-    options = ConnectionOptions(tls=give, tls_handshake_first=first, connect_timeout=0.5)
     async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        with pytest.raises(UnavailableError, match="the function `tls`"):
-            await NatsTransport(f"127.0.0.1:{port}", options).connect()
+        url = f"127.0.0.1:{port}"
+        await check_refusal(url, "the function `tls`", tls=give, tls_handshake_first=first)
