@@ -26,7 +26,7 @@ settings.register_profile(
 )
 settings.load_profile("quick")
 
-pytest_plugins = ["weenats.testing.plugin"]
+pytest_plugins = ["weenats.testing.plugin", "testkit.failed_tests"]
 
 collect_ignore = ["codegen/golden"]  # the contract tests there belong to packages that do nothing
 
