@@ -18,7 +18,6 @@ from testkit.http_server import HttpServer, answer
 from testkit.otlp_receiver import otlp_receiver
 from testkit.processes import async_child_process, python_environment
 from testkit.tokens import good_claims, jwk, private_key, signed
-from testkit.waiting import LIMIT
 from weenats import ServiceError, UnauthenticatedError, UnavailableError
 
 COFFEE = AddItem(name="Coffee", price=4.5, quantity=2)
@@ -61,10 +60,10 @@ async def running(nats_url: str, **settings: str) -> AsyncIterator[list[dict[str
     ) as process:
         assert process.stderr is not None
         reading = asyncio.create_task(read(process.stderr))
-        await asyncio.wait_for(serving.wait(), LIMIT)
+        await serving.wait()
         yield log
         process.send_signal(signal.SIGTERM)
-        status = await asyncio.wait_for(process.wait(), LIMIT)
+        status = await process.wait()
         await reading
         assert status == 0, log
 

@@ -44,6 +44,12 @@ def jwks_document(*which: int) -> bytes:
     return json.dumps({"keys": keys}).encode()
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens wait for their key as long as a busy machine needs to fetch it."""
+    monkeypatch.setattr("weenats.auth.jwks.UNKNOWN_WAIT", LIMIT)
+
+
 @pytest.fixture
 def issuer() -> Iterator[HttpServer]:
     """An issuer with one key."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -19,9 +20,9 @@ from weenats import (
 )
 from weenats.discovery import list_instances
 from weenats.testing import NatsServer
-from weenats.transport.nats_py import connection
 
 MORE_THAN_SOCKETS_HOLD = 40
+PATIENT = ConnectionOptions(connect_timeout=10 * LIMIT)
 PIECE = b"x" * 900_000
 
 
@@ -49,29 +50,24 @@ async def test_unresponsive_peer_triggers_a_reconnect(nats_server: NatsServer) -
             await transport.close()
 
 
-async def test_closing_does_not_wait_for_a_stalled_peer(
-    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_closing_does_not_wait_for_a_stalled_peer(nats_server: NatsServer) -> None:
     """close() ends in bounded time, whatever the peer has not read."""
-    monkeypatch.setattr(connection, "_FENCE_TIMEOUT", 10 * LIMIT)
     async with TcpProxy(nats_server.port) as link:
-        transport = await stalled(link, ConnectionOptions(close_timeout=0.05))
+        transport = await stalled(link, replace(PATIENT, close_timeout=0.05))
         await asyncio.wait_for(transport.close(), LIMIT)
 
 
-async def test_a_silent_peer_is_waited_for_once(
-    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_silent_peer_is_waited_for_once(nats_server: NatsServer) -> None:
     """After a fence gave up, what follows does not wait as long again, until the peer answers."""
-    monkeypatch.setattr(connection, "_FENCE_TIMEOUT", 0.01)
     async with (
         TcpProxy(nats_server.port) as link,
-        connected(f"nats://127.0.0.1:{link.port}") as transport,
+        connected(f"nats://127.0.0.1:{link.port}", PATIENT) as transport,
     ):
         link.stall()
+        transport._options = replace(PATIENT, connect_timeout=0.01)
         with pytest.raises(ConnectionLostError):
             await transport.fence()
-        monkeypatch.setattr(connection, "_FENCE_TIMEOUT", 10 * LIMIT)
+        transport._options = PATIENT
         with pytest.raises(ConnectionLostError, match="does not answer"):
             await asyncio.wait_for(transport.fence(), LIMIT)
         link.heal()
@@ -81,14 +77,11 @@ async def test_a_silent_peer_is_waited_for_once(
         await transport.fence()
 
 
-async def test_cancelled_subscribe_beside_a_stalled_peer(
-    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_cancelled_subscribe_beside_a_stalled_peer(nats_server: NatsServer) -> None:
     """subscribe() waits for the server once: when it gives up, it ends at once."""
-    monkeypatch.setattr(connection, "_FENCE_TIMEOUT", 10 * LIMIT)
     async with (
         TcpProxy(nats_server.port) as link,
-        connected(f"nats://127.0.0.1:{link.port}") as transport,
+        connected(f"nats://127.0.0.1:{link.port}", PATIENT) as transport,
     ):
         link.stall()
 

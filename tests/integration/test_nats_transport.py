@@ -221,16 +221,16 @@ async def test_wrong_credentials_fail_immediately() -> None:
             await right.fence()
 
 
-async def test_send_buffer_for_a_slow_server_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_send_buffer_for_a_slow_server_is_limited() -> None:
     """Unsent data for a slow server is limited and arrives once the server reads again."""
-    monkeypatch.setattr("weenats.transport.nats_py.connection._FENCE_TIMEOUT", LIMIT)
     patient = "max_pending: 1GB\nwrite_deadline: '60s'\n"  # with a reader on a busy machine
+    options = ConnectionOptions(connect_timeout=LIMIT)
     with NatsServer(config=patient) as server:
-        await _send_to_stopped(server)
+        await _send_to_stopped(server, options)
 
 
-async def _send_to_stopped(server: NatsServer) -> None:
-    async with connected(server.url) as transport:
+async def _send_to_stopped(server: NatsServer, options: ConnectionOptions) -> None:
+    async with connected(server.url, options) as transport:
         arrived: list[bytes] = []
         transport.subscribe("event", lambda delivery: arrived.append(delivery.payload[:4]))
         await transport.fence()

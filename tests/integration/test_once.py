@@ -407,9 +407,8 @@ async def test_bucket_that_is_deleted(pair: Pair, caplog: pytest.LogCaptureFixtu
     await become_true(works)
 
 
-async def test_jetstream_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_jetstream_that_goes_away() -> None:
     """Commands are refused with UNAVAILABLE while it does not answer, and work again afterwards."""
-    monkeypatch.setattr("weenats.idempotency.replies._TIMEOUT", 0.05)
     handlers = OnceProbe()
     with NatsServer() as server:
         async with two_instances(server.url, handlers) as pair:

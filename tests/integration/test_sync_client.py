@@ -558,7 +558,7 @@ def test_end_of_the_process_closes(nats_url: str, client: ProbeSyncClient, probe
     command = [sys.executable, "-W", "error", "-c", AT_EXIT, nats_url]
     with client.subscribe_happened(on_happened):
         with child_process(command, stdout=-1, stderr=-1, env=python_environment()) as child:
-            output, errors = child.communicate(timeout=LIMIT)
+            output, errors = child.communicate()
         assert arrived.wait(LIMIT)
     assert (output, errors, child.returncode) == ("k\n", "", 0)
     assert events == ["last words"]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from weenats.events.processing import EventWorker
     from weenats.streams.consumer_health import ConsumerHealth
     from weenats.transport.base import Transport
+    from weenats.transport.jetstream import Pull
 
 __all__ = ["ConsumerWork"]
 _LOG: Final = LimitedLogger("weenats.events")
@@ -222,14 +223,10 @@ class ConsumerWork:
                 found.append((info.unacknowledged, worker, name))
         # Those that are unacknowledged wait for their next delivery, or another instance has them.
         for _, worker, name in sorted(found, key=lambda each: each[0]):
-            stream = worker.consumer.stream.name
-            with suppress(TimeoutError, ServiceError):
-                async with (
-                    asyncio.timeout(_PATIENCE),
-                    jetstream.pull(stream, name, batch=1) as messages,
-                ):
-                    async for message in messages:
-                        return MessageJob(worker, message)
+            with suppress(ServiceError):
+                message = await _take(jetstream.pull(worker.consumer.stream.name, name, batch=1))
+                if message is not None:
+                    return MessageJob(worker, message)
         return None
 
     def _report(self, worker: EventWorker, name: str, error: ServiceError) -> None:
@@ -247,6 +244,24 @@ class ConsumerWork:
                 if now < until:
                     with suppress(ServiceError):
                         message.in_progress()
+
+
+async def _take(pull: Pull) -> PulledMessage | None:
+    """Return the next message, None if none comes soon."""
+    message: PulledMessage | None = None
+    try:
+        async with pull:
+            # Not around the block: to leave it takes as long as the server is away, and the message
+            # would be lost until `ack_wait` is over.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    message = await anext(pull)
+    except BaseException:
+        if message is not None:
+            with suppress(ServiceError):
+                message.nak()  # at once to another instance
+        raise
+    return message
 
 
 def _limiter(rate: float) -> AsyncLimiter:

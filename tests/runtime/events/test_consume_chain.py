@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from testkit.clocks import shift_time
 from testkit.parcels import PARCELS_EVENTS_STREAM, Delivered, ParcelsClient, Recorder, Shipped
 from testkit.telemetry import EVERYTHING, recording
-from testkit.waiting import eventually, until
+from testkit.waiting import eventually, settle, until
 from weenats import CallNext, NatsTransport, Response
 from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitStateChange, IsFailure
 from weenats.events import ReceivedEvent, consume
@@ -18,6 +19,7 @@ from weenats.protocol.partitions import partition_of
 from weenats.streams.consumers import consumer_states
 from weenats.streams.dead_letters import DeadLetters
 from weenats.telemetry import TelemetryManager, TelemetrySettings
+from weenats.transport.jetstream import Pull
 
 STREAM = PARCELS_EVENTS_STREAM
 AnyEvent = ReceivedEvent[Any, Any]
@@ -236,6 +238,33 @@ async def test_a_breaker_counts_failures(
     ):
         await eventually(lambda: ("p-1", 3) in recorder.seen)
     assert [each.new for each in changes] == ["open", "half-open", "closed"]
+
+
+async def test_a_slow_server_loses_no_event_of_a_trial(
+    parcels: ParcelsClient, transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event that arrived in time is tried, however long it takes to end the request for it."""
+    time, close = shift_time(), Pull.close
+
+    async def slowly(self: Pull) -> None:
+        time.advance(1)
+        await settle()
+        await close(self)
+
+    async def fail_once(event: AnyEvent) -> None:
+        if event.attempt == 1:
+            monkeypatch.setattr(Pull, "close", slowly)
+            raise ConnectionError
+
+    policy = CircuitBreakerPolicy(failure_threshold=1, recovery_timeout=0.05)
+    recorder = Recorder(fail_once)
+    monkeypatch.setattr("weenats.events.pulling._PATIENCE", 0.5)
+    await parcels.publish_delivered("p-1", Delivered(count=1))
+    async with await consume(
+        transport, recorder, "billing", circuit_breaker=policy, backoff=[0.01], ack_wait=1
+    ):
+        await eventually(lambda: recorder.seen)
+    assert recorder.attempts == [1, 2]
 
 
 async def test_a_deleted_consumer_pauses_trials(
