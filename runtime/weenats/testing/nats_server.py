@@ -1,6 +1,7 @@
 """A real nats-server as a child process, for tests, demos and `weenats run --embedded`."""
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -23,6 +24,8 @@ __all__ = ["NatsServer", "NatsServerError", "free_ports"]
 _START_TIMEOUT: Final = 15.0
 _STOP_TIMEOUT: Final = 5.0
 _POLL: Final = 0.005
+_PORT_ATTEMPTS: Final = 5
+_IN_USE: Final = "address already in use"
 _PORTS: Final = range(10_000, 32_768)
 
 
@@ -106,15 +109,29 @@ class NatsServer(Uncopyable):
         """
         if self.is_running:
             return self
+        if self.port:
+            self._start()
+            return self
+        for attempt in range(1, _PORT_ATTEMPTS + 1):
+            self.port = free_ports(1)[0]
+            try:
+                self._start()
+            except NatsServerError as error:
+                # Another program may take a port that was free just now.
+                if _IN_USE not in str(error) or attempt == _PORT_ATTEMPTS:
+                    raise
+            else:
+                break
+        return self
+
+    def _start(self) -> None:
         folder = self._folder = self._folder or Path(tempfile.mkdtemp(prefix="weenats-nats-"))
-        self.port = self.port or free_ports(1)[0]
         with (folder / "server.log").open("ab") as log:
             # In its own session: Ctrl-C must not stop the server before the service has drained.
             self._process = subprocess.Popen(  # noqa: S603 - the binary found by _binary
                 self._command(folder), stdout=log, stderr=log, start_new_session=True
             )
         self._wait_until_up()
-        return self
 
     def kill(self) -> None:
         """Kill the server, as in a crash."""
@@ -211,17 +228,26 @@ class NatsServer(Uncopyable):
     def _wait_until_up(self) -> None:
         end = time.monotonic() + _START_TIMEOUT
         while time.monotonic() < end and self._process is not None and self._process.poll() is None:
-            with (
-                contextlib.suppress(OSError),
-                socket.create_connection(("127.0.0.1", self.port), 1.0) as connection,
-            ):
-                connection.settimeout(1.0)
-                if connection.recv(5).startswith(b"INFO"):
-                    return
+            if self._is_up():
+                return
             time.sleep(_POLL)
         log = self.log()
         self.stop()
         raise NatsServerError(f"the nats-server did not start on port {self.port}:\n{log}")
+
+    def _is_up(self) -> bool:
+        """Whether this server accepts connections, and not another one that took its port."""
+        with (
+            contextlib.suppress(OSError, ValueError),
+            socket.create_connection(("127.0.0.1", self.port), 1.0) as connection,
+            connection.makefile("rb") as lines,
+        ):
+            greeting = lines.readline()
+            if not greeting.startswith(b"INFO "):
+                return False
+            logs_elsewhere = "log" in f"{self._config} {self._arguments}"
+            return logs_elsewhere or json.loads(greeting[5:])["server_id"] in self.log()
+        return False
 
 
 def _binary() -> str:

@@ -52,6 +52,16 @@ def test_server_cleans_up(temporary_folder: Path) -> None:
         _ = server.process_id
 
 
+def test_port_that_is_taken_meanwhile(
+    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server starts on another port, and is not mistaken for the one that has the first."""
+    taken, free_ports = iter([[own_nats_server.port]]), nats_server.free_ports
+    monkeypatch.setattr(nats_server, "free_ports", lambda count: next(taken, free_ports(count)))
+    with NatsServer() as server:
+        assert server.port != own_nats_server.port
+
+
 async def test_killed_server_restarts_on_its_port(own_nats_server: NatsServer) -> None:
     """After start() the same address answers, with the stored data."""
     url, process_id = own_nats_server.url, own_nats_server.process_id
