@@ -13,6 +13,8 @@ from testkit.chromium import Browser
 from testkit.paths import REPOSITORY
 from testkit.processes import restore_interrupts
 from testkit.server_files import finish_removals
+from testkit.waiting import LIMIT
+from weenats import ConnectionOptions
 from weenats._internal.limited_log import LimitedLogger
 
 # How long an example takes depends on the machine, and on coverage.
@@ -38,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
     are many, such as the classes of generated models. Tests that measure run in other processes.
     """
     restore_interrupts()
+    # A busy machine may need longer than usual. Tests of this limit set it.
+    ConnectionOptions.__init__.__kwdefaults__["connect_timeout"] = LIMIT
     if hasattr(config, "workerinput"):
         young, middle, old = gc.get_threshold()
         gc.set_threshold(young, middle, 10 * old)

@@ -135,7 +135,7 @@ async def test_writelines_is_not_used(
 
 async def test_hanging_server_is_detected(own_nats_server: NatsServer) -> None:
     """A server that misses pings counts as lost; requests work once it responds again."""
-    options = ConnectionOptions(reconnect_wait=0.02, ping_interval=0.05, connect_timeout=0.2)
+    options = ConnectionOptions(reconnect_wait=0.02, ping_interval=0.05, connect_timeout=LIMIT)
     async with connected(own_nats_server.url, options) as transport:
         transport.subscribe("echo", answering(transport))
         try:

@@ -322,6 +322,7 @@ async def test_instance_that_is_killed_loses_its_lease(url: str) -> None:
                 assert await again == Outcome(text="1")
 
 
+@pytest.mark.timing  # an instance that stalls for a second loses its lease
 @pytest.mark.usefixtures("short_lease")
 async def test_lease_is_renewed_while_the_handler_runs(pair: Pair, gate: Any) -> None:
     """A command that takes longer than its lease is executed once."""

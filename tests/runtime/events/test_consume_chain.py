@@ -247,7 +247,7 @@ async def test_a_slow_server_loses_no_event_of_a_trial(
     time, close = shift_time(), Pull.close
 
     async def slowly(self: Pull) -> None:
-        time.advance(1)
+        time.advance(5)
         await settle()
         await close(self)
 
@@ -258,10 +258,10 @@ async def test_a_slow_server_loses_no_event_of_a_trial(
 
     policy = CircuitBreakerPolicy(failure_threshold=1, recovery_timeout=0.05)
     recorder = Recorder(fail_once)
-    monkeypatch.setattr("weenats.events.pulling._PATIENCE", 0.5)
+    monkeypatch.setattr("weenats.events.pulling._PATIENCE", 5.0)
     await parcels.publish_delivered("p-1", Delivered(count=1))
     async with await consume(
-        transport, recorder, "billing", circuit_breaker=policy, backoff=[0.01], ack_wait=1
+        transport, recorder, "billing", circuit_breaker=policy, backoff=[0.01], ack_wait=10
     ):
         await eventually(lambda: recorder.seen)
     assert recorder.attempts == [1, 2]
