@@ -132,9 +132,12 @@ async def test_stream_that_is_gone(
         await caller.deposit("secret-key", Amount(cents=5))
         jetstream = service._assembly.aggregates._jetstream
         await jetstream.delete_stream("wallets-commits")
-        with pytest.raises(UnavailableError) as raised:
-            await caller.deposit("secret-key", Amount(cents=5), timeout=0.5)
-        assert raised.value.message == (
+        timeout, error = 0.5, None
+        while not isinstance(error, UnavailableError):  # a busy machine may need longer to say so
+            with pytest.raises((UnavailableError, DeadlineExceededError)) as raised:
+                await caller.deposit("secret-key", Amount(cents=5), timeout=timeout)
+            timeout, error = 2 * timeout, raised.value
+        assert error.message == (
             "the events of wallet cannot be read or stored now: the stream does not exist"
         )
         assert "secret-key" in caplog.text
