@@ -4,6 +4,7 @@ Errors are raised outside of `except`: an exception keeps the one that is being 
 context, and those of pydantic have the values of the message.
 """
 
+from collections.abc import Callable
 from functools import cache, cached_property
 from types import NoneType
 from typing import Any, Final, NotRequired, cast
@@ -83,7 +84,6 @@ class OperationCodec:
         self._envelope = _envelope(aggregate, is_command=is_command)
         self._validate_metadata = _metadata().validate_json
         self._payload = Decoder(declared_type(payload), payload)
-        self._encode_payload = Encoder(payload, (self._member,), is_checked=False).write
         self._encode_result = Encoder(operation.result if state is None else state).write
         self._errors = {error.name: error for error in operation.errors}
         for error in operation.errors:
@@ -102,8 +102,12 @@ class OperationCodec:
             self._entity_head = b'{"success":true,"entity":{"id":{"type":%b,"key":' % name
         self._key_at = len(self._head)
 
-    # A service never reads replies, and reads requests as a whole only if their members are not in
-    # the usual order: what a start does not need is built when it is used first.
+    # A service never writes requests or reads replies, and reads requests as a whole only if their
+    # members are not in the usual order: what a start does not need is built when it is used first.
+    @cached_property
+    def _encode_payload(self) -> Callable[[object], bytes]:
+        return Encoder(self.operation.payload, (self._member,), is_checked=False).write
+
     @cached_property
     def _request(self) -> Decoder:
         operation = self.operation
