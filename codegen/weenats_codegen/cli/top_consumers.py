@@ -10,7 +10,7 @@ from weenats.streams.consumers import ConsumerState, all_consumer_states
 from weenats.streams.settings import SERVICE
 from weenats.transport.jetstream import JetStream, JetStreamMissingError
 from weenats_codegen.cli.output import plain
-from weenats_codegen.cli.streams import lag_of, late, title_of
+from weenats_codegen.cli.progress import lag_of, late, title_of
 
 if TYPE_CHECKING:
     from rich.table import Table
