@@ -65,18 +65,20 @@ def bucket_subject(bucket: str, key: str) -> str:
     return f"$KV.{bucket}.{key}"
 
 
-def bucket_config(bucket: str, *, replicas: int = 1) -> StreamConfig:
+def bucket_config(bucket: str, *, replicas: int = 1, ttl: float | None = None) -> StreamConfig:
     """Return the settings of the stream of a bucket, for `JetStream.create_stream`.
 
     Args:
         bucket: the name of the bucket.
         replicas: how many servers keep it.
+        ttl: after how many seconds values are removed; None for never.
     """
     return StreamConfig(
         name=bucket_stream(bucket),
         subjects=(bucket_subject(bucket, ">"),),
         replicas=replicas,
         discard="new",
+        max_age=ttl,
         max_messages_per_subject=1,
         allow_rollup=True,
         allow_ttl=True,
