@@ -1,7 +1,7 @@
 """How far consumers and projections are, in the tables of `streams status` and `top`."""
 
 from weenats.projections.overview import ProjectionState
-from weenats.streams.consumers import ConsumerState
+from weenats.streams.consumer_states import ConsumerState
 from weenats_codegen.cli.output import plain
 
 

@@ -13,7 +13,8 @@ from weenats.durability import Guarantee, look_up_guarantees
 from weenats.projections.overview import ProjectionState, projection_states
 from weenats.protocol.subjects import check_queue_group
 from weenats.streams import StreamPlan, apply_streams, plan_streams
-from weenats.streams.consumers import ConsumerState, StreamConsumer, consumer_states
+from weenats.streams.consumer_states import ConsumerState, consumer_states
+from weenats.streams.consumers import StreamConsumer
 from weenats.transport.jetstream import JetStream, StreamConfig, StreamInfo
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.errors import CliError

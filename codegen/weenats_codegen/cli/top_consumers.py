@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from weenats.errors import PermissionDeniedError, ServiceError
 from weenats.projections.overview import ProjectionState, projection_states
-from weenats.streams.consumers import ConsumerState, all_consumer_states
+from weenats.streams.consumer_states import ConsumerState, all_consumer_states
 from weenats.streams.settings import SERVICE
 from weenats.transport.jetstream import JetStream, JetStreamMissingError
 from weenats_codegen.cli.output import plain
