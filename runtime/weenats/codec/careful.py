@@ -51,9 +51,9 @@ def has_open_objects(part: object) -> bool:
 
 def _careful(part: object) -> Any:
     """Return a schema in which a value that is not valid has no errors of its own."""
-    schema = replace_parts(part, _careful)
-    if not isinstance(schema, dict):
-        return schema
+    if not isinstance(part, dict):
+        return replace_parts(part, _careful)
+    schema: dict[str, Any] = replace_parts(cast("object", part), _careful)
     match schema.get("type"):
         case "dict" if "values_schema" in schema:
             return _checked(_check_values, schema, "values_schema")

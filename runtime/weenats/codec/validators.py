@@ -137,9 +137,9 @@ def quick(part: object) -> Any:
     Args:
         part: the schema, or a part of it.
     """
-    schema = replace_parts(part, quick)
-    if not isinstance(schema, dict):
-        return schema
+    if not isinstance(part, dict):
+        return replace_parts(part, quick)
+    schema: dict[str, Any] = replace_parts(cast("object", part), quick)
     if schema.get("type") == "literal":
         types = set(map(type, schema["expected"]))
         for kind, first in _FIRST.items():
