@@ -66,7 +66,7 @@ def check_integer(
         error: the class of the error.
 
     Raises:
-        Exception: it is not.
+        ValueError: it is not; or the `error` that was given.
     """
     if type(value) is not int or value < least or (most is not None and value > most):
         bounds = f"an integer of at least {least}" if most is None else f"from {least} to {most}"
