@@ -109,3 +109,21 @@ def test_architecture_names_every_package(root: str) -> None:
     modules = {path.name for path in folder.glob("*.py")}
     assert packages - {"./"} <= named
     assert modules - {"__init__.py", "__main__.py"} <= named
+
+
+def test_architecture_names_all_modules_of_a_package() -> None:
+    """The row of a package of the runtime that names some of its modules names all."""
+    rows = re.findall(
+        r"^\| `([\w/]+)/` \| (.+) \|$", document("runtime/docs/architecture.md").prose, re.MULTILINE
+    )
+    missing = {
+        package: modules - {"__init__.py"} - set(paths(row))
+        for package, row in rows
+        if (
+            modules := {
+                path.name for path in (REPOSITORY / "runtime/weenats" / package).glob("*.py")
+            }
+        )
+        and modules & set(paths(row))
+    }
+    assert not {package: names for package, names in missing.items() if names}

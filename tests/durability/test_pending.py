@@ -18,7 +18,7 @@ from testkit.parcels import (
 )
 from testkit.waiting import eventually
 from weenats.events import consume
-from weenats.streams.consumers import consumer_states
+from weenats.streams.consumer_states import consumer_states
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import JetStream
 

@@ -23,7 +23,8 @@ from weenats import NatsServiceBuilder, NatsTransport
 from weenats.events import consume
 from weenats.projections.builder import ProjectionBuilder
 from weenats.streams import apply_streams, plan_streams
-from weenats.streams.consumers import StreamConsumer, consumer_states
+from weenats.streams.consumer_states import consumer_states
+from weenats.streams.consumers import StreamConsumer
 from weenats.streams.dead_letters import DeadLetters
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import JetStream

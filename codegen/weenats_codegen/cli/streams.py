@@ -13,11 +13,13 @@ from weenats.durability import Guarantee, look_up_guarantees
 from weenats.projections.overview import ProjectionState, projection_states
 from weenats.protocol.subjects import check_queue_group
 from weenats.streams import StreamPlan, apply_streams, plan_streams
-from weenats.streams.consumers import ConsumerState, StreamConsumer, consumer_states
+from weenats.streams.consumer_states import ConsumerState, consumer_states
+from weenats.streams.consumers import StreamConsumer
 from weenats.transport.jetstream import JetStream, StreamConfig, StreamInfo
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import emit, plain
+from weenats_codegen.cli.progress import lag_of, late, title_of
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.loading import read
 
@@ -279,22 +281,3 @@ def _table(found: Sequence[_Status]) -> "Table":
         for view in each.projections:
             table.add_row(f"  {title_of(view)}", "", "", "", "", late(view.lag), "")
     return table
-
-
-def title_of(view: ProjectionState) -> str:
-    """Return the name and the version of a projection, and whether the view is being built."""
-    version = "" if view.version is None else f" version {view.version}"
-    building = " [yellow](building)[/]" if view.state == "building" else ""
-    return f"{plain(view.name)}{version}{building}"
-
-
-def lag_of(state: ConsumerState) -> str:
-    """Return how long the oldest event waits, for people; "paused" if an operator wants it so."""
-    if state.paused:
-        return "[yellow]paused[/]"
-    return late(state.lag)
-
-
-def late(lag: float | None) -> str:
-    """Return how long the oldest event waits, for people; nothing if that is unknown."""
-    return "" if lag is None else f"{lag:.0f} s"

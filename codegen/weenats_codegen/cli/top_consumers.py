@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from weenats.errors import PermissionDeniedError, ServiceError
 from weenats.projections.overview import ProjectionState, projection_states
-from weenats.streams.consumers import ConsumerState, all_consumer_states
+from weenats.streams.consumer_states import ConsumerState, all_consumer_states
 from weenats.streams.settings import SERVICE
 from weenats.transport.jetstream import JetStream, JetStreamMissingError
 from weenats_codegen.cli.output import plain
-from weenats_codegen.cli.streams import lag_of, late, title_of
+from weenats_codegen.cli.progress import lag_of, late, title_of
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -146,9 +146,9 @@ class _Document:
             "id": {"type": "string", "description": "A ULID, the same if it comes several times."},
             "type": {"const": event.name},
             "timestamp": {"type": "string", "format": "date-time"},
-            "data": {"$ref": f"{_SCHEMAS}{event.data}"},
+            "data": _schema(event.data),
             "revision": {"type": "integer", "minimum": 0},
-            "metadata": {"$ref": f"{_SCHEMAS}{_METADATA}"},
+            "metadata": _schema(_METADATA),
         }
         payload = _envelope(properties, ["id", "type", "timestamp", "data"])
         example: _DOCUMENT = {
@@ -166,13 +166,13 @@ class _Document:
         return {"payload": payload, **_examples({**example, "data": value} for value in values)}
 
     def _identity(self, kind: str, key: str) -> _DOCUMENT:
-        own = {"$ref": f"{_SCHEMAS}{key}"} if key else {"type": "string", "maxLength": 256}
+        own = _schema(key) if key else {"type": "string", "maxLength": 256}
         return _envelope({"type": {"const": kind}, "key": own}, ["type", "key"])
 
     def _request(self, operation: Operation) -> _DOCUMENT:
         member = "command" if self._facts.is_command(operation) else "query"
         exchange = self._facts.exchange(operation)
-        properties: _DOCUMENT = {"metadata": {"$ref": f"{_SCHEMAS}{_METADATA}"}}
+        properties: _DOCUMENT = {"metadata": _schema(_METADATA)}
         required: list[str] = []
         example: _DOCUMENT = {}
         if operation.aggregate is not None:
@@ -182,7 +182,7 @@ class _Document:
             example["aggregateId"] = {"type": aggregate.name, "key": exchange.key}
         examples = [example]
         if operation.payload:
-            properties[member] = {"$ref": f"{_SCHEMAS}{operation.payload}"}
+            properties[member] = _schema(operation.payload)
             required.append(member)
             examples = [{**example, member: value} for value in exchange.payloads]
         if operation.aggregate is not None and exchange.key is None:
@@ -199,8 +199,8 @@ class _Document:
         state = self._facts.state(operation)
         properties: _DOCUMENT = {
             "success": {"const": True},
-            "duration": {"$ref": f"{_SCHEMAS}{_DURATION}"},
-            "metadata": {"$ref": f"{_SCHEMAS}{_METADATA}"},
+            "duration": _schema(_DURATION),
+            "metadata": _schema(_METADATA),
         }
         required = ["success", "duration"]
         head: _DOCUMENT = {"success": True, "duration": 1.25}
@@ -209,7 +209,7 @@ class _Document:
             aggregate = operation.aggregate
             parts = {
                 "id": self._identity(aggregate.name, aggregate.key),
-                "state": {"$ref": f"{_SCHEMAS}{state}"},
+                "state": _schema(state),
                 "revision": {"type": "integer", "minimum": 0},
             }
             properties["entity"] = _envelope(parts, ["id", "state", "revision"])
@@ -221,7 +221,7 @@ class _Document:
                 if exchange.key is not None
             ]
         elif operation.result != "None":
-            properties["result"] = {"$ref": f"{_SCHEMAS}{operation.result}"}
+            properties["result"] = _schema(operation.result)
             required.append("result")
             examples = [{**head, "result": value} for value in exchange.results]
         return {
@@ -243,8 +243,8 @@ class _Document:
                 **_envelope(body, ["code", "message"]),
                 "anyOf": [*map(self._declared, operation.errors), True],
             },
-            "duration": {"$ref": f"{_SCHEMAS}{_DURATION}"},
-            "metadata": {"$ref": f"{_SCHEMAS}{_METADATA}"},
+            "duration": _schema(_DURATION),
+            "metadata": _schema(_METADATA),
         }
         examples = [
             {
@@ -265,7 +265,7 @@ class _Document:
         parts: _DOCUMENT = {"error": {"const": error.name}}
         required = ["error"]
         if error.details:
-            parts["data"] = {"$ref": f"{_SCHEMAS}{error.details}"}
+            parts["data"] = _schema(error.details)
             required.append("data")
         details = _envelope(parts, required)
         return {
@@ -386,6 +386,10 @@ def _tags(kind: str, member: Operation | Event) -> list[_DOCUMENT]:
 
 def _needs_token(operation: Operation) -> bool:
     return operation.auth is not None and (operation.auth.required or bool(operation.auth.scopes))
+
+
+def _schema(name: str) -> dict[str, str]:
+    return {"$ref": f"{_SCHEMAS}{name}"}
 
 
 def _message(name: str) -> str:

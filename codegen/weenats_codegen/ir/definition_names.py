@@ -109,7 +109,7 @@ def name_definitions(
         named.append(
             _Named(_rank(definition), definition.location, definition.scope, block, options)
         )
-    found = _distinct(sorted(named, key=lambda each: each[:3]), taken)
+    found = _distinct(named, taken)
     return {key: found[block] for key, block in blocks.items()}
 
 
@@ -171,19 +171,16 @@ def _distinct(named: Sequence[_Named], taken: frozenset[str]) -> dict[int, str]:
     """Return a name for each block, none of them twice."""
     found: dict[int, str] = {}
     used = set(taken)
-    groups: dict[str, list[_Named]] = defaultdict(list)
-    for each in named:
-        groups[each.options[0]].append(each)
     rest: list[_Named] = []
-    for name in sorted(groups):
-        best = min(each.rank for each in groups[name])
-        winners = [each for each in groups[name] if each.rank == best]
-        if len(winners) == 1 and name not in used:
-            used.add(name)
-            found[winners[0].block] = name
+    for group in _grouped(named):
+        best, *others = group
+        name = best.options[0]
+        if name in used or any(each.rank == best.rank for each in others):
+            rest += group
         else:
-            rest += winners
-        rest += [each for each in groups[name] if each.rank != best]
+            used.add(name)
+            found[best.block] = name
+            rest += others
     numbers: dict[str, int] = {}
     for group in _grouped(rest):
         count = next(
@@ -211,6 +208,7 @@ def _numbered(name: str, used: set[str], numbers: dict[str, int]) -> str:
 
 
 def _grouped(named: Iterable[_Named]) -> list[list[_Named]]:
+    """Return those whose shortest names are the same, the one with the lowest rank first."""
     groups: dict[str, list[_Named]] = defaultdict(list)
     for each in named:
         groups[each.options[0]].append(each)

@@ -12,7 +12,7 @@ from weenats_codegen.lint.parts import Part, parts_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from weenats_codegen.ir.bundle import Bundle
+    from weenats_codegen.ir.bundle import Bundle, Schema
     from weenats_codegen.parser.diagnostics import Diagnostic
     from weenats_codegen.parser.source import Source
     from weenats_codegen.parser.walk import Node
@@ -48,6 +48,23 @@ class Subject:
         """What follows the references of the schemas."""
         return Conjoiner(self.bundle.definitions)
 
+    def keywords(self, part: Part) -> Schema:
+        """Return the keywords of a schema, with those that it refers to.
+
+        Args:
+            part: The schema.
+        """
+        return self.conjoiner.conjoin(part.schema, lambda _: None).keywords
+
+    @cached_property
+    def requested(self) -> tuple[tuple[Part, Schema], ...]:
+        """The schemas of values in requests, with their keywords."""
+        return tuple(
+            (part, self.keywords(part))
+            for part in self.parts
+            if part.role == "request" and part.is_alternative
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -79,6 +96,17 @@ class Rule:
             f"{self.id} ({self.level}): {self.summary}\n\n{self.why.strip()}\n\n"
             f"Wrong:\n\n{_indented(self.wrong)}\n\nRight:\n\n{_indented(self.right)}\n\n{accepted}"
         )
+
+
+def names_type(keywords: Schema, name: str) -> bool:
+    """Return whether the `type` of a schema names a type, alone or with others.
+
+    Args:
+        keywords: The keywords of the schema.
+        name: The name of the type.
+    """
+    kinds = keywords.get("type")
+    return kinds == name or (isinstance(kinds, list) and name in kinds)
 
 
 class Finding(NamedTuple):

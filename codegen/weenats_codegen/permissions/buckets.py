@@ -6,10 +6,9 @@ from weenats.durability.guarantees import SERVERS
 from weenats.idempotency.replies import replies_bucket
 from weenats.large.objects import objects_config
 from weenats.rate_limit.ledger import ledger_bucket
-from weenats.transport.jetstream.api import PREFIX
 from weenats.transport.jetstream.key_value import bucket_stream, bucket_subject
 from weenats_codegen.ir.contract import Contract
-from weenats_codegen.permissions.entries import Entry
+from weenats_codegen.permissions.entries import Entry, api
 
 
 def buckets(contract: Contract, *, shared_limits: bool = False) -> tuple[Entry, ...]:
@@ -39,8 +38,8 @@ def _large(contract: Contract) -> Iterator[Entry]:
     config = objects_config(contract.service)
     for subject in config.subjects:
         yield Entry(subject, "large payloads: write")
-    yield Entry(f"{PREFIX}DIRECT.GET.{config.name}", "large payloads: read")
-    yield Entry(f"{PREFIX}STREAM.CREATE.{config.name}", "large payloads: create the bucket")
+    yield api("DIRECT.GET", config.name, "large payloads: read")
+    yield api("STREAM.CREATE", config.name, "large payloads: create the bucket")
 
 
 def guarantees(contract: Contract) -> tuple[Entry, ...]:
@@ -61,7 +60,7 @@ def _once(contract: Contract) -> Iterator[Entry]:
         return
     bucket = replies_bucket(contract.service)
     stream = bucket_stream(bucket)
-    yield Entry(f"{PREFIX}STREAM.INFO.{stream}", "kept replies: settings of the bucket")
+    yield api("STREAM.INFO", stream, "kept replies: settings of the bucket")
     yield from _bucket(bucket, "kept replies")
 
 
@@ -74,5 +73,5 @@ def _bucket(bucket: str, purpose: str) -> Iterator[Entry]:
     """Yield what is needed to create a bucket, and to read and write its values."""
     stream = bucket_stream(bucket)
     yield Entry(bucket_subject(bucket, "*"), f"{purpose}: write")
-    yield Entry(f"{PREFIX}DIRECT.GET.{stream}", f"{purpose}: read")
-    yield Entry(f"{PREFIX}STREAM.CREATE.{stream}", f"{purpose}: create the bucket")
+    yield api("DIRECT.GET", stream, f"{purpose}: read")
+    yield api("STREAM.CREATE", stream, f"{purpose}: create the bucket")

@@ -12,7 +12,7 @@ from weenats_codegen.ir.contract import Contract
 from weenats_codegen.ir.streams import Stream
 from weenats_codegen.permissions import stored
 from weenats_codegen.permissions.buckets import guarantees
-from weenats_codegen.permissions.entries import Entry, Permissions, inbox
+from weenats_codegen.permissions.entries import Entry, Permissions, api, inbox
 
 
 def of_consumer(contract: Contract, consumer: str, *, inbox_prefix: str = "_INBOX") -> Permissions:
@@ -60,7 +60,7 @@ def of_operator(
     for each in projections:
         bucket = projection_bucket(subjects.check_queue_group(each))
         purpose = f"streams status, top: how far {each} is"
-        publish.append(Entry(f"{PREFIX}DIRECT.GET.{bucket_stream(bucket)}", purpose))
+        publish.append(api("DIRECT.GET", bucket_stream(bucket), purpose))
     for subject in (subjects.discovery("STATS"), subjects.discovery("STATS", contract.service)):
         publish.append(Entry(subject, "top"))
     return Permissions(tuple(publish), (inbox(inbox_prefix),))
@@ -75,40 +75,40 @@ def publishing(contract: Contract, streams: Literal["apply", "check"] | None) ->
     """
     for stream in contract.streams:
         for name in (stream.name, stream.dead_letters):
-            yield Entry(f"{PREFIX}STREAM.INFO.{name}", "whether the stream exists")
+            yield api("STREAM.INFO", name, "whether the stream exists")
             if streams != "check":
-                yield Entry(f"{PREFIX}STREAM.CREATE.{name}", "creates the stream if it is missing")
+                yield api("STREAM.CREATE", name, "creates the stream if it is missing")
             if streams == "apply":
-                yield Entry(f"{PREFIX}STREAM.UPDATE.{name}", "with_streams")
+                yield api("STREAM.UPDATE", name, "with_streams")
 
 
 def _consuming(contract: Contract, stream: Stream, consumer: str) -> Iterator[Entry]:
-    yield Entry(f"{PREFIX}STREAM.INFO.{stream.name}", "the number of partitions")
-    yield Entry(f"{PREFIX}DIRECT.GET.{stream.name}", "how long the oldest event waits")
+    yield api("STREAM.INFO", stream.name, "the number of partitions")
+    yield api("DIRECT.GET", stream.name, "how long the oldest event waits")
     for partition in range(stream.partitions):
         part = f"{stream.name}.{consumer}-{partition}"
-        yield Entry(f"{PREFIX}CONSUMER.INFO.{part}", f"partition {partition}")
-        yield Entry(f"{PREFIX}CONSUMER.CREATE.{part}", f"partition {partition}")
-        yield Entry(f"{PREFIX}CONSUMER.DELETE.{part}", "if somebody has changed it")
-        yield Entry(f"{PREFIX}CONSUMER.MSG.NEXT.{part}", f"events of partition {partition}")
+        yield api("CONSUMER.INFO", part, f"partition {partition}")
+        yield api("CONSUMER.CREATE", part, f"partition {partition}")
+        yield api("CONSUMER.DELETE", part, "if somebody has changed it")
+        yield api("CONSUMER.MSG.NEXT", part, f"events of partition {partition}")
         yield Entry(f"{ACK_PREFIX}{part}.>", f"acknowledgements of partition {partition}")
     yield Entry(subjects.dead_letter(stream.name, contract.service, consumer), "dead letters")
-    yield Entry(f"{PREFIX}STREAM.INFO.{stream.dead_letters}", "whether their stream exists")
-    yield Entry(f"{PREFIX}DIRECT.GET.{stream.dead_letters}", "whether one was removed")
+    yield api("STREAM.INFO", stream.dead_letters, "whether their stream exists")
+    yield api("DIRECT.GET", stream.dead_letters, "whether one was removed")
 
 
 def _operating(contract: Contract, stream: Stream) -> Iterator[Entry]:
     letters = stream.dead_letters
     for name in (stream.name, letters):
-        yield Entry(f"{PREFIX}STREAM.INFO.{name}", "streams plan, status")
-        yield Entry(f"{PREFIX}STREAM.CREATE.{name}", "streams apply")
-        yield Entry(f"{PREFIX}STREAM.UPDATE.{name}", "streams apply")
-        yield Entry(f"{PREFIX}STREAM.DELETE.{name}", "streams apply --force")
-    yield Entry(f"{PREFIX}CONSUMER.LIST.{stream.name}", "streams status, top")
-    yield Entry(f"{PREFIX}DIRECT.GET.{stream.name}", "streams status, top")
+        yield api("STREAM.INFO", name, "streams plan, status")
+        yield api("STREAM.CREATE", name, "streams apply")
+        yield api("STREAM.UPDATE", name, "streams apply")
+        yield api("STREAM.DELETE", name, "streams apply --force")
+    yield api("CONSUMER.LIST", stream.name, "streams status, top")
+    yield api("DIRECT.GET", stream.name, "streams status, top")
     for verb in ("INFO", "CREATE", "DELETE"):
-        yield Entry(f"{PREFIX}CONSUMER.{verb}.{stream.name}.*", "streams replay")
-    yield Entry(f"{PREFIX}DIRECT.GET.{letters}", "dead-letters list, show")
-    yield Entry(f"{PREFIX}STREAM.MSG.DELETE.{letters}", "dead-letters drop, retry")
+        yield api(f"CONSUMER.{verb}", f"{stream.name}.*", "streams replay")
+    yield api("DIRECT.GET", letters, "dead-letters list, show")
+    yield api("STREAM.MSG.DELETE", letters, "dead-letters drop, retry")
     retries = subjects.retry(stream.name, contract.service, "*", "*")
     yield Entry(retries, "dead-letters retry")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from weenats.protocol import subjects
+from weenats.transport.jetstream.api import PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,17 @@ class Permissions:
             publish=_united(self.publish, other.publish),
             subscribe=_united(self.subscribe, other.subscribe),
         )
+
+
+def api(operation: str, target: str, purpose: str) -> Entry:
+    """Return the entry of a request to the API of JetStream.
+
+    Args:
+        operation: What is requested, such as STREAM.INFO.
+        target: The stream or the consumer.
+        purpose: What the request is for.
+    """
+    return Entry(f"{PREFIX}{operation}.{target}", purpose)
 
 
 def inbox(prefix: str) -> Entry:

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 from weenats.projections.generation import projection_bucket
 from weenats.protocol import subjects
-from weenats.transport.jetstream.api import PREFIX
 from weenats.transport.jetstream.key_value import bucket_stream, bucket_subject
 from weenats_codegen.ir.contract import Contract
-from weenats_codegen.permissions.entries import Entry, Permissions, inbox
+from weenats_codegen.permissions.entries import Entry, Permissions, api, inbox
 
 
 def of_projection(
@@ -36,22 +35,18 @@ def of_projection(
 
 def _reading(contract: Contract) -> Iterator[Entry]:
     for stream in contract.streams:
-        yield Entry(f"{PREFIX}STREAM.INFO.{stream.name}", "the reader: check the stream")
-        for operation, purpose in (
-            ("CREATE", "the reader: create its consumer"),
-            ("INFO", "the reader: check its consumer"),
-            ("MSG.NEXT", "the reader: events"),
-            ("DELETE", "the reader: delete its consumer"),
-        ):
-            yield Entry(f"{PREFIX}CONSUMER.{operation}.{stream.name}.*", purpose)
+        yield api("STREAM.INFO", stream.name, "the reader: check the stream")
+        consumer = f"{stream.name}.*"
+        yield api("CONSUMER.CREATE", consumer, "the reader: create its consumer")
+        yield api("CONSUMER.INFO", consumer, "the reader: check its consumer")
+        yield api("CONSUMER.MSG.NEXT", consumer, "the reader: events")
+        yield api("CONSUMER.DELETE", consumer, "the reader: delete its consumer")
 
 
 def _keeping(bucket: str) -> Iterator[Entry]:
     yield Entry(bucket_subject(bucket, ">"), "the view: write")
-    for operation, purpose in (
-        ("DIRECT.GET", "the view: read"),
-        ("STREAM.MSG.GET", "the view: read the latest values"),
-        ("STREAM.CREATE", "the view: create the bucket"),
-        ("STREAM.PURGE", "the view: remove an old one"),
-    ):
-        yield Entry(f"{PREFIX}{operation}.{bucket_stream(bucket)}", purpose)
+    stream = bucket_stream(bucket)
+    yield api("DIRECT.GET", stream, "the view: read")
+    yield api("STREAM.MSG.GET", stream, "the view: read the latest values")
+    yield api("STREAM.CREATE", stream, "the view: create the bucket")
+    yield api("STREAM.PURGE", stream, "the view: remove an old one")

@@ -84,7 +84,7 @@ def render_models(
         for name, shape in shapes.items()
     }
     attributes = _attributes(shapes)
-    source = _generate(prepared, attributes, base_class)
+    source = _generated(json.dumps(prepared), json.dumps(attributes), base_class)
     made = {defined_name(statement) for statement in ast.parse(source).body} - {""}
     if made != {*shapes}:
         names = ", ".join(sorted(made ^ shapes.keys()))
@@ -96,11 +96,6 @@ def render_models(
     own = {name: shape for name, shape in shapes.items() if name not in shared}
     source = postprocess(source, texts, deprecated_classes(own))
     return with_imports(source, shared, exported) if shared else source
-
-
-def _generate(definitions: Schema, attributes: Mapping[str, str], base_class: str) -> str:
-    """Return what datamodel-code-generator makes of the definitions."""
-    return _generated(json.dumps(definitions), json.dumps(attributes), base_class)
 
 
 @lru_cache(maxsize=64)

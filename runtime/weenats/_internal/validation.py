@@ -49,7 +49,13 @@ def check_plain(function: object, what: str) -> None:
         raise TypeError(f"{what} must be a plain function, not {function!r}")
 
 
-def check_integer(name: str, value: object, least: int, most: int | None = None) -> None:
+def check_integer(
+    name: str,
+    value: object,
+    least: int,
+    most: int | None = None,
+    error: type[Exception] = ValueError,
+) -> None:
     """Check that an argument is an integer within bounds.
 
     Args:
@@ -57,13 +63,14 @@ def check_integer(name: str, value: object, least: int, most: int | None = None)
         value: its value.
         least: the lowest value.
         most: the highest value, None for any.
+        error: the class of the error.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is not; or the `error` that was given.
     """
     if type(value) is not int or value < least or (most is not None and value > most):
         bounds = f"an integer of at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} is {bounds}, not {value!r}")
+        raise error(f"{name} is {bounds}, not {value!r}")
 
 
 def check_options(options: Mapping[str, object], known: type, whose: str) -> None:

@@ -20,8 +20,9 @@ from weenats.aggregates.commits import (
 )
 from weenats.aggregates.decision import Decision
 from weenats.aggregates.errors import AggregateBreachError, not_available
-from weenats.aggregates.result_codec import result_codec
 from weenats.aggregates.store import Position
+from weenats.aggregates.stored_result import decode_result
+from weenats.codec.operations import operation_codec
 from weenats.errors import (
     AbortedError,
     FailedPreconditionError,
@@ -193,8 +194,8 @@ class _Execution:
         self._context = context
         self._decide = decide
         operation, principal = context.operation, context.principal
-        codec = self._codec = result_codec(operation)
-        payload = codec.encode_payload(context.payload)
+        self._codec = operation_codec(operation)
+        payload = self._codec.encode_payload(context.payload)
         self._caller = None if principal is None else principal.id
         issuer = "" if principal is None else principal.issuer or ""
         self._fingerprint = fingerprint_of(
@@ -245,7 +246,7 @@ class _Execution:
         context = self._context
         sequence = known.recent.get(context.message_id)
         if sequence is not None and (first := await self._first(sequence)) is not None:
-            return self._codec.decode_result(first.result)
+            return decode_result(self._context.operation, first.result)
         try:
             self._check_revision(known)
             entity = self._history.entity(context.key, known)
@@ -253,7 +254,7 @@ class _Execution:
         except ServiceError:
             # It may have been decided on an old state, or executed before.
             if (first := await self._confirm(known)) is not None:
-                return self._codec.decode_result(first.result)
+                return decode_result(self._context.operation, first.result)
             raise
         self._check_decision(decision)
         if not decision.events:
@@ -264,7 +265,7 @@ class _Execution:
         if ack.duplicate:
             first = await self._first(ack.sequence)
             await self._refresh()
-            return self._codec.decode_result(None if first is None else first.result)
+            return decode_result(self._context.operation, None if first is None else first.result)
         self._slot.known = known.following(state, revision, ack.sequence, context.message_id)
         return result
 
@@ -287,7 +288,7 @@ class _Execution:
         result = self._history.codec.read(known.state) if decision.is_state else decision.result
         self._codec.encode_result(result)  # checks it
         if (first := await self._confirm(known)) is not None:
-            return self._codec.decode_result(first.result)
+            return decode_result(self._context.operation, first.result)
         return result
 
     def _commit(self, known: Snapshot, decision: Decision[Any]) -> tuple[bytes, bytes, object, int]:
@@ -301,7 +302,7 @@ class _Execution:
         commit = new_commit(
             context,
             events,
-            result=self._codec.encode_result(result),
+            result=self._codec.encode_result(result) or None,
             fingerprint=self._fingerprint,
             previous=known.sequence,
             revision=revision,

@@ -7,7 +7,7 @@ from time import monotonic
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
-from weenats._internal.validation import check_options
+from weenats._internal.validation import check_integer, check_options
 from weenats.client.tokens import TOKEN_REFUSED, TokenSource, check_source, set_token
 from weenats.codec.keys import key_codec
 from weenats.codec.operations import operation_codec
@@ -174,8 +174,7 @@ def _required_revision(revision: int, operation: AnyOperation) -> str:
             f"if_revision is for commands of aggregates with `store: stream`, and"
             f" {operation.name} is none"
         )
-    if type(revision) is not int or revision < 0:
-        raise InvalidArgumentError(f"if_revision is an integer of at least 0, not {revision!r}")
+    check_integer("if_revision", revision, 0, error=InvalidArgumentError)
     return str(revision)
 
 

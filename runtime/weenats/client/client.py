@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 from weenats import discovery
 from weenats import interceptors as chains
 from weenats._internal.uncopyable import Derivable
+from weenats._internal.validation import check_integer
 from weenats.client.call import CallDefaults, CallOptions, Exchange
 from weenats.client.retry import RetryInterceptor, check_not_retried
 from weenats.client.sharing import Connected, SharedTelemetry
@@ -468,10 +469,7 @@ class ServiceClient(Derivable):
             InvalidArgumentError: an argument, or one of the call, is not valid.
             ServiceError: the instances cannot be listed, see discovery.list_instances.
         """
-        if type(max_replies) is not int or max_replies < 1:
-            raise InvalidArgumentError(
-                f"max_replies is an integer of at least 1, not {max_replies!r}"
-            )
+        check_integer("max_replies", max_replies, 1, error=InvalidArgumentError)
         wait = self._defaults.timeout or DEFAULT_TIMEOUT if max_wait is None else seconds(max_wait)
         deadline = monotonic() + wait
         instances = await self.with_timeout(wait).list_instances()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from weenats._internal.validation import check_integer
 from weenats.errors import InternalError, InvalidArgumentError
 from weenats.model import Model
 
@@ -97,8 +98,7 @@ class _Position(Generic[ParametersT]):
     """Where an iteration is: the parameters of the next page, None at the end."""
 
     def __init__(self, parameters: ParametersT, max_items: int) -> None:
-        if type(max_items) is not int or max_items < 1:
-            raise InvalidArgumentError(f"max_items is an integer of at least 1, not {max_items!r}")
+        check_integer("max_items", max_items, 1, error=InvalidArgumentError)
         self.parameters: ParametersT | None = parameters
         self._remaining = max_items
         self._empty = 0

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from pydantic_core import SchemaValidator, core_schema
 
-from weenats.codec.validators import STRICT, adapter, core_config, quick
+from weenats.codec.validators import STRICT, adapter, core_config, quick, replace_parts
 
 __all__ = ["careful_validator", "has_open_objects"]
 _REFUSED: Final = object()
@@ -51,30 +51,24 @@ def has_open_objects(part: object) -> bool:
 
 def _careful(part: object) -> Any:
     """Return a schema in which a value that is not valid has no errors of its own."""
-    if isinstance(part, list):
-        return [_careful(each) for each in cast("list[object]", part)]
     if not isinstance(part, dict):
-        return part
-    schema = {name: _careful(each) for name, each in cast("dict[str, Any]", part).items()}
+        return replace_parts(part, _careful)
+    schema: dict[str, Any] = replace_parts(cast("object", part), _careful)
     match schema.get("type"):
         case "dict" if "values_schema" in schema:
-            schema["values_schema"] = _replaced(schema["values_schema"])
-            return _checked(_check_values, schema)
+            return _checked(_check_values, schema, "values_schema")
         case "model-fields" | "typed-dict" if "extras_schema" in schema:
-            schema["extras_schema"] = _replaced(schema["extras_schema"])
-            return _checked(_check_fields, schema)
+            return _checked(_check_fields, schema, "extras_schema")
         case _:
             return schema
 
 
-def _replaced(schema: Any) -> Any:
-    return core_schema.with_default_schema(schema, default=_REFUSED, on_error="default")
-
-
-def _checked(check: Any, schema: dict[str, Any]) -> Any:
-    reference = schema.pop("ref", None)
+def _checked(check: Any, schema: dict[str, Any], member: str) -> Any:
+    """Return a schema of an object that marks the values of one member, and checks them at once."""
+    marked = core_schema.with_default_schema(schema[member], default=_REFUSED, on_error="default")
+    unnamed = {name: each for name, each in schema.items() if name != "ref"}
     return core_schema.no_info_after_validator_function(
-        check, cast("core_schema.CoreSchema", schema), ref=reference
+        check, cast("Any", {**unnamed, member: marked}), ref=schema.get("ref")
     )
 
 

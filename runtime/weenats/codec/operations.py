@@ -4,6 +4,7 @@ Errors are raised outside of `except`: an exception keeps the one that is being 
 context, and those of pydantic have the values of the message.
 """
 
+from collections.abc import Callable
 from functools import cache, cached_property
 from types import NoneType
 from typing import Any, Final, NotRequired, cast
@@ -83,8 +84,7 @@ class OperationCodec:
         self._envelope = _envelope(aggregate, is_command=is_command)
         self._validate_metadata = _metadata().validate_json
         self._payload = Decoder(declared_type(payload), payload)
-        self._encode_payload = Encoder(payload, (self._member,), is_checked=False).write
-        self._encode_result = Encoder(operation.result if state is None else state).write
+        self._write_result = Encoder(operation.result if state is None else state).write
         self._errors = {error.name: error for error in operation.errors}
         for error in operation.errors:
             if error.details_type is not None and (judge := judge_of(error.details_type)):
@@ -99,11 +99,19 @@ class OperationCodec:
             self._head = b'{"aggregateId":{"type":%b,"key":' % name
             self._payload_head = b"},%b" % member if member else b"}"
             self._metadata_head = METADATA_HEAD
-            self._entity_head = b'{"success":true,"entity":{"id":{"type":%b,"key":' % name
+            self._entity_head = b'{"id":{"type":%b,"key":' % name
         self._key_at = len(self._head)
+        self._reply_head = b'{"success":true'
+        if self._has_result:
+            self._reply_head = _SUCCESS_HEAD if state is None else b'{"success":true,"entity":'
 
-    # A service never reads replies, and reads requests as a whole only if their members are not in
-    # the usual order: what a start does not need is built when it is used first.
+    # A service never writes requests or reads replies, and reads requests as a whole only if their
+    # members are not in the usual order: what a start does not need is built when it is used first.
+    @cached_property
+    def encode_payload(self) -> Callable[[object], bytes]:
+        """Return a payload as JSON text; raise TypeError or ValueError if it is not one."""
+        return Encoder(self.operation.payload, (self._member,), is_checked=False).write
+
     @cached_property
     def _request(self) -> Decoder:
         operation = self.operation
@@ -150,7 +158,7 @@ class OperationCodec:
         try:
             key = to_json(context.key) if self._has_key else b""
             metadata = message_metadata(context, context.token)
-            body = self._encode_payload(payload) if self._has_payload else b""
+            body = self.encode_payload(payload) if self._has_payload else b""
         except SchemaError as error:
             failure = invalid(self._broken, error.found)
         except (TypeError, ValueError) as error:
@@ -214,21 +222,29 @@ class OperationCodec:
         Raises:
             ContractBreachError: the result is not what the contract declares.
         """
+        return self._reply_head + self.encode_result(result) + reply_end(duration, request)
+
+    def encode_result(self, result: object) -> bytes:
+        """Return a result as JSON text; b"" if the operation has none.
+
+        Args:
+            result: what the handler returned.
+
+        Raises:
+            ContractBreachError: it is not what the contract declares.
+        """
+        why = ""
         try:
             if self._is_entity:
-                body = self._entity(result)
-            elif not self._has_result:
-                if result is not None:
-                    raise ContractBreachError(self.operation, result)
-                body = b'{"success":true'
-            else:
-                body = _SUCCESS_HEAD + self._encode_result(result)
+                return self._entity(result)
+            if self._has_result:
+                return self._write_result(result)
+            if result is None:
+                return b""
         except TypeError:
-            why = ""
+            pass
         except ValueError as error:
             why = reason(error)
-        else:
-            return body + reply_end(duration, request)
         raise ContractBreachError(self.operation, result, why)
 
     def encode_stored(self, duration: float, request: RequestContext) -> bytes:
@@ -401,7 +417,7 @@ class OperationCodec:
         return b'%b%b},"state":%b,"revision":%d}' % (
             self._entity_head,
             to_json(entity.id.key),
-            self._encode_result(entity.state),
+            self._write_result(entity.state),
             entity.revision,
         )
 

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 from pydantic_core import CoreSchema
 
+from weenats.codec.validators import replace_parts
 from weenats.formats import quick_schema
 
 __all__ = ["with_quick_texts"]
@@ -34,21 +35,16 @@ def with_quick_texts(schema: CoreSchema) -> CoreSchema | None:
 
 def _replaced(part: object, found: list[CoreSchema] | None) -> Any:
     """Return a part of a schema with quick schemas, which are added to `found`; None for none."""
-    if isinstance(part, list):
-        return [_replaced(each, found) for each in cast("list[object]", part)]
-    if isinstance(part, tuple):  # a choice of a union with its label
-        return tuple(_replaced(each, found) for each in cast("tuple[object, ...]", part))
-    if not isinstance(part, dict):
-        return part
-    schema = cast("dict[str, Any]", part)
+    schema = cast("dict[str, Any]", part) if isinstance(part, dict) else dict[str, Any]()
     if found is not None and (quick := _quick(schema)) is not None:
         found.append(quick)
         return quick
     if any(schema.get("type") == each for each in _CHOICES):  # or a member named `type`
         found = None
-    result = {name: _replaced(each, found) for name, each in schema.items()}
+    result = replace_parts(cast("object", part), lambda each: _replaced(each, found))
     if any(schema.get("type") == each for each in _WITH_CONFIG):
-        result["config"] = {**cast("dict[str, Any]", schema.get("config") or {}), "strict": True}
+        config = cast("dict[str, Any]", schema.get("config") or {})
+        return result if config.get("strict") else {**result, "config": {**config, "strict": True}}
     return result
 
 

@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import Any, Final, cast
 
-from pydantic_core import SchemaValidator
+from pydantic_core import CoreSchema, SchemaValidator
 
 from weenats.codec.careful import careful_validator, has_open_objects
 from weenats.codec.json import FEW_BYTES, has_many_values
@@ -29,9 +29,9 @@ class Reader:
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind
-        self._quick = with_quick_texts(adapter(kind).core_schema)
-        self._is_strict = True if self._quick is None else None  # then the schema itself is
-        self._quiet = quiet_validator(kind, _INVALID, self._quick).validate_json
+        quick = self._quick_schema()
+        self._is_strict = True if quick is None else None  # then the schema itself is
+        self._quiet = quiet_validator(kind, _INVALID, quick).validate_json
 
     def read(self, data: bytes, context: Any = None) -> Any:
         """Return the value of JSON text.
@@ -78,7 +78,7 @@ class Reader:
         """
         if not has_many_values(data):
             return self._strict.validate_json(data, strict=True, by_name=False, context=context)
-        if self._quick is not None:  # which may refuse what is valid
+        if self._is_strict is None:  # a quick schema may refuse what is valid
             exact = self._exact.validate_json
             value = exact(data, strict=True, by_name=False, context=context)
             if value is not _INVALID:
@@ -96,13 +96,16 @@ class Reader:
         # The configuration of a TypedDict does not reach aliases that refer to themselves.
         return read(data, strict=self._is_strict, by_name=False, context=context)
 
+    def _quick_schema(self) -> CoreSchema | None:
+        return with_quick_texts(adapter(self._kind).core_schema)
+
     @cached_property
     def _has_open_objects(self) -> bool:
         return has_open_objects(adapter(self._kind).core_schema)
 
     @cached_property
     def _careful(self) -> SchemaValidator:
-        return careful_validator(self._kind, _INVALID, self._quick)
+        return careful_validator(self._kind, _INVALID, self._quick_schema())
 
     @cached_property
     def _exact(self) -> SchemaValidator:

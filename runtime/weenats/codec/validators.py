@@ -3,6 +3,8 @@
 They have the rules of the models and take half the time; for envelopes, which are read only once.
 """
 
+from collections.abc import Callable
+from operator import is_not
 from types import NoneType
 from typing import Annotated, Any, Final, NotRequired, Required, Union, cast, get_args, get_origin
 
@@ -22,6 +24,7 @@ __all__ = [
     "core_config",
     "quick",
     "quiet_validator",
+    "replace_parts",
     "typed_dict",
     "validator",
 ]
@@ -101,12 +104,14 @@ def quiet_validator(
         invalid: the value for what is not of the type.
         schema: another schema for the type, which is strict by itself; its models are built anew.
     """
+    own = schema or adapter(kind).core_schema
+    uses_prebuilt = schema is None
+    # The validator that a model has is used as it is.
+    part = own if uses_prebuilt and own["type"] == "model" else quick(own)
     return SchemaValidator(
-        core_schema.with_default_schema(
-            quick(schema or adapter(kind).core_schema), default=invalid, on_error="default"
-        ),
-        core_config(kind) if schema is None else cast("core_schema.CoreConfig", STRICT),
-        _use_prebuilt=schema is None,
+        core_schema.with_default_schema(part, default=invalid, on_error="default"),
+        core_config(kind) if uses_prebuilt else cast("core_schema.CoreConfig", STRICT),
+        _use_prebuilt=uses_prebuilt,
     )
 
 
@@ -132,21 +137,37 @@ def quick(part: object) -> Any:
     Args:
         part: the schema, or a part of it.
     """
-    if isinstance(part, list):
-        return [quick(each) for each in cast("list[object]", part)]
     if not isinstance(part, dict):
-        return part
-    schema = cast("dict[str, object]", part)
+        return replace_parts(part, quick)
+    schema: dict[str, Any] = replace_parts(cast("object", part), quick)
     if schema.get("type") == "literal":
-        types = set(map(type, cast("list[object]", schema["expected"])))
+        types = set(map(type, schema["expected"]))
         for kind, first in _FIRST.items():
             if types == {kind}:
-                reference = cast("str | None", schema.get("ref"))
                 values = {name: each for name, each in schema.items() if name != "ref"}
-                return core_schema.chain_schema([first, cast("Any", values)], ref=reference)
-    result = {name: quick(each) for name, each in schema.items()}
+                return core_schema.chain_schema([first, cast("Any", values)], ref=schema.get("ref"))
     is_collection = any(schema.get("type") == each for each in _ITEMS)  # or a member named `type`
-    return {**result, "fail_fast": True} if is_collection else result
+    return {**schema, "fail_fast": True} if is_collection else schema
+
+
+def replace_parts(part: object, replaced: Callable[[object], object]) -> Any:
+    """Return a schema with other parts; the same object if none of them is another one.
+
+    A validator keeps its schema: what stays the same must not take memory again.
+
+    Args:
+        part: the schema, or a part of it.
+        replaced: returns what replaces a part of this part, or the part itself.
+    """
+    if isinstance(part, dict):
+        schema = cast("dict[str, object]", part)
+        parts = {name: replaced(each) for name, each in schema.items()}
+        return parts if any(parts[name] is not each for name, each in schema.items()) else schema
+    if isinstance(part, list | tuple):  # a tuple is a choice of a union with its label
+        items = cast("list[object] | tuple[object, ...]", part)
+        others = list(map(replaced, items))
+        return type(items)(others) if any(map(is_not, others, items)) else items
+    return part
 
 
 def _member(info: FieldInfo, config: ConfigDict) -> Any:

@@ -7,7 +7,7 @@ from typing import Final, TypedDict, TypeVar, cast
 from pydantic import JsonValue
 from typing_extensions import Unpack
 
-from weenats._internal.validation import check_options
+from weenats._internal.validation import check_integer, check_options
 from weenats.codec.events import event_codec
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext
 from weenats.contract import Event
@@ -133,8 +133,8 @@ def _checked(event: Event[DataT], options: PublishOptions) -> tuple[bytes, int |
     revision = options.get("revision")
     if revision is not None and event.aggregate is None:
         raise InvalidArgumentError(f"{event.name} has no aggregate, so it has no revision")
-    if "revision" in options and (type(revision) is not int or revision < 0):
-        raise InvalidArgumentError(f"revision is an integer of at least 0, not {revision!r}")
+    if "revision" in options:
+        check_integer("revision", revision, 0, error=InvalidArgumentError)
     return lines, revision
 
 

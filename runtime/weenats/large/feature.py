@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
+from weenats._internal.periodic import Periodic
 from weenats.errors import ServiceError
 from weenats.interceptors import Description, ServiceFeature, Setting
 from weenats.large.interceptor import LargeInterceptor
@@ -37,7 +37,7 @@ class LargePayloads(ServiceFeature):
     def __init__(self, operations: Iterable[AnyOperation], transport: Transport | None) -> None:
         large = [each for each in operations if each.large is not None]
         self._objects: LargeObjects | None = None
-        self._keeping: asyncio.Task[None] | None = None
+        self._keeping: Periodic | None = None
         self._problem = ""
         self._interceptors: dict[AnyOperation, LargeInterceptor] = {}
         if large and transport is not None:
@@ -61,13 +61,13 @@ class LargePayloads(ServiceFeature):
     async def start(self) -> None:
         if self._objects is not None:
             await self._objects.open()
-            keeping = self._keep(self._objects)
-            self._keeping = asyncio.create_task(keeping, context=Context())
+            self._keeping = Periodic(partial(self._keep, self._objects), _INTERVAL)
+            self._keeping.start()
 
     @override
     async def close(self, timeout: float) -> None:
         if self._keeping is not None:
-            self._keeping.cancel()
+            await self._keeping.close()
 
     @override
     def health_checks(self) -> Sequence[HealthCheckEntry]:
@@ -77,11 +77,9 @@ class LargePayloads(ServiceFeature):
 
     async def _keep(self, objects: LargeObjects) -> None:
         """Create the bucket again when somebody has deleted it."""
-        while True:
-            await asyncio.sleep(_INTERVAL)
-            try:
-                await objects.open()
-            except ServiceError as error:
-                self._problem = f"the bucket cannot be created: {error}"
-            else:
-                self._problem = ""
+        try:
+            await objects.open()
+        except ServiceError as error:
+            self._problem = f"the bucket cannot be created: {error}"
+        else:
+            self._problem = ""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from weenats.errors import NotFoundError, ServiceError
+from weenats.errors import ServiceError
 from weenats.events.reader import continues
 from weenats.projections.generation import projection_bucket
 from weenats.projections.generation_catalog import PROJECTION, STREAM, Catalog, Record, current
 from weenats.protocol.subjects import stored_event
+from weenats.streams.consumer_states import age_of_next
 from weenats.streams.settings import SERVICE
 from weenats.transport.jetstream import JetStream
 from weenats.transport.jetstream.key_value import bucket_stream, bucket_subject
@@ -125,9 +125,6 @@ async def _position(transport: Transport, name: str, number: int) -> int | None:
 async def _lag(transport: Transport, stream: str, service: str, position: int) -> float | None:
     subject = stored_event(service, "*", ">")
     try:
-        oldest = await JetStream(transport).next(stream, subject, start=position + 1)
-    except NotFoundError:
-        return 0.0
+        return await age_of_next(JetStream(transport), stream, subject, position + 1)
     except ServiceError:
         return None
-    return (datetime.now(UTC) - oldest.time).total_seconds()

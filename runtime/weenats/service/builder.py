@@ -48,9 +48,6 @@ if TYPE_CHECKING:
 __all__ = ["NatsServiceBuilder"]
 _MAX_QUEUE: Final = 100_000
 _OF_CONTRACT: Final = "contract"
-_LARGE: Final = "large"
-_ONCE: Final = "once"
-_DURABILITY: Final = "durability"
 _AUTH_IS_OFF: Final = (
     "with_auth(NoAuthConfig()) turns it off; pass a JwtAuthConfig or a validator instead"
 )
@@ -112,15 +109,13 @@ class NatsServiceBuilder:
             else checked_options(connection),
             transport=transport,
             queue_group=handlers.contract.name,
+            members=(
+                Member(_OF_CONTRACT, RateLimitSettings(), _rate_limits, Position.INNER),
+                Member("large", None, _large, Position.INNER),
+                Member("once", None, _idempotency, Position.INNER),
+                Member("durability", None, _durability, Position.INNERMOST),
+            ),
         )
-        limits = Member(_OF_CONTRACT, RateLimitSettings(), _rate_limits, Position.INNER)
-        self._settings = self._with_member(limits)._settings
-        large = Member(_LARGE, None, _large, Position.INNER)
-        self._settings = self._with_member(large)._settings
-        once = Member(_ONCE, None, _idempotency, Position.INNER)
-        self._settings = self._with_member(once)._settings
-        durability = Member(_DURABILITY, None, _durability, Position.INNERMOST)
-        self._settings = self._with_member(durability)._settings
 
     def with_servers(self, servers: str | Sequence[str]) -> Self:
         """Connect to other NATS servers.
@@ -360,7 +355,9 @@ class NatsServiceBuilder:
             is_failure=is_failure,
             listener=listener,
         )
-        return self._with_breakers(policy)
+        self._check_first_call("with_circuit_breaker")
+        member = Member("with_circuit_breaker", policy, _circuit_breakers, Position.INNERMOST)
+        return self._with_member(member)
 
     def with_telemetry(
         self,
@@ -605,11 +602,6 @@ class NatsServiceBuilder:
 
     def _operations(self) -> list[AnyOperation]:
         return [endpoint.operation for endpoint in self._handlers.endpoints()]
-
-    def _with_breakers(self, policy: CircuitBreakerPolicy) -> Self:
-        self._check_first_call("with_circuit_breaker")
-        member = Member("with_circuit_breaker", policy, _circuit_breakers, Position.INNERMOST)
-        return self._with_member(member)
 
     def _check_first_call(self, method: str) -> None:
         if any(each.added_by == method for each in self._settings.members):

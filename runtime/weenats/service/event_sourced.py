@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from weenats._internal.validation import check_async
 from weenats.aggregates.decision import Decision, Emission
 from weenats.aggregates.state_codec import StoredAggregate
 from weenats.context import RequestContext
 from weenats.errors import NotFoundError, UnavailableError
 from weenats.protocol import headers as header_names
-from weenats.service.handlers import CURRENT_BINDING, Endpoint, ServiceHandlers
+from weenats.service.handlers import CURRENT_BINDING, Endpoint, ServiceHandlers, check_handler
 
 if TYPE_CHECKING:
     from weenats.aggregates.executor import Executor
@@ -75,7 +74,7 @@ class StoredEndpoint:
         Raises:
             TypeError: the handler is not async.
         """
-        _check(operation, handler)
+        check_handler(operation, handler)
         return Endpoint(operation, lambda context: _executor(operation).execute(context, handler))
 
     @staticmethod
@@ -89,7 +88,7 @@ class StoredEndpoint:
         Raises:
             TypeError: the handler is not async.
         """
-        _check(operation, handler)
+        check_handler(operation, handler)
 
         async def answer(context: RequestContext) -> object:
             entity = await _executor(operation).entity(context)
@@ -109,7 +108,7 @@ class StoredEndpoint:
         Raises:
             TypeError: the handler is not async.
         """
-        _check(operation, handler)
+        check_handler(operation, handler)
 
         async def answer(context: RequestContext) -> object:
             return await handler(await _executor(operation).entity(context), context)
@@ -144,10 +143,6 @@ class StoredEndpoint:
             return entity
 
         return Endpoint(operation, answer)
-
-
-def _check(operation: AnyOperation, handler: object) -> None:
-    check_async(handler, f"the handler of {operation.contract.name} {operation.name}")
 
 
 def _executor(operation: AnyOperation) -> Executor:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Transport
 
-__all__ = ["Binding", "Endpoint", "ServiceHandlers"]
+__all__ = ["Binding", "Endpoint", "ServiceHandlers", "check_handler"]
 PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
 _PayloadHandler = (
@@ -68,7 +68,7 @@ class Endpoint:
         Raises:
             TypeError: the handler is not async.
         """
-        _check(operation, handler)
+        check_handler(operation, handler)
         return cls(operation, _taking_payload(operation, handler))
 
     @classmethod
@@ -87,7 +87,7 @@ class Endpoint:
         Raises:
             TypeError: the handler is not async.
         """
-        _check(operation, handler)
+        check_handler(operation, handler)
         return cls(operation, _taking_payload(operation, handler))
 
     @classmethod
@@ -105,7 +105,7 @@ class Endpoint:
         Raises:
             TypeError: the handler is not async.
         """
-        _check(operation, handler)
+        check_handler(operation, handler)
         call: Any = handler
         if operation.aggregate is None:
             return cls(operation, call)
@@ -225,7 +225,8 @@ class ServiceHandlers(ABC):
         return self._bindings[0] if self._bindings else None
 
 
-def _check(operation: AnyOperation, handler: object) -> None:
+def check_handler(operation: AnyOperation, handler: object) -> None:
+    """Raise TypeError if the `handler` of an `operation` is not async."""
     check_async(handler, f"the handler of {operation.contract.name} {operation.name}")
 
 

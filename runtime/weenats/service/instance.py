@@ -250,7 +250,7 @@ class NatsService(Uncopyable):
             self._lifespan.abort()
 
     async def wait_until_stopped(self) -> None:
-        """Serve until SIGTERM or SIGINT arrives or `stop` is called.
+        """Serve until SIGTERM, SIGINT or SIGHUP arrives, or `stop` is called.
 
         A second signal cuts the stop short.
 

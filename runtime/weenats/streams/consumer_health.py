@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from weenats.errors import ServiceError
 from weenats.protocol.messages import HealthCheckEntry
-from weenats.streams.consumers import consumer_state
+from weenats.streams.consumer_states import consumer_state
 from weenats.telemetry import semconv
 from weenats.telemetry.gauges import OF_CONSUMERS, observe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from weenats.streams.consumers import ConsumerState
+    from weenats.streams.consumer_states import ConsumerState
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Transport
 

@@ -41,6 +41,7 @@ _LIMITS: Final = frozenset({"max_age", "max_bytes", "max_messages"})
 _RECREATED: Final = frozenset({"storage", "retention"})
 """What the server changes only by deleting the stream."""
 _REMOVES: Final = "may remove stored events"
+_MOVED: Final = "keys move to other partitions: consumers must have processed all stored events"
 _DUPLICATE_WINDOW: Final = 120.0
 """How many seconds a stream remembers the ids of messages unless an operator or `max_age` says
 otherwise."""
@@ -254,9 +255,6 @@ def _changes(wanted: StreamConfig, found: StreamInfo) -> Iterator[Change]:
         before, after = _value(has, setting), _value(wanted, setting)
         if before != after:
             yield Change(setting, _text(before), _text(after), _danger(setting, before, after))
-
-
-_MOVED: Final = "keys move to other partitions: consumers must have processed all stored events"
 
 
 def _value(config: StreamConfig, setting: str) -> object:

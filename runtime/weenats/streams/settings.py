@@ -10,11 +10,13 @@ from weenats.transport.jetstream import Republish, StreamConfig
 if TYPE_CHECKING:
     from weenats.contract import Stream
 
-__all__ = ["PARTITIONS", "SERVICE", "dead_letter_config", "stream_config"]
+__all__ = ["CONSUMER", "PARTITIONS", "SERVICE", "dead_letter_config", "stream_config"]
 SERVICE: Final = "weenats.service"
 """The metadata that says to whose contract a stream belongs."""
 PARTITIONS: Final = "weenats.partitions"
 """The metadata that says how many partitions a stream has."""
+CONSUMER: Final = "weenats.consumer"
+"""The metadata of a consumer on the server with the name of the durable consumer."""
 
 
 def stream_config(stream: Stream) -> StreamConfig:

@@ -247,7 +247,13 @@ def _direct(stream: _Stream, body: _Response) -> list[Answer]:
 
 
 def _found(stream: _Stream, body: _Response) -> _Message | None:
-    """Return the message that a request is about: by its sequence, or the last of a subject."""
+    """Return the message that a request is about.
+
+    It is the one with a sequence, the first one of a subject from a sequence on, or its last one.
+    """
+    if "next_by_subj" in body:
+        messages = stream.messages(body["next_by_subj"])
+        return next((each for each in messages if each.sequence >= body["seq"]), None)
     messages = stream.messages(body.get("last_by_subj", ">"))
     if "seq" in body:
         messages = [each for each in messages if each.sequence == body["seq"]]

@@ -69,6 +69,14 @@ def test_help_does_not_import_heavy_modules() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_commands_for_services_need_no_generator() -> None:
+    """They run with the extra `cli`, without what the generator needs."""
+    verbs = "call, explain, health, history, rebuild, run, services, top"
+    code = f"import sys; sys.modules['yaml'] = None; from weenats_codegen.cli import {verbs}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_command_help_shows_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` of every command shows an example."""

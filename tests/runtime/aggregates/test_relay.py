@@ -22,7 +22,7 @@ from weenats.aggregates.relay_cache import RecentCommits
 from weenats.protocol.headers import encode
 from weenats.protocol.partitions import partition_of
 from weenats.protocol.subjects import stored_event
-from weenats.streams.consumers import all_consumer_states
+from weenats.streams.consumer_states import all_consumer_states
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import (
     ConsumerConfig,

@@ -15,6 +15,7 @@ from weenats.codec.parts import Decoder
 from weenats.codec.quick_texts import with_quick_texts
 from weenats.codec.reader import Reader
 from weenats.codec.validators import adapter
+from weenats.codec.validators import quick as quick_schema
 from weenats.codec.violations import SchemaError
 from weenats.formats import AwareDatetime
 from weenats.model import OMIT_NONE, Model
@@ -121,6 +122,22 @@ def test_date_times_of_large_messages_are_read_quickly(model: type[Model]) -> No
             continue
         with pytest.raises(SchemaError, match="too many values"):
             reader.decode(data)
+
+
+def test_unchanged_parts_are_shared() -> None:
+    """A validator, which keeps its schema, holds copies only of what differs from the model's."""
+
+    def fields(schema: Any) -> dict[str, Any]:
+        found: dict[str, Any] = schema["schema"]["fields"]
+        return found
+
+    own = adapter(Stop).core_schema
+    changed = fields(quick_schema(with_quick_texts(own)))
+    assert {name for name, each in fields(own).items() if changed[name] is not each} == {
+        "at",
+        "until",
+        "seen",
+    }
 
 
 def test_unions_choose_as_the_model_does() -> None:

@@ -37,7 +37,8 @@ from weenats import (
 )
 from weenats.events import EventConsumer, EventRoute, ReceivedEvent, consume, publish
 from weenats.protocol.partitions import partition_of
-from weenats.streams.consumers import StreamConsumer, consumer_states
+from weenats.streams.consumer_states import consumer_states
+from weenats.streams.consumers import StreamConsumer
 from weenats.telemetry import TelemetryManager, TelemetrySettings
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import JetStream, StreamMissingError

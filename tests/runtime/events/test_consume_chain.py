@@ -16,7 +16,7 @@ from weenats import CallNext, NatsTransport, Response
 from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitStateChange, IsFailure
 from weenats.events import ReceivedEvent, consume
 from weenats.protocol.partitions import partition_of
-from weenats.streams.consumers import consumer_states
+from weenats.streams.consumer_states import consumer_states
 from weenats.streams.dead_letters import DeadLetters
 from weenats.telemetry import TelemetryManager, TelemetrySettings
 from weenats.transport.jetstream import Pull, PulledMessage

@@ -24,7 +24,8 @@ from weenats import NatsServiceBuilder, NatsTransport
 from weenats.circuit_breaker import CircuitBreakerPolicy
 from weenats.events import consume
 from weenats.protocol.messages import HealthCheckEntry
-from weenats.streams.consumers import StreamConsumer, all_consumer_states, consumer_states
+from weenats.streams.consumer_states import all_consumer_states, consumer_states
+from weenats.streams.consumers import StreamConsumer
 from weenats.telemetry import TelemetryManager, TelemetrySettings
 from weenats.transport.jetstream import JetStream
 from weenats.transport.jetstream.api import call

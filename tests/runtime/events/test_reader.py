@@ -24,7 +24,7 @@ from testkit.waiting import LIMIT, until
 from weenats import InvalidArgumentError, NatsTransport
 from weenats.events import consuming, read_events
 from weenats.streams import apply_streams, plan_streams
-from weenats.streams.consumers import consumer_states
+from weenats.streams.consumer_states import consumer_states
 from weenats.streams.dead_letters import DeadLetters
 from weenats.testing import NatsServer
 from weenats.transport import Delivery

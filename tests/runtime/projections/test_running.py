@@ -36,6 +36,7 @@ from weenats.transport.jetstream import (
     StreamReplacedError,
     WrongSequenceError,
 )
+from weenats.transport.jetstream.key_value import bucket_subject
 
 
 class FailingAt20(Failing):
@@ -317,9 +318,9 @@ async def test_a_lost_lease_ends_the_work(
     """An instance whose lease another one has stops, and takes part again."""
     async with COUNTS.run(transport) as counts:
         await counts.caught_up()
-        bucket = JetStream(transport).key_value(f"{NAME}-projection")
-        await until_taken(bucket)
-        await bucket.put("lease.1", b"another", ttl=1)
+        jetstream, bucket = JetStream(transport), f"{NAME}-projection"
+        await until_taken(jetstream.key_value(bucket))
+        await jetstream.publish(bucket_subject(bucket, "lease.1"), b"another", ttl=1)
         lost = "lost the lease of projection parcel-counts, generation 1"
         await until(lambda: lost in caplog.text)
         await deliver(4)

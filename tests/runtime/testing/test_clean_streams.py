@@ -16,7 +16,7 @@ from testkit.wallets import builder, client, wallets
 from weenats import NatsTransport
 from weenats.events import consume
 from weenats.projections.generation_catalog import STREAM
-from weenats.streams.consumers import consumer_states
+from weenats.streams.consumer_states import consumer_states
 from weenats.testing import NatsServer
 from weenats.testing import clean_streams as clean_streams_module
 from weenats.testing.clean_streams import CleanStreams, clean_streams_on, renew_streams

@@ -19,7 +19,7 @@ from testkit.durability.parcel_processes import EventTerms, process, publish
 from testkit.durability.processes import Slot, cancel
 from testkit.parcels import PARCELS_EVENTS_STREAM, parcel_streams
 from weenats import NatsTransport
-from weenats.streams.consumers import consumer_states
+from weenats.streams.consumer_states import consumer_states
 from weenats.transport.jetstream import JetStream
 
 PUBLISHERS: Final = 2

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from weenats_codegen import naming
-from weenats_codegen.lint.rule import Rule, Subject
+from weenats_codegen.lint.rule import Rule, Subject, names_type
 from weenats_codegen.parser.diagnostics import Diagnostic
 
 _MONEY: Final = frozenset({
@@ -21,11 +21,9 @@ def _check(subject: Subject) -> Iterator[Diagnostic]:
     for part in subject.parts:
         if not _is_money(part.member):
             continue
-        keywords = subject.conjoiner.conjoin(part.schema, lambda _: None).keywords
-        types = keywords.get("type")
-        is_number = types == "number" or (isinstance(types, list) and "number" in types)
+        keywords = subject.keywords(part)
         is_exact = keywords.get("format") == "decimal" or "multipleOf" in keywords
-        if is_number and not is_exact and "enum" not in keywords:
+        if names_type(keywords, "number") and not is_exact and "enum" not in keywords:
             yield Diagnostic(
                 part.location,
                 f"{part.member} looks like money and is a floating point number",

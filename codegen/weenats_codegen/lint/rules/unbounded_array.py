@@ -3,22 +3,18 @@
 from collections.abc import Iterator
 from typing import Final
 
-from weenats_codegen.lint.rule import Rule, Subject
+from weenats_codegen.lint.rule import Rule, Subject, names_type
 from weenats_codegen.parser.diagnostics import Diagnostic
 
 
 def _check(subject: Subject) -> Iterator[Diagnostic]:
-    for part in subject.parts:
-        if part.role == "request" and part.is_alternative:
-            keywords = subject.conjoiner.conjoin(part.schema, lambda _: None).keywords
-            types = keywords.get("type")
-            is_array = types == "array" or (isinstance(types, list) and "array" in types)
-            bounds = {"maxItems", "enum"}
-            is_tuple = "prefixItems" in keywords and keywords.get("items") is False
-            if is_array and not is_tuple and keywords.keys().isdisjoint(bounds):
-                yield Diagnostic(
-                    part.location, "is an array of any length in a request", "add maxItems"
-                )
+    for part, keywords in subject.requested:
+        is_tuple = "prefixItems" in keywords and keywords.get("items") is False
+        is_bounded = is_tuple or not keywords.keys().isdisjoint({"maxItems", "enum"})
+        if names_type(keywords, "array") and not is_bounded:
+            yield Diagnostic(
+                part.location, "is an array of any length in a request", "add maxItems"
+            )
 
 
 UNBOUNDED_ARRAY: Final = Rule(

@@ -8,17 +8,13 @@ from weenats_codegen.parser.diagnostics import Diagnostic
 
 
 def _check(subject: Subject) -> Iterator[Diagnostic]:
-    for part in subject.parts:
-        if part.role == "request" and part.is_alternative:
-            keywords = subject.conjoiner.conjoin(part.schema, lambda _: None).keywords
-            others = keywords.get("additionalProperties")
-            is_map = isinstance(others, dict) or "patternProperties" in keywords
-            if is_map and "maxProperties" not in keywords:
-                yield Diagnostic(
-                    part.location,
-                    "has any number of members in a request",
-                    "add maxProperties",
-                )
+    for part, keywords in subject.requested:
+        others = keywords.get("additionalProperties")
+        is_map = isinstance(others, dict) or "patternProperties" in keywords
+        if is_map and "maxProperties" not in keywords:
+            yield Diagnostic(
+                part.location, "has any number of members in a request", "add maxProperties"
+            )
 
 
 UNBOUNDED_MAP: Final = Rule(

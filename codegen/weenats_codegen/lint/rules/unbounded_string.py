@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from weenats_codegen.lint.rule import Rule, Subject
+from weenats_codegen.ir.bundle import Schema
+from weenats_codegen.lint.rule import Rule, Subject, names_type
 from weenats_codegen.parser.diagnostics import Diagnostic
 
 _SHORT_FORMATS: Final = frozenset({
@@ -15,22 +16,14 @@ _REPEATS: Final = re.compile(r"[*+]|,\}")
 
 
 def _check(subject: Subject) -> Iterator[Diagnostic]:
-    for part in subject.parts:
-        if part.role == "request" and part.is_alternative:
-            keywords = subject.conjoiner.conjoin(part.schema, lambda _: None).keywords
-            if _is_string(keywords.get("type")) and not _is_bounded(keywords):
-                yield Diagnostic(
-                    part.location,
-                    "is a string of any length in a request",
-                    "add maxLength",
-                )
+    for part, keywords in subject.requested:
+        if names_type(keywords, "string") and not _is_bounded(keywords):
+            yield Diagnostic(
+                part.location, "is a string of any length in a request", "add maxLength"
+            )
 
 
-def _is_string(types: object) -> bool:
-    return types == "string" or (isinstance(types, list) and "string" in types)
-
-
-def _is_bounded(keywords: dict[str, object]) -> bool:
+def _is_bounded(keywords: Schema) -> bool:
     pattern = keywords.get("pattern")
     return (
         not keywords.keys().isdisjoint({"maxLength", "enum"})

@@ -129,19 +129,17 @@ class JetStream:
         """
         await self._call(f"STREAM.DELETE.{name}", {}, name)
 
-    async def stream_info(self, name: str, *, subjects: str = "") -> StreamInfo:
+    async def stream_info(self, name: str) -> StreamInfo:
         """Return the settings and the state of a stream.
 
         Args:
             name: its name.
-            subjects: count the messages of these subjects, which may have wildcards; "" for none.
 
         Raises:
             StreamMissingError: there is none.
             ServiceError: see `api.call`.
         """
-        body: dict[str, JsonValue] = {"subjects_filter": subjects} if subjects else {}
-        return await self._stream(f"STREAM.INFO.{name}", body, name)
+        return await self._stream(f"STREAM.INFO.{name}", {}, name)
 
     async def streams(self) -> list[StreamInfo]:
         """Return all streams of the account.
@@ -345,9 +343,8 @@ class JetStream:
         """
         if not leader:
             return await self._direct_get(stream, {"last_by_subj": subject})
-        body: dict[str, JsonValue] = {"last_by_subj": subject}
-        response = await self._call(f"STREAM.MSG.GET.{stream}", body, f"{subject} of {stream}")
         what = f"{subject} of {stream}"
+        response = await self._call(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject}, what)
         return read(lambda each: _leader_message(each["message"], stream), response, what)
 
     async def delete_message(self, stream: str, sequence: int) -> None:

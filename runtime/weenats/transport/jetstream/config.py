@@ -202,7 +202,6 @@ class StreamInfo:
         first_sequence: the sequence of the first one.
         last_sequence: the sequence of the last one, 0 before the first one.
         consumers: the number of its consumers.
-        subjects: the number of messages of each subject, for the subjects that were asked for.
         leader: the name of the server that leads a cluster's stream, "" without cluster or leader.
         created: when it was created, for example again after it was deleted.
     """
@@ -213,7 +212,6 @@ class StreamInfo:
     first_sequence: int
     last_sequence: int
     consumers: int
-    subjects: Mapping[str, int]
     leader: str
     created: datetime
 
@@ -233,7 +231,6 @@ class StreamInfo:
             first_sequence=_whole(state["first_seq"]),
             last_sequence=_whole(state["last_seq"]),
             consumers=_whole(state["consumer_count"]),
-            subjects=state.get("subjects") or {},
             leader=cluster.get("leader", ""),
             created=to_time(document["created"]),
         )

@@ -65,16 +65,13 @@ def bucket_subject(bucket: str, key: str) -> str:
     return f"$KV.{bucket}.{key}"
 
 
-def bucket_config(
-    bucket: str, *, replicas: int = 1, ttl: float | None = None, max_bytes: int | None = None
-) -> StreamConfig:
+def bucket_config(bucket: str, *, replicas: int = 1, ttl: float | None = None) -> StreamConfig:
     """Return the settings of the stream of a bucket, for `JetStream.create_stream`.
 
     Args:
         bucket: the name of the bucket.
         replicas: how many servers keep it.
         ttl: after how many seconds values are removed; None for never.
-        max_bytes: the maximum size; None for no limit.
     """
     return StreamConfig(
         name=bucket_stream(bucket),
@@ -82,7 +79,6 @@ def bucket_config(
         replicas=replicas,
         discard="new",
         max_age=ttl,
-        max_bytes=max_bytes,
         max_messages_per_subject=1,
         allow_rollup=True,
         allow_ttl=True,
@@ -125,13 +121,12 @@ class KeyValue:
             return None
         return KeyValueEntry(key, message.payload, message.sequence)
 
-    async def put(self, key: str, value: bytes, *, ttl: float | None = None) -> int:
+    async def put(self, key: str, value: bytes) -> int:
         """Set a value, whatever is there.
 
         Args:
             key: the key.
             value: the value.
-            ttl: after how many seconds it is removed, at least 1; None for never.
 
         Returns:
             Its revision.
@@ -139,7 +134,7 @@ class KeyValue:
         Raises:
             ServiceError: see JetStream.publish.
         """
-        ack = await self._jetstream.publish(self._subject(key), value, ttl=ttl)
+        ack = await self._jetstream.publish(self._subject(key), value)
         return ack.sequence
 
     async def create(self, key: str, value: bytes, *, ttl: float | None = None) -> int:
@@ -189,36 +184,16 @@ class KeyValue:
         )
         return ack.sequence
 
-    async def delete(self, key: str, revision: int | None = None) -> None:
+    async def delete(self, key: str) -> None:
         """Delete a value; a marker stays for a minute.
 
         Args:
             key: the key.
-            revision: delete no other revision; None for any.
 
         Raises:
-            WrongSequenceError: it has another revision.
             ServiceError: see JetStream.publish.
         """
-        await self._jetstream.publish(
-            self._subject(key),
-            b"",
-            DELETED,
-            expected_last_subject_sequence=revision,
-        )
-
-    async def keys(self) -> list[str]:
-        """Return the keys that have a value.
-
-        Raises:
-            StreamMissingError: the bucket does not exist.
-            ServiceError: see JetStream.read.
-        """
-        return [
-            message.subject.removeprefix(self._prefix)
-            async for message in self._jetstream.read(self._stream)
-            if not is_deleted(message)
-        ]
+        await self._jetstream.publish(self._subject(key), b"", DELETED)
 
     async def _deleted_revision(self, key: str) -> int:
         try:

@@ -61,6 +61,9 @@ async def test_messages_are_stored_as_expected(jetstream: JetStream, stream_of: 
     second = await jetstream.publish(f"{stream_of}.b", b"2", expected_last_subject_sequence=0)
     assert (await jetstream.last(stream_of, subject)).headers["a"] == "b"
     assert (await jetstream.last(stream_of, f"{stream_of}.*", leader=True)).payload == b"2"
+    assert (await jetstream.next(stream_of, f"{stream_of}.b", start=1)).payload == b"2"
+    with pytest.raises(NotFoundError):
+        await jetstream.next(stream_of, subject, start=second.sequence)
     assert [each.sequence async for each in jetstream.read(stream_of)] == [1, second.sequence]
     assert [each.payload async for each in jetstream.read(stream_of, subject)] == [b"1"]
 
