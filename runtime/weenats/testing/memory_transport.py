@@ -20,12 +20,19 @@ from weenats.errors import (
 )
 from weenats.protocol.headers import Headers
 from weenats.protocol.identifiers import STAMPER
+from weenats.protocol.subjects import encode_subject
 from weenats.testing.memory_events import MemoryEvents
 from weenats.testing.memory_streams import Answer, MemoryStreams, matches
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription
 from weenats.transport.cancellation import send_cancellation
 from weenats.transport.inbox import RequestMux, gather_replies
-from weenats.transport.message_checks import check_message, check_reply, check_subscription
+from weenats.transport.message_checks import (
+    DEFAULT_MAX_CONTROL_LINE,
+    check_control_line,
+    check_message,
+    check_reply,
+    check_subscription,
+)
 
 __all__ = ["MemoryBroker", "MemoryTransport"]
 
@@ -224,6 +231,8 @@ class MemoryTransport(Uncopyable):
         check_message(subject, payload, headers, self.max_payload)
         if reply:
             check_reply(reply)
+        line = f"HPUB {subject} {reply} {len(headers)} {len(payload)}\r\n"
+        check_control_line(encode_subject(line), subject, DEFAULT_MAX_CONTROL_LINE)
         block = b"NATS/1.0\r\n" + headers + b"\r\n" if headers else b""
         self.broker.deliver(subject, reply, payload, block)
 
@@ -277,7 +286,7 @@ class MemoryTransport(Uncopyable):
     ) -> _Subscription:
         """Subscribe to a subject; see `Transport`."""
         self._check_open()
-        check_subscription(subject, queue_group)
+        check_subscription(subject, queue_group, DEFAULT_MAX_CONTROL_LINE)
         loop = asyncio.get_running_loop()
         subscription = _Subscription(subject, queue_group, on_delivery, subject.split("."), loop)
         self._mine.append(subscription)
