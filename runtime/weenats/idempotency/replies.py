@@ -34,6 +34,10 @@ _LONGEST_PAUSE: Final = 0.25
 """Seconds between two looks at an entry whose command runs."""
 _REUSED: Final = "the message id was used before, with another payload or operation"
 _UNAVAILABLE: Final = "repeats cannot be recognized now, so the command was not executed"
+_INVALID: Final = (
+    "the entry {0} is not valid; it expires as one that is valid does, and to have the command"
+    " executed before: nats kv del {1} {0}"
+)
 _ENTRY_SIZE: Final = 512
 """The bytes of an entry without its reply, with headers, at most."""
 REASON: Final = "MESSAGE_ID_REUSED"
@@ -82,12 +86,13 @@ class Replies:
     def __init__(
         self, service: str, instance: str, transport: Transport, replicas: int = 1
     ) -> None:
+        self._name = replies_bucket(service)
         self._config = replies_config(service, replicas)
         self.stream = self._config.name
         self._instance = instance
         self._transport = transport
         self._jetstream = JetStream(transport, _TIMEOUT)
-        self._bucket = self._jetstream.key_value(replies_bucket(service))
+        self._bucket = self._jetstream.key_value(self._name)
         self._background = Background()
         self._is_repairing = False
 
@@ -126,17 +131,19 @@ class Replies:
         """
         return len(reply) + _ENTRY_SIZE <= self._transport.max_payload
 
-    async def claim(self, context: RequestContext) -> Lease | Entry:
+    async def claim(self, context: RequestContext, seconds: int) -> Lease | Entry:
         """Return the lease of a command that shall run now, or the entry with its kept reply.
 
         While the command runs elsewhere, it waits until that has ended or its lease has expired.
 
         Args:
             context: the request.
+            seconds: for how long replies are kept.
 
         Raises:
             FailedPreconditionError: the message id was used with another payload.
-            UnavailableError: JetStream does not answer; the command must not run.
+            UnavailableError: JetStream does not answer, or the entry is not valid; the command must
+                not run.
         """
         name, payload = entry_name(context), fingerprint(context)
         value = running(self._instance, payload)
@@ -152,7 +159,7 @@ class Replies:
                     raise
                 if claimed is not None:
                     return self._lease(context, name, payload, claimed)
-                entry, revision = await self._look(name)
+                entry, revision = await self._look(name, seconds)
             except ServiceError as error:
                 self._refuse(context, error)
             if entry is not None and entry.state != "free":
@@ -193,15 +200,19 @@ class Replies:
         except WrongSequenceError:
             return None
 
-    async def _look(self, name: str) -> tuple[Entry | None, int]:
-        """Return an entry and its revision; None and 0 if there is none."""
-        found = await self._bucket.get(name)
+    async def _look(self, name: str, seconds: int) -> tuple[Entry | None, int]:
+        """Return an entry, None if there is none, and the revision that a new one replaces."""
+        found, revision = await self._bucket.state(name)
         if found is None:
-            return None, 0
-        entry = decode_entry(found.value)
+            return None, revision
+        entry = decode_entry(found.payload)
+        if entry is None or entry.state != "free":
+            # Else its message id could never be used again.
+            ttl = lease.LEASE if entry is not None and entry.state == "running" else seconds
+            await self._bucket.ensure_expiry(name, found, ttl)
         if entry is None:
-            raise InternalError(f"the entry {name} is not valid")
-        return entry, found.revision
+            raise InternalError(_INVALID.format(name, self._name))
+        return entry, revision
 
     def _refuse(self, context: RequestContext, error: ServiceError) -> NoReturn:
         _LOG.error("%s was not executed: %s", context.operation.subject, error)

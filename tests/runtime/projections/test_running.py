@@ -423,6 +423,20 @@ async def test_a_lease_outlives_a_failure(
         await lease.run(asyncio.sleep(30))
 
 
+async def test_a_lease_of_nobody_expires(
+    transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key without a time to live, which somebody wrote, gets that of a lease."""
+    monkeypatch.setattr("weenats.projections.lease.LEASE", 1.0)
+    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
+    bucket = Catalog(transport, NAME).bucket
+    await bucket.put("lease.1", b"nobody")
+    lease = Lease(bucket, 1, NAME)
+    async with asyncio.timeout(LIMIT):
+        while not await lease.take():  # noqa: ASYNC110 - a server is asked
+            await asyncio.sleep(0.05)
+
+
 async def test_a_service_shows_why_a_projection_does_not_go_on(
     transport: NatsTransport, deliver: Any, nats_url: str
 ) -> None:
