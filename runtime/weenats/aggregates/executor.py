@@ -307,7 +307,7 @@ class _Execution:
             revision=revision,
         )
         body = encode_commit(commit, self._name, context.timestamp)
-        self._store.recent.add(body, commit)
+        self._store.recent.add(self._slot.subject, body, commit)
         return body, state, result, revision
 
     async def _confirm(self, known: Snapshot) -> Commit | None:

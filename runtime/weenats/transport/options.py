@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from weenats._internal.extras import check_installed
+from weenats._internal.validation import check_integer
 from weenats.errors import InvalidArgumentError, connection_error
 from weenats.protocol.subjects import SubjectError, check_inbox_prefix
 from weenats.protocol.timeouts import Duration, seconds
-from weenats._internal.validation import check_integer
 from weenats.transport.credentials import is_secret
 from weenats.transport.message_checks import DEFAULT_MAX_CONTROL_LINE
 
