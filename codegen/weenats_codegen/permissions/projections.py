@@ -51,7 +51,9 @@ def _keeping(bucket: str) -> Iterator[Entry]:
     for operation, purpose in (
         ("DIRECT.GET", "the view: read"),
         ("STREAM.MSG.GET", "the view: read the latest values"),
+        ("STREAM.INFO", "the view: settings of the bucket"),
         ("STREAM.CREATE", "the view: create the bucket"),
+        ("STREAM.UPDATE", "the view: restore settings of the bucket"),
         ("STREAM.PURGE", "the view: remove an old one"),
     ):
         yield Entry(f"{PREFIX}{operation}.{bucket_stream(bucket)}", purpose)
