@@ -586,6 +586,32 @@ async def test_service_does_not_start_with_an_unfit_bucket() -> None:
         await transport.close()
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_age": 59.0, "duplicate_window": 1.0},
+        {"max_bytes": 10_000_000, "discard": "old"},
+        {"other": {"no_ack": True}},
+    ],
+)
+async def test_service_does_not_start_with_a_bucket_that_forgets(settings: Any) -> None:
+    """Where replies go before `once` says so, commands could be executed twice."""
+    with NatsServer() as server:
+        transport = NatsTransport(server.url)
+        async with NatsServiceBuilder(OnceProbe(), server.url).build():
+            pass
+        jetstream = JetStream(transport)
+        config = (await jetstream.stream_info(BUCKET)).config
+        other = {**config.other, **settings.pop("other", {})}
+        await jetstream.update_stream(replace(config, **settings, other=other))
+        with pytest.raises(FailedPreconditionError, match="would not keep replies as long"):
+            await NatsServiceBuilder(OnceProbe(), server.url).build().start()
+        await jetstream.update_stream(replace(config, max_age=60.0, duplicate_window=1.0))
+        async with NatsServiceBuilder(OnceProbe(), server.url).build():
+            pass
+        await transport.close()
+
+
 async def test_explain_shows_how_long_replies_are_kept() -> None:
     """The contract set it; clients may retry such a command."""
     policies = {each.operation: each for each in NatsServiceBuilder(OnceProbe()).explain()}

@@ -77,6 +77,7 @@ class Replies:
         service: the name of the service.
         instance: the id of this instance.
         transport: the connection.
+        longest: the longest time for which a reply is kept, in seconds.
         replicas: how many servers keep them, if the bucket does not exist yet.
 
     Attributes:
@@ -84,8 +85,9 @@ class Replies:
     """
 
     def __init__(
-        self, service: str, instance: str, transport: Transport, replicas: int = 1
+        self, service: str, instance: str, transport: Transport, longest: int, replicas: int = 1
     ) -> None:
+        self._longest = longest
         self._name = replies_bucket(service)
         self._config = replies_config(service, replicas)
         self.stream = self._config.name
@@ -114,6 +116,20 @@ class Replies:
                 f"the stream {name} cannot keep replies: it needs allow_msg_ttl, allow_direct and"
                 " max_msgs_per_subject 1"
             )
+        if found.obstacles or self._forgets(found):
+            raise FailedPreconditionError(
+                f"the stream {name} would not keep replies as long as `once` says: it needs"
+                f" retention 'limits', a max_age of at least {self._longest} s or none, with"
+                " max_msgs or max_bytes discard: new, and must store what it gets, as it is"
+            )
+
+    def _forgets(self, found: StreamConfig) -> bool:
+        is_limited = found.max_bytes is not None or found.max_messages is not None
+        return (
+            (found.max_age is not None and found.max_age < self._longest)
+            or found.retention != "limits"
+            or (is_limited and found.discard == "old")
+        )
 
     async def close(self, timeout: float) -> None:
         """Finish what runs in the background.
