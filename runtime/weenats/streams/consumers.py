@@ -94,12 +94,9 @@ class StreamConsumer:
         """
         jetstream = JetStream(self.transport)
         try:
-            with suppress(ConsumerMissingError):
-                # First: without consumers, as in memory, a missing stream is not the problem.
-                await jetstream.consumer_info(self.stream.name, self.partition_name(0))
             info = await jetstream.stream_info(self.stream.name)
-        except StreamMissingError:
-            raise missing(self.stream) from None
+        except StreamMissingError as error:
+            raise missing(self.stream, answer=error) from None
         found = info.config.metadata.get(PARTITIONS)
         if found != str(self.stream.partitions):
             raise connection_error(
