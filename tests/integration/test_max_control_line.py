@@ -40,7 +40,7 @@ async def test_caller_with_a_long_reply_subject_harms_nobody(
 async def test_limit_of_the_server_is_an_option(
     own_nats_server: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Servers do not announce their limit: with the option it holds, without it the log names it."""
+    """Servers do not announce their limit: the option has it, and without it the log names it."""
     caplog.set_level(logging.WARNING)
     own_nats_server.stop()
     own_nats_server._config = "max_control_line: 512"

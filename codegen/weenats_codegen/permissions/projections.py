@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from weenats.aggregates.store import commit_stream
 from weenats.projections.generation import projection_bucket
 from weenats.protocol import subjects
 from weenats.transport.jetstream.api import PREFIX
@@ -30,7 +31,8 @@ def of_projection(
     if not contract.streams:
         return Permissions((), ())
     return Permissions(
-        (*_reading(contract), *_keeping(projection_bucket(projection))), (inbox(inbox_prefix),)
+        (*_reading(contract), *_keeping(projection_bucket(projection)), *_counting(contract)),
+        (inbox(inbox_prefix),),
     )
 
 
@@ -57,3 +59,9 @@ def _keeping(bucket: str) -> Iterator[Entry]:
         ("STREAM.PURGE", "the view: remove an old one"),
     ):
         yield Entry(f"{PREFIX}{operation}.{bucket_stream(bucket)}", purpose)
+
+
+def _counting(contract: Contract) -> Iterator[Entry]:
+    if contract.stored:
+        consumers = f"{PREFIX}CONSUMER.INFO.{commit_stream(contract.service)}.*"
+        yield Entry(consumers, "rebuild --status: events that are not sent yet")

@@ -165,8 +165,8 @@ class Transport(Protocol):
             reply: the reply subject, "" for none.
 
         Raises:
-            InvalidArgumentError: the subject, the reply subject or the headers are malformed, or the
-                subjects are too long.
+            InvalidArgumentError: the subject, the reply subject or the headers are malformed, or
+                the subjects are too long.
             MessageTooLargeError: it is larger than `max_payload`.
             ResourceExhaustedError: the buffer is full.
             ConnectionClosedError: the connection was closed before.

@@ -82,7 +82,7 @@ async def test_broken_history(
 async def test_commit_of_another_aggregate(
     own_nats_server: NatsServer, key: str, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A commit in the place of another aggregate is not believed, and its events are not published."""
+    """A commit in the place of another aggregate is not believed; its events are not published."""
     url, events = own_nats_server.url, list[Any]()
     other = {"key": ("wallet", "w-other"), "type": ("decision", key), "partition": ("wallet", key)}
     aggregate = dict(zip(("type", "key"), other[place], strict=True))
