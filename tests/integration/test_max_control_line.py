@@ -45,9 +45,7 @@ async def test_limit_of_the_server_is_an_option(
     own_nats_server.stop()
     own_nats_server._config = "max_control_line: 512"
     own_nats_server.start()
-    async with connected(
-        own_nats_server.url, ConnectionOptions(max_control_line=512)
-    ) as transport:
+    async with connected(own_nats_server.url, ConnectionOptions(max_control_line=512)) as transport:
         with pytest.raises(InvalidArgumentError, match="at most 512"):
             await transport.request("x" * 512, b"", b"", soon())
         await transport.fence()

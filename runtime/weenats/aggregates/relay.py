@@ -207,9 +207,7 @@ class Relay:
         found: list[_StoredCommit] = []
         for message in messages:
             try:
-                commit = self._recent.take(message.subject, message.payload) or read_commit(
-                    message
-                )
+                commit = self._recent.take(message.subject, message.payload) or read_commit(message)
             except BrokenHistoryError as error:
                 _LOG.error("%s: its events are not published", error)
                 found.append((message, None))

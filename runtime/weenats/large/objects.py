@@ -130,10 +130,9 @@ class LargeObjects:
         size = min(_CHUNK, self._transport.max_payload - _FRAMING)
         if size < 1:
             raise connection_error(
-                MessageTooLargeError(
-                    f"chunks need more than {_FRAMING} bytes, the NATS server carries at most"
-                    f" {self._transport.max_payload}"
-                )
+                MessageTooLargeError,
+                f"chunks need more than {_FRAMING} bytes, the NATS server carries at most"
+                f" {self._transport.max_payload}",
             )
         try:
             for start in range(0, len(data), size):

@@ -36,6 +36,8 @@ _NO_LIMIT: Final = -1
 class UnusableBucketError(FailedPreconditionError):
     """The bucket of a projection has settings with which it cannot keep a view."""
 
+    of_connection = True
+
 
 async def ensure_bucket(transport: Transport, projection: str, stream: Stream) -> None:
     """Create the bucket of a projection if there is none; give it back settings that were edited.

@@ -100,11 +100,10 @@ class StreamConsumer:
         found = info.config.metadata.get(PARTITIONS)
         if found != str(self.stream.partitions):
             raise connection_error(
-                FailedPreconditionError(
-                    f"the stream {self.stream.name} has {found} partitions, and"
-                    f" {self.stream.partitions} in the contract: run"
-                    " `weenats streams plan CONTRACT`"
-                )
+                FailedPreconditionError,
+                f"the stream {self.stream.name} has {found} partitions, and"
+                f" {self.stream.partitions} in the contract: run"
+                " `weenats streams plan CONTRACT`",
             )
         await _for_each(
             self.configs(start, ack_wait), lambda wanted: self._prepare(jetstream, wanted)

@@ -205,7 +205,7 @@ class MemoryTransport(Uncopyable):
             self.broker.remove(subscription)
         self._mux.fail(
             lambda subject: connection_error(
-                ConnectionLostError(f"the connection was closed while {subject} ran")
+                ConnectionLostError, f"the connection was closed while {subject} ran"
             )
         )
         self._mux.close()
@@ -312,9 +312,9 @@ class MemoryTransport(Uncopyable):
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise connection_error(
-                ConnectionClosedError("the connection to NATS was closed: nothing was sent")
+                ConnectionClosedError, "the connection to NATS was closed: nothing was sent"
             )
         if self._loop is None:
-            raise connection_error(ConnectionLostError("the connection to NATS is not open yet"))
+            raise connection_error(ConnectionLostError, "the connection to NATS is not open yet")
         if self._loop is not asyncio.get_running_loop():
-            raise connection_error(WrongEventLoopError())
+            raise connection_error(WrongEventLoopError)

@@ -47,18 +47,15 @@ def check_message(subject: str, payload: bytes, headers: bytes, limit: int) -> N
     if headers:
         if headers[-2:] != b"\r\n":
             raise connection_error(
-                InvalidArgumentError(
-                    f"the headers of the message to {_shown(subject)} are not lines that end with"
-                    " CR LF"
-                )
+                InvalidArgumentError,
+                f"the headers of the message to {_shown(subject)} are not lines that end with"
+                " CR LF",
             )
         size += len(headers) + HEADER_FRAMING
     if size > limit:
         raise connection_error(
-            MessageTooLargeError(
-                f"the message to {subject} has {size} bytes, the NATS server carries at most"
-                f" {limit}"
-            )
+            MessageTooLargeError,
+            f"the message to {subject} has {size} bytes, the NATS server carries at most {limit}",
         )
 
 
@@ -113,10 +110,9 @@ def check_subscription(subject: str, queue_group: str, limit: int) -> None:
 
 def _too_long(what: str, subject: str, size: int, limit: int) -> InvalidArgumentError:
     return connection_error(
-        InvalidArgumentError(
-            f"the protocol line of the {what} {_shown(subject)} has {size} bytes, the NATS server"
-            f" takes at most {limit} (max_control_line)"
-        )
+        InvalidArgumentError,
+        f"the protocol line of the {what} {_shown(subject)} has {size} bytes, the NATS server"
+        f" takes at most {limit} (max_control_line)",
     )
 
 
@@ -124,13 +120,13 @@ def _check_token(text: str, what: str) -> None:
     """Check that a text is one token of a protocol line."""
     if not text or _SEPARATOR.search(text) is not None:
         raise connection_error(
-            InvalidArgumentError(f"{_shown(text)} is not a valid {what}: it has white space")
+            InvalidArgumentError, f"{_shown(text)} is not a valid {what}: it has white space"
         )
     try:
         encode_subject(text)
     except UnicodeEncodeError:
         raise connection_error(
-            InvalidArgumentError(f"{_shown(text)} is not a valid {what}: it is not valid Unicode")
+            InvalidArgumentError, f"{_shown(text)} is not a valid {what}: it is not valid Unicode"
         ) from None
 
 

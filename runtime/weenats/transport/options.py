@@ -96,22 +96,21 @@ class ConnectionOptions:
         for name in ("connect_timeout", "close_timeout", "reconnect_wait", "ping_interval"):
             seconds(getattr(self, name), name)
         if (self.user is None) != (self.password is None):
-            raise connection_error(InvalidArgumentError("user and password must be given together"))
+            raise connection_error(InvalidArgumentError, "user and password must be given together")
         try:
             check_inbox_prefix(self.inbox_prefix)
         except SubjectError as error:
-            raise connection_error(InvalidArgumentError(f"inbox_prefix: {error}")) from None
+            raise connection_error(InvalidArgumentError, f"inbox_prefix: {error}") from None
         try:
             check_integer("max_control_line", self.max_control_line, _MIN_CONTROL_LINE)
         except ValueError as error:
-            raise connection_error(InvalidArgumentError(str(error))) from None
+            raise connection_error(InvalidArgumentError, str(error)) from None
         signed = (self.credentials is not None) + (self.nkey_seed is not None)
         if signed + (self.user is not None) > 1 or (self.user and self.auth_token is not None):
             raise connection_error(
-                InvalidArgumentError(
-                    "a connection has one kind of credentials: user and password, auth_token, "
-                    "credentials or nkey_seed"
-                )
+                InvalidArgumentError,
+                "a connection has one kind of credentials: user and password, auth_token, "
+                "credentials or nkey_seed",
             )
         if signed:
             check_installed(
@@ -122,15 +121,14 @@ class ConnectionOptions:
             path: str | Path | None = getattr(self, name)
             if path is not None and is_secret(path):  # it would be shown in errors
                 raise connection_error(
-                    InvalidArgumentError(f"{name} is the path of a file, not what it holds")
+                    InvalidArgumentError, f"{name} is the path of a file, not what it holds"
                 )
         tls = cast("object", self.tls)
         if tls is not None and not isinstance(tls, ssl.SSLContext) and not callable(tls):
             raise connection_error(
-                InvalidArgumentError(
-                    "tls is an SSLContext, such as ssl.create_default_context(cafile=...), or a"
-                    f" function that returns one, not {type(tls).__name__}"
-                )
+                InvalidArgumentError,
+                "tls is an SSLContext, such as ssl.create_default_context(cafile=...), or a"
+                f" function that returns one, not {type(tls).__name__}",
             )
 
     def _check_types(self) -> None:
@@ -148,9 +146,8 @@ class ConnectionOptions:
                     continue
                 if not isinstance(value, kinds):
                     raise connection_error(
-                        InvalidArgumentError(
-                            f"{name} is {expected}, not of the type {type(value).__name__}"
-                        )
+                        InvalidArgumentError,
+                        f"{name} is {expected}, not of the type {type(value).__name__}",
                     )
 
     def __repr__(self) -> str:

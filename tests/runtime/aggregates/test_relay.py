@@ -146,8 +146,10 @@ async def test_commits_that_are_not_sent_yet_are_counted(
         async with builder(url).build():
             await eventually_none_unsent(transport)
     await transport.close()
-    with NatsServer(config="authorization: {users: [{user: a, password: a, permissions: {publish: "
-        '{allow: ["x"]}}}]}') as server:
+    with NatsServer(
+        config="authorization: {users: [{user: a, password: a, permissions: {publish: "
+        '{allow: ["x"]}}}]}'
+    ) as server:
         transport = NatsTransport(server.url, ConnectionOptions(user="a", password="a"))
         assert await unsent(DEPOSITS, transport) is None
         await transport.close()

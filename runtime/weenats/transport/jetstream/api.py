@@ -66,9 +66,7 @@ async def call(
     return parse(answer.payload, what)
 
 
-async def _answer(
-    transport: Transport, subject: str, payload: bytes, deadline: float
-) -> Delivery:
+async def _answer(transport: Transport, subject: str, payload: bytes, deadline: float) -> Delivery:
     """Return the answer to a request.
 
     An account that imports the API of another one answers too: that it has no JetStream itself.

@@ -253,15 +253,14 @@ class KeyValue:
         ]
 
     def _exists(self, key: str) -> AlreadyExistsError:
-        return connection_error(AlreadyExistsError(f"{key} exists already in {self._stream}"))
+        return connection_error(AlreadyExistsError, f"{key} exists already in {self._stream}")
 
     def _subject(self, key: str) -> str:
         if _KEY.fullmatch(key) is None:
             raise connection_error(
-                InvalidArgumentError(
-                    f"{key!r} is not a valid key: it has letters, digits and -/_= , and tokens are"
-                    " separated by single dots"
-                )
+                InvalidArgumentError,
+                f"{key!r} is not a valid key: it has letters, digits and -/_= , and tokens are"
+                " separated by single dots",
             )
         return self._prefix + key
 

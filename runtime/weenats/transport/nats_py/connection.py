@@ -178,7 +178,7 @@ class NatsConnection(SteadyClient):
         check_message(subject, payload, headers, self._max_payload)
         unsent = self._pending_data_size
         if unsent > _MAX_KEPT_BYTES and (unsent > _MAX_UNSENT_BYTES or not self.is_connected):
-            raise connection_error(ResourceExhaustedError(_BUFFER_FULL))
+            raise connection_error(ResourceExhaustedError, _BUFFER_FULL)
         if headers:
             size = len(headers) + HEADER_FRAMING
             head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\nNATS/1.0\r\n"
@@ -334,7 +334,7 @@ class NatsConnection(SteadyClient):
             ResourceExhaustedError: the server refused a subscription because there are too many.
         """
         if not self.is_connected:
-            raise connection_error(ConnectionLostError("not connected to NATS"))
+            raise connection_error(ConnectionLostError, "not connected to NATS")
         refusals = self._reported_refusals
         pong: asyncio.Future[bool] = self._loop.create_future()
         self._hand_over(_PING)
@@ -346,12 +346,12 @@ class NatsConnection(SteadyClient):
         await asyncio.wait(waiting, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         if not pong.done():
             self._is_silent = True
-            raise connection_error(ConnectionLostError("the NATS server does not answer"))
+            raise connection_error(ConnectionLostError, "the NATS server does not answer")
         if not pong.result():
-            raise connection_error(ConnectionLostError("the connection to NATS broke"))
+            raise connection_error(ConnectionLostError, "the connection to NATS broke")
         if self._refusals > refusals:
             self._reported_refusals = self._refusals
-            raise connection_error(ResourceExhaustedError(_TOO_MANY))
+            raise connection_error(ResourceExhaustedError, _TOO_MANY)
 
     def dispatch(
         self, sid: int, subject: bytes, reply: bytes, payload: bytes, block: bytes
