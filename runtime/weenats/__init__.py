@@ -75,77 +75,37 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "weenats.auth": [
-                "AuthConfig",
-                "InvalidTokenError",
-                "JwtAuthConfig",
-                "NoAuthConfig",
-                "TokenValidator",
-            ],
-            "weenats.circuit_breaker": ["CircuitState", "CircuitStateChange"],
-            "weenats.client": [
-                "CachedToken",
-                "CallOptions",
-                "ServiceClient",
-                "ServiceSyncClient",
-            ],
-            "weenats.context": ["Key", "MessageContext", "RequestContext", "Response"],
-            "weenats.contract": [
-                "Aggregate",
-                "AuthRequirement",
-                "Command",
-                "Entity",
-                "Event",
-                "Query",
-                "ServiceContract",
-            ],
-            "weenats.errors": [
-                "AbortedError",
-                "AlreadyExistsError",
-                "CancelledError",
-                "Code",
-                "ConnectionClosedError",
-                "ConnectionLostError",
-                "DeadlineExceededError",
-                "FailedPreconditionError",
-                "IncompatibleContractError",
-                "InternalError",
-                "InvalidArgumentError",
-                "MessageTooLargeError",
-                "NoRespondersError",
-                "NotFoundError",
-                "PermissionDeniedError",
-                "ResourceExhaustedError",
-                "ServiceError",
-                "UnauthenticatedError",
-                "UnavailableError",
-                "UnimplementedError",
-                "WrongEventLoopError",
-            ],
-            "weenats.events": [
-                "EventHandler",
-                "EventSubscription",
-                "PublishOptions",
-                "ReceivedEvent",
-                "SubscribeOptions",
-                "SyncEventHandler",
-                "SyncEventSubscription",
-            ],
-            "weenats.interceptors": ["CallNext", "Interceptor"],
-            "weenats.model": ["Model"],
-            "weenats.principal": ["Principal"],
-            "weenats.protocol.identifiers": ["new_message_id"],
-            "weenats.protocol.messages": ["AggregateId"],
-            "weenats.service": [
-                "Endpoint",
-                "NatsService",
-                "NatsServiceBuilder",
-                "ServiceHandlers",
-            ],
-            "weenats.service.health": ["CustomCheck"],
-            "weenats.service.monitoring": ["CustomMetric"],
-            "weenats.telemetry": ["Sampling", "TelemetryManager", "TelemetrySettings"],
-            "weenats.transport": ["ConnectionOptions", "NatsTransport", "Transport"],
+            "weenats.auth": """
+                AuthConfig InvalidTokenError JwtAuthConfig NoAuthConfig TokenValidator
+            """,
+            "weenats.circuit_breaker": "CircuitState CircuitStateChange",
+            "weenats.client": "CachedToken CallOptions ServiceClient ServiceSyncClient",
+            "weenats.context": "Key MessageContext RequestContext Response",
+            "weenats.contract": """
+                Aggregate AuthRequirement Command Entity Event Query ServiceContract
+            """,
+            "weenats.errors": """
+                AbortedError AlreadyExistsError CancelledError Code ConnectionClosedError
+                ConnectionLostError DeadlineExceededError FailedPreconditionError
+                IncompatibleContractError InternalError InvalidArgumentError
+                MessageTooLargeError NoRespondersError NotFoundError PermissionDeniedError
+                ResourceExhaustedError ServiceError UnauthenticatedError UnavailableError
+                UnimplementedError WrongEventLoopError
+            """,
+            "weenats.events": """
+                EventHandler EventSubscription PublishOptions ReceivedEvent SubscribeOptions
+                SyncEventHandler SyncEventSubscription
+            """,
+            "weenats.interceptors": "CallNext Interceptor",
+            "weenats.model": "Model",
+            "weenats.principal": "Principal",
+            "weenats.protocol.identifiers": "new_message_id",
+            "weenats.protocol.messages": "AggregateId",
+            "weenats.service": "Endpoint NatsService NatsServiceBuilder ServiceHandlers",
+            "weenats.service.health": "CustomCheck",
+            "weenats.service.monitoring": "CustomMetric",
+            "weenats.telemetry": "Sampling TelemetryManager TelemetrySettings",
+            "weenats.transport": "ConnectionOptions NatsTransport Transport",
         },
     )
 

@@ -47,8 +47,8 @@ _GZIP_FORMAT: Final = 16
 SenderT = TypeVar("SenderT", HealthCheck, InfoResponse, StatsResponse)
 InstanceT = TypeVar("InstanceT", PingResponse, InfoResponse, StatsResponse)
 OnInvalid = Callable[[InternalError], None]
-"""Takes the error of a reply that violates ADR-32, and that of an id with which several instances
-answer; the error names the sender and what is wrong."""
+"""Takes the error of a reply that is an error or violates ADR-32, and that of an id with which
+several instances answer; the error names the sender and what is wrong."""
 
 
 async def list_instances(
@@ -66,8 +66,8 @@ async def list_instances(
         service: the name of the service, of any framework; None for all services.
         timeout: the time limit in seconds; it ends earlier when no more replies arrive.
         headers: encoded header lines to send.
-        on_invalid: called for each reply that violates ADR-32, such replies are left out; and for
-            each id with which different replies came, all of which are listed.
+        on_invalid: called for each reply that is an error or violates ADR-32, such replies are left
+            out; and for each id with which different replies came, all of which are listed.
 
     Returns:
         The instances, sorted by name and id; different answers with one id are all listed.
@@ -103,8 +103,8 @@ async def list_infos(
         service: the name of the service, of any framework; None for all services.
         timeout: the time limit in seconds; it ends earlier when no more replies arrive.
         headers: encoded header lines to send.
-        on_invalid: called for each reply that violates ADR-32, such replies are left out; and for
-            each id with which different replies came, all of which are listed.
+        on_invalid: called for each reply that is an error or violates ADR-32, such replies are left
+            out; and for each id with which different replies came, all of which are listed.
 
     Returns:
         The descriptions, sorted by name and id.
@@ -133,8 +133,8 @@ async def list_stats(
         service: the name of the service, of any framework; None for all services.
         timeout: the time limit in seconds; it ends earlier when no more replies arrive.
         headers: encoded header lines to send.
-        on_invalid: called for each reply that violates ADR-32, such replies are left out; and for
-            each id with which different replies came, all of which are listed.
+        on_invalid: called for each reply that is an error or violates ADR-32, such replies are left
+            out; and for each id with which different replies came, all of which are listed.
 
     Returns:
         The statistics, sorted by name and id.
@@ -353,6 +353,9 @@ async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
     found: dict[tuple[str, str], dict[bytes, InstanceT]] = {}
     report = on_invalid or _ignore
     for reply in replies:
+        if (refusal := error_in_headers(reply)) is not None:
+            report(InternalError(f"a service answered {verb} with an error: {refusal}"))
+            continue
         try:
             instance = decode_model(model, reply.payload)
             if service not in {None, instance.name}:

@@ -337,12 +337,14 @@ class WrongEventLoopError(UnavailableError):
     )
 
 
-def connection_error(error: ErrorT) -> ErrorT:
-    """Return an error, marked as one of a connection of this side; see `of_connection`.
+def connection_error(kind: type[ErrorT], message: str | None = None) -> ErrorT:
+    """Return a new error that is marked as one of a connection of this side; see `of_connection`.
 
     Args:
-        error: the new error.
+        kind: its class.
+        message: its text, by default that of the class.
     """
+    error = kind(message)
     error.of_connection = True
     return error
 

@@ -491,6 +491,49 @@ async def test_entry_that_is_not_valid(pair: Pair, caplog: pytest.LogCaptureFixt
     assert len(pair.handlers.seen) == 1
 
 
+@pytest.mark.parametrize(
+    ("value", "ttl"),
+    [
+        (b"[]", 60),
+        (b'{"state":"done"', 60),
+        (b'{"state":"running","instance":"gone","fingerprint":"x"}', 10),
+        (b'{"state":"done","fingerprint":"x","reply":{}}', 60),
+    ],
+)
+async def test_entry_without_expiry_blocks_its_id_no_longer_than_others(
+    pair: Pair, caplog: pytest.LogCaptureFixture, value: bytes, ttl: int
+) -> None:
+    """It gets the time to live that it should have, whoever wrote it and whatever it holds."""
+    message_id = new_message_id()
+    await pair.clients[0].run("k", GO, message_id=message_id)
+    jetstream = JetStream(pair.clients[0].transport)
+    subject = (await jetstream.last(BUCKET, "$KV.probe-once.>")).subject
+    await jetstream.publish(subject, value)
+    with pytest.raises(ServiceError):
+        await pair.clients[1].run("k", GO, message_id=message_id)
+    entry = await jetstream.last(BUCKET, subject)
+    assert (entry.payload, entry.headers["Nats-TTL"]) == (value, f"{ttl * 1000}ms")
+    assert len(pair.handlers.seen) == 1
+
+
+async def test_operator_removes_an_invalid_entry(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says how; the marker of the deletion, which does not expire, is like no entry."""
+    message_id = new_message_id()
+    await pair.clients[0].run("k", GO, message_id=message_id)
+    jetstream = JetStream(pair.clients[0].transport)
+    subject = (await jetstream.last(BUCKET, "$KV.probe-once.>")).subject
+    await jetstream.publish(subject, b"[]")
+    with pytest.raises(UnavailableError):
+        await pair.clients[1].run("k", GO, message_id=message_id)
+    assert f"nats kv del probe-once {subject.rpartition('.')[2]}" in caplog.text
+    await jetstream.publish(subject, b"", b"KV-Operation: DEL\r\n")
+    for client in pair.clients:
+        await client.run("k", GO, message_id=message_id)
+    assert len(pair.handlers.seen) == 2
+
+
 async def test_stop_waits_for_what_is_kept(url: str) -> None:
     """A command that is finished while the service drains has its reply kept."""
     handlers = OnceProbe()
@@ -540,6 +583,32 @@ async def test_service_does_not_start_with_an_unfit_bucket() -> None:
         await JetStream(transport).create_stream(StreamConfig(BUCKET, ("$KV.probe-once.>",)))
         with pytest.raises(FailedPreconditionError, match="needs allow_msg_ttl"):
             await NatsServiceBuilder(OnceProbe(), server.url).build().start()
+        await transport.close()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_age": 59.0, "duplicate_window": 1.0},
+        {"max_bytes": 10_000_000, "discard": "old"},
+        {"other": {"no_ack": True}},
+    ],
+)
+async def test_service_does_not_start_with_a_bucket_that_forgets(settings: Any) -> None:
+    """Where replies go before `once` says so, commands could be executed twice."""
+    with NatsServer() as server:
+        transport = NatsTransport(server.url)
+        async with NatsServiceBuilder(OnceProbe(), server.url).build():
+            pass
+        jetstream = JetStream(transport)
+        config = (await jetstream.stream_info(BUCKET)).config
+        other = {**config.other, **settings.pop("other", {})}
+        await jetstream.update_stream(replace(config, **settings, other=other))
+        with pytest.raises(FailedPreconditionError, match="would not keep replies as long"):
+            await NatsServiceBuilder(OnceProbe(), server.url).build().start()
+        await jetstream.update_stream(replace(config, max_age=60.0, duplicate_window=1.0))
+        async with NatsServiceBuilder(OnceProbe(), server.url).build():
+            pass
         await transport.close()
 
 

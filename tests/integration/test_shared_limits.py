@@ -247,6 +247,19 @@ async def test_entries_of_other_programs_are_replaced(url: str, content: bytes) 
     await transport.close()
 
 
+async def test_entry_that_an_operator_deletes_is_none(url: str) -> None:
+    """The marker of `nats kv del`, which does not expire, does not keep anybody from taking."""
+    transport = NatsTransport(url)
+    ledger = Ledger("probe", transport)
+    await ledger.open()
+    key = blake2b(b"deleted", digest_size=20).hexdigest()
+    limit = RateLimit(max_requests_per_second=SLOW, burst=1)
+    assert (await ledger.take("deleted", limit, 1)).amount == 1
+    await JetStream(transport).publish(f"$KV.probe-limits.{key}", b"", b"KV-Operation: DEL\r\n")
+    assert (await ledger.take("deleted", limit, 1)).amount == 1
+    await transport.close()
+
+
 async def test_full_entry_of_another_program(url: str) -> None:
     """A level above the limit is that of a bucket that is full."""
     transport = NatsTransport(url)

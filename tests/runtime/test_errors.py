@@ -346,7 +346,7 @@ def test_errors_of_connections_are_marked() -> None:
     ]
     assert len(modules) > 30
     assert [place for each in modules for place in unmarked(each)] == []
-    assert connection_error(NotFoundError("x")).of_connection
-    assert copy.copy(connection_error(NotFoundError("x"))).of_connection
+    assert connection_error(NotFoundError, "x").of_connection
+    assert copy.copy(connection_error(NotFoundError, "x")).of_connection
     assert StreamMissingError("orders-events").of_connection
     assert not NotFoundError("x").of_connection

@@ -127,7 +127,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> "Table":
     several = len({row["aggregate"] for row in rows}) > 1
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("aggregate", *_COLUMNS) if several else _COLUMNS:
-        table.add_column(name, overflow="fold")
+        # An id that is broken over two lines cannot be copied.
+        table.add_column(name, overflow="fold", no_wrap=name == "message")
     for row in rows:
         values = (
             str(row["revision"]),

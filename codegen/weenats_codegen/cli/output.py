@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _LONGEST_LINE: Final = 2000
 """Characters of a warning or an error that are shown."""
+_PIPED_WIDTH: Final = 10_000
+"""Characters of a line that is not shown on a terminal: ids and names are not broken there."""
 _MAX_COLORED: Final = 50_000
 """Characters of JSON that are shown in colors; more would take seconds."""
 
@@ -83,8 +85,11 @@ def emit(value: object, *, as_json: bool, render: Callable[[], "RenderableType"]
     """
     if as_json:
         write(f"{_json(value, indent=2)}\n")
-    else:
-        console().print(render())
+        return
+    terminal = console()
+    if not terminal.is_terminal and "COLUMNS" not in os.environ:
+        terminal.width = _PIPED_WIDTH
+    terminal.print(render())
 
 
 def emit_value(value: object) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weenats.errors import ServiceError
 from weenats.projections import GenerationStatus, Projection
 from weenats.projections.builder import Progress, ProjectionBuilder
-from weenats.projections.status import projection_status
+from weenats.projections.status import projection_status, unsent
 from weenats.transport.nats import NatsTransport
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.output import emit, plain, warn
@@ -18,7 +18,7 @@ from weenats_codegen.cli.targets import projection_of, user_error
 if TYPE_CHECKING:
     from rich.table import Table
 
-_COLUMNS = ("generation", "version", "state", "position", "lag")
+_COLUMNS = ("generation", "version", "state", "position", "lag", "unsent")
 _REPORT: Final = 2.0
 """Seconds between two lines about the progress."""
 
@@ -45,12 +45,13 @@ def status(target: str, servers: Sequence[str], *, as_json: bool) -> None:
     """
     projection = projection_of(target)
 
-    async def read() -> list[GenerationStatus]:
+    async def read() -> tuple[list[GenerationStatus], int | None]:
         async with connection(servers) as transport:
-            return await projection_status(projection, transport)
+            found = await projection_status(projection, transport)
+            return found, await unsent(projection, transport)
 
-    found = asyncio.run(read())
-    rows = [{**asdict(each), "generation": each.number} for each in found]
+    found, waiting = asyncio.run(read())
+    rows = [{**asdict(each), "generation": each.number, "unsent": waiting} for each in found]
     rows = [{name: row[name] for name in _COLUMNS} for row in rows]
     emit(rows, as_json=as_json, render=lambda: _table(rows))
 
@@ -100,5 +101,6 @@ def _table(rows: list[dict[str, Any]]) -> "Table | str":
 
     table = Table(*_COLUMNS, box=None)
     for row in rows:
-        table.add_row(*(str(row[name]) for name in _COLUMNS))
+        values = (row[name] for name in _COLUMNS)
+        table.add_row(*("unknown" if each is None else str(each) for each in values))
     return table

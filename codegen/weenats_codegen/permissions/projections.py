@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from weenats.aggregates.store import commit_stream
 from weenats.projections.generation import projection_bucket
 from weenats.protocol import subjects
 from weenats.transport.jetstream.key_value import bucket_stream, bucket_subject
@@ -29,7 +30,8 @@ def of_projection(
     if not contract.streams:
         return Permissions((), ())
     return Permissions(
-        (*_reading(contract), *_keeping(projection_bucket(projection))), (inbox(inbox_prefix),)
+        (*_reading(contract), *_keeping(projection_bucket(projection)), *_counting(contract)),
+        (inbox(inbox_prefix),),
     )
 
 
@@ -48,5 +50,13 @@ def _keeping(bucket: str) -> Iterator[Entry]:
     stream = bucket_stream(bucket)
     yield api("DIRECT.GET", stream, "the view: read")
     yield api("STREAM.MSG.GET", stream, "the view: read the latest values")
+    yield api("STREAM.INFO", stream, "the view: settings of the bucket")
     yield api("STREAM.CREATE", stream, "the view: create the bucket")
+    yield api("STREAM.UPDATE", stream, "the view: restore settings of the bucket")
     yield api("STREAM.PURGE", stream, "the view: remove an old one")
+
+
+def _counting(contract: Contract) -> Iterator[Entry]:
+    if contract.stored:
+        consumers = f"{commit_stream(contract.service)}.*"
+        yield api("CONSUMER.INFO", consumers, "rebuild --status: events that are not sent yet")

@@ -1,13 +1,13 @@
 """Exports of packages that are imported when they are used first."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib import import_module
 
 __all__ = ["lazy_exports"]
 
 
 def lazy_exports(
-    package: str, homes: Mapping[str, Sequence[str]]
+    package: str, homes: Mapping[str, str]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return `__getattr__` and `__dir__` of a package whose exports are imported when used.
 
@@ -17,10 +17,10 @@ def lazy_exports(
 
     Args:
         package: the name of the package.
-        homes: the modules, and the names that are imported from each. Modules of the package are
-            its attributes too.
+        homes: the modules, and the names that are imported from each, separated by white space.
+            Modules of the package are its attributes too.
     """
-    modules = {name: module for module, names in homes.items() for name in names}
+    modules = {name: module for module, names in homes.items() for name in names.split()}
     prefix = f"{package}."
     parts = {module.removeprefix(prefix).partition(".")[0] for module in homes}
 

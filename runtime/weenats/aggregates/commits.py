@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from weenats.aggregates.errors import BrokenHistoryError
 from weenats.aggregates.state_codec import EncodedEvent
+from weenats.aggregates.store import PARTITIONS
 from weenats.codec.metadata import message_metadata
 from weenats.codec.numbers import dump_digits, load_digits
 from weenats.codec.upcasting import DATA_VERSION, version_member
@@ -17,6 +18,8 @@ from weenats.codec.validators import typed_dict, validator
 from weenats.context import MessageContext
 from weenats.protocol import messages
 from weenats.protocol.identifiers import STAMPER
+from weenats.protocol.partitions import partition_of
+from weenats.protocol.subjects import key_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,15 +159,18 @@ def read_commit(message: StoredMessage) -> Commit:
         message: the message of the stream.
 
     Raises:
-        BrokenHistoryError: it is not a commit.
+        BrokenHistoryError: it is not a commit, or one of another key than that of its subject.
     """
+    problem = "is not a commit"
     try:
         _COMMIT.validate_json(message.payload)
         document: dict[str, Any] = load_digits(message.payload)
+        if not message.subject.endswith(_place(**document["aggregate"])):
+            document, problem = {}, "is a commit of another aggregate than its subject says"
     except (ValidationError, ValueError):
         document = {}
     if not document:
-        raise BrokenHistoryError(f"message {message.sequence} of {message.stream} is not a commit")
+        raise BrokenHistoryError(f"message {message.sequence} of {message.stream} {problem}")
     events: list[dict[str, Any]] = document["events"]
     metadata: dict[str, Any] = document["metadata"]
     message_id: str = metadata["messageId"]
@@ -189,6 +195,11 @@ def read_commit(message: StoredMessage) -> Commit:
         correlation_id=correlation.get("correlationId", message_id),
         causation_id=correlation.get("causationId"),
     )
+
+
+def _place(type: str, key: str) -> str:  # noqa: A002 - a member of the message
+    """Return the subject of the commits of an aggregate, without the service."""
+    return f".commits.{partition_of(key, PARTITIONS)}.{type}.{key_token(key)}"
 
 
 def fingerprint_of(*parts: bytes) -> str:

@@ -308,7 +308,7 @@ class _Execution:
             revision=revision,
         )
         body = encode_commit(commit, self._name, context.timestamp)
-        self._store.recent.add(body, commit)
+        self._store.recent.add(self._slot.subject, body, commit)
         return body, state, result, revision
 
     async def _confirm(self, known: Snapshot) -> Commit | None:
@@ -392,6 +392,10 @@ class _Storing:
             raise MessageTooLargeError(
                 f"the events of {self._aggregate} and the reply of the command are larger than the"
                 " server stores in one message"
+            ) from None
+        if isinstance(error, InvalidArgumentError):  # with its key, the subject is too long
+            raise InvalidArgumentError(
+                f"the key of {self._aggregate} is longer than the server takes in a subject"
             ) from None
         _LOG.warning("cannot read or store commits of %s: %s", self._aggregate, error)
         raise not_available(self._aggregate, error) from None

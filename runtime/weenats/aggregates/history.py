@@ -200,6 +200,11 @@ class History:
         try:
             while (previous := commits[-1].previous) > start.sequence:
                 commits.append(read_commit(await self._store.get(previous)))
+                if commits[-1].key != last.key:
+                    raise BrokenHistoryError(
+                        f"commit {previous} of {self._name} is of another key than the commit that"
+                        " follows it"
+                    )
         except NotFoundError:
             return []
         return commits[::-1]

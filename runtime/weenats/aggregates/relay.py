@@ -27,7 +27,14 @@ from weenats.streams.consumers import CONSUMER, restored
 from weenats.telemetry.manager import SILENT
 from weenats.telemetry.messaging import EventTelemetry
 from weenats.telemetry.propagation import received_header_lines
-from weenats.transport.jetstream import ConsumerConfig, JetStream, for_one_reader, is_exclusive
+from weenats.transport.jetstream import (
+    ConsumerConfig,
+    ConsumerMissingError,
+    JetStream,
+    StreamMissingError,
+    for_one_reader,
+    is_exclusive,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -42,7 +49,7 @@ if TYPE_CHECKING:
 
     _StoredCommit = tuple[PulledMessage, Commit | None]
 
-__all__ = ["RELAY", "Relay", "relay_consumers"]
+__all__ = ["RELAY", "Relay", "relay_consumers", "unsent_commits"]
 RELAY: Final = "relay"
 """The name of the durable consumer of commits whose events are published."""
 _LOG: Final = LimitedLogger("weenats.aggregates")
@@ -200,7 +207,7 @@ class Relay:
         found: list[_StoredCommit] = []
         for message in messages:
             try:
-                commit = self._recent.take(message.payload) or read_commit(message)
+                commit = self._recent.take(message.subject, message.payload) or read_commit(message)
             except BrokenHistoryError as error:
                 _LOG.error("%s: its events are not published", error)
                 found.append((message, None))
@@ -330,6 +337,25 @@ def relay_consumers(events: Iterable[Event[Any]]) -> tuple[str, ...]:
         events: the events that are kept in streams.
     """
     return tuple(map(_consumer, _aggregates(events)))
+
+
+async def unsent_commits(transport: Transport, service: str, aggregates: Iterable[str]) -> int:
+    """Return how many commits have events that were not published yet.
+
+    Args:
+        transport: the connection.
+        service: the name of the service.
+        aggregates: the names of its aggregates; those that are not kept in streams have none.
+
+    Raises:
+        ServiceError: see JetStream.consumer_info.
+    """
+    jetstream, found = JetStream(transport), 0
+    for aggregate in aggregates:
+        with suppress(StreamMissingError, ConsumerMissingError):
+            info = await jetstream.consumer_info(commit_stream(service), _consumer(aggregate))
+            found += info.pending + info.unacknowledged
+    return found
 
 
 def _config(service: str, aggregate: str) -> ConsumerConfig:

@@ -16,30 +16,32 @@ _MAX_SIZE: Final = 16 * 1024
 class RecentCommits:
     """The last commits of an instance, until their events are published, also by another one.
 
-    They are found by what is stored, which is unique and may arrive before its acknowledgement.
+    They are found by where and what is stored, which may arrive before its acknowledgement.
     """
 
     def __init__(self) -> None:
-        self._commits: dict[bytes, Commit] = {}
+        self._commits: dict[tuple[str, bytes], Commit] = {}
 
-    def add(self, body: bytes, commit: Commit) -> None:
+    def add(self, subject: str, body: bytes, commit: Commit) -> None:
         """Remember a commit, and forget the oldest one when there are too many.
 
         Args:
+            subject: its subject.
             body: the commit as it is stored.
             commit: the commit.
         """
         if len(body) > _MAX_SIZE:
             return
         commits = self._commits
-        commits[body] = commit
+        commits[subject, body] = commit
         if len(commits) > _MAX_COMMITS:
             del commits[next(iter(commits))]
 
-    def take(self, body: bytes) -> Commit | None:
+    def take(self, subject: str, body: bytes) -> Commit | None:
         """Forget a commit and return it; None if it is unknown here.
 
         Args:
+            subject: its subject.
             body: the commit as it is stored.
         """
-        return self._commits.pop(body, None)
+        return self._commits.pop((subject, body), None)

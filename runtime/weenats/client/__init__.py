@@ -16,8 +16,8 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "weenats.client.gathering": ["InstanceReply"],
-            "weenats.client.pages": ["Page", "iterate_pages", "iterate_pages_sync"],
+            "weenats.client.gathering": "InstanceReply",
+            "weenats.client.pages": "Page iterate_pages iterate_pages_sync",
         },
     )
 

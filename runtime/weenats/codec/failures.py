@@ -160,16 +160,19 @@ def details_decoder(declared: Any) -> Decoder:
     return Decoder(failure, declared, ("error", "details", "data"))
 
 
-def encode_error_headers(error: ServiceError, *, executed: bool = False) -> bytes:
+def encode_error_headers(
+    error: ServiceError, *, executed: bool = False, is_short: bool = False
+) -> bytes:
     """Return the header lines of an error reply.
 
     Args:
         error: the error.
         executed: whether the handler of the request had begun.
+        is_short: whether to leave out its text, for servers that carry very small messages only.
     """
     text = "".join(
         character if character.isprintable() else " "
-        for character in error.message[:_MAX_HEADER_TEXT]
+        for character in error.message[: 0 if is_short else _MAX_HEADER_TEXT]
     )
     lines = {
         header_names.ERROR: text.strip() or error.code.value,

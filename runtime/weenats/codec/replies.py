@@ -71,10 +71,15 @@ def error_in_headers(delivery: Delivery) -> ServiceError | None:
     if not _has_error(delivery):
         return None
     number = delivery.headers.get(header_names.ERROR_CODE, "")
-    kind = _CLASS_OF_NUMBER.get(number)
+    text = delivery.headers.get(header_names.ERROR) or None
+    kind = CLASS_OF_CODE.get(text or "")
+    if kind is not None:  # the code in place of a text that does not fit into a message
+        text = None
+    else:
+        kind = _CLASS_OF_NUMBER.get(number)
     if kind is None:
         kind = InvalidArgumentError if number.startswith("4") else InternalError
-    error = kind(delivery.headers.get(header_names.ERROR) or None)
+    error = kind(text)
     error.remote = True
     return error
 

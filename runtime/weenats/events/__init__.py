@@ -22,11 +22,11 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "weenats.events.consume_options": ["ConsumeOptions"],
-            "weenats.events.consumer_base": ["EventConsumer", "EventRoute"],
-            "weenats.events.running_consumer": ["Consumption", "consume"],
-            "weenats.events.consume_loop": ["consuming"],
-            "weenats.events.reader": ["read_events"],
+            "weenats.events.consume_options": "ConsumeOptions",
+            "weenats.events.consumer_base": "EventConsumer EventRoute",
+            "weenats.events.running_consumer": "Consumption consume",
+            "weenats.events.consume_loop": "consuming",
+            "weenats.events.reader": "read_events",
         },
     )
 

@@ -148,11 +148,8 @@ async def read_stored(
                     yield StoredEvent(path, event, message.sequence, message.pending)
                     if not follow and not message.pending:
                         return
-        except StreamMissingError:
-            with suppress(StreamMissingError, ConsumerMissingError):
-                # Without consumers, as in memory, a missing stream is not the problem.
-                await jetstream.consumer_info(stream.name, "reader")
-            raise missing(stream) from None
+        except StreamMissingError as error:
+            raise missing(stream, answer=error) from None
         except ConsumerMissingError:
             await asyncio.sleep(_PAUSE)  # the server has restarted, or nobody read for long
 

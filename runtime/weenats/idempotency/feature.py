@@ -47,7 +47,9 @@ class Idempotency(ServiceFeature):
         self._interceptors: dict[AnyOperation, OnceInterceptor] = {}
         if commands and transport is not None:
             service = next(iter(commands)).contract.name
-            self._replies = replies = Replies(service, instance, transport, replicas)
+            self._replies = replies = Replies(
+                service, instance, transport, max(commands.values()), replicas
+            )
             self._interceptors = {
                 each: OnceInterceptor(each, seconds, replies) for each, seconds in commands.items()
             }

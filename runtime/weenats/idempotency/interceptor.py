@@ -58,10 +58,11 @@ class OnceInterceptor:
         Raises:
             ServiceError: the error of the handler, now or when the command ran.
             FailedPreconditionError: the message id was used with another payload.
-            UnavailableError: JetStream does not answer, and the command was not executed.
+            UnavailableError: JetStream does not answer, or the entry of the message id is not
+                valid, and the command was not executed.
         """
         context.payload  # noqa: B018 - an invalid one is refused, and not kept
-        claim = await self._replies.claim(context)
+        claim = await self._replies.claim(context, self._seconds)
         if isinstance(claim, Entry):
             return self._replay(claim, context)
         try:

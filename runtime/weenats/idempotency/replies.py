@@ -34,6 +34,10 @@ _LONGEST_PAUSE: Final = 0.25
 """Seconds between two looks at an entry whose command runs."""
 _REUSED: Final = "the message id was used before, with another payload or operation"
 _UNAVAILABLE: Final = "repeats cannot be recognized now, so the command was not executed"
+_INVALID: Final = (
+    "the entry {0} is not valid; it expires as one that is valid does, and to have the command"
+    " executed before: nats kv del {1} {0}"
+)
 _ENTRY_SIZE: Final = 512
 """The bytes of an entry without its reply, with headers, at most."""
 REASON: Final = "MESSAGE_ID_REUSED"
@@ -73,6 +77,7 @@ class Replies:
         service: the name of the service.
         instance: the id of this instance.
         transport: the connection.
+        longest: the longest time for which a reply is kept, in seconds.
         replicas: how many servers keep them, if the bucket does not exist yet.
 
     Attributes:
@@ -80,14 +85,16 @@ class Replies:
     """
 
     def __init__(
-        self, service: str, instance: str, transport: Transport, replicas: int = 1
+        self, service: str, instance: str, transport: Transport, longest: int, replicas: int = 1
     ) -> None:
+        self._longest = longest
+        self._name = replies_bucket(service)
         self._config = replies_config(service, replicas)
         self.stream = self._config.name
         self._instance = instance
         self._transport = transport
         self._jetstream = JetStream(transport, _TIMEOUT)
-        self._bucket = self._jetstream.key_value(replies_bucket(service))
+        self._bucket = self._jetstream.key_value(self._name)
         self._background = Background()
         self._is_repairing = False
 
@@ -109,6 +116,20 @@ class Replies:
                 f"the stream {name} cannot keep replies: it needs allow_msg_ttl, allow_direct and"
                 " max_msgs_per_subject 1"
             )
+        if found.obstacles or self._forgets(found):
+            raise FailedPreconditionError(
+                f"the stream {name} would not keep replies as long as `once` says: it needs"
+                f" retention 'limits', a max_age of at least {self._longest} s or none, with"
+                " max_msgs or max_bytes discard: new, and must store what it gets, as it is"
+            )
+
+    def _forgets(self, found: StreamConfig) -> bool:
+        is_limited = found.max_bytes is not None or found.max_messages is not None
+        return (
+            (found.max_age is not None and found.max_age < self._longest)
+            or found.retention != "limits"
+            or (is_limited and found.discard == "old")
+        )
 
     async def close(self, timeout: float) -> None:
         """Finish what runs in the background.
@@ -126,17 +147,19 @@ class Replies:
         """
         return len(reply) + _ENTRY_SIZE <= self._transport.max_payload
 
-    async def claim(self, context: RequestContext) -> Lease | Entry:
+    async def claim(self, context: RequestContext, seconds: int) -> Lease | Entry:
         """Return the lease of a command that shall run now, or the entry with its kept reply.
 
         While the command runs elsewhere, it waits until that has ended or its lease has expired.
 
         Args:
             context: the request.
+            seconds: for how long replies are kept.
 
         Raises:
             FailedPreconditionError: the message id was used with another payload.
-            UnavailableError: JetStream does not answer; the command must not run.
+            UnavailableError: JetStream does not answer, or the entry is not valid; the command must
+                not run.
         """
         name, payload = entry_name(context), fingerprint(context)
         value = running(self._instance, payload)
@@ -152,7 +175,7 @@ class Replies:
                     raise
                 if claimed is not None:
                     return self._lease(context, name, payload, claimed)
-                entry, revision = await self._look(name)
+                entry, revision = await self._look(name, seconds)
             except ServiceError as error:
                 self._refuse(context, error)
             if entry is not None and entry.state != "free":
@@ -193,15 +216,19 @@ class Replies:
         except WrongSequenceError:
             return None
 
-    async def _look(self, name: str) -> tuple[Entry | None, int]:
-        """Return an entry and its revision; None and 0 if there is none."""
-        found = await self._bucket.get(name)
+    async def _look(self, name: str, seconds: int) -> tuple[Entry | None, int]:
+        """Return an entry, None if there is none, and the revision that a new one replaces."""
+        found, revision = await self._bucket.state(name)
         if found is None:
-            return None, 0
-        entry = decode_entry(found.value)
+            return None, revision
+        entry = decode_entry(found.payload)
+        if entry is None or entry.state != "free":
+            # Else its message id could never be used again.
+            ttl = lease.LEASE if entry is not None and entry.state == "running" else seconds
+            await self._bucket.ensure_expiry(name, found, ttl)
         if entry is None:
-            raise InternalError(f"the entry {name} is not valid")
-        return entry, found.revision
+            raise InternalError(_INVALID.format(name, self._name))
+        return entry, revision
 
     def _refuse(self, context: RequestContext, error: ServiceError) -> NoReturn:
         _LOG.error("%s was not executed: %s", context.operation.subject, error)

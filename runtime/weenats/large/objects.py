@@ -7,7 +7,12 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from weenats.errors import AlreadyExistsError, ServiceError
+from weenats.errors import (
+    AlreadyExistsError,
+    MessageTooLargeError,
+    ServiceError,
+    connection_error,
+)
 from weenats.protocol.headers import encode
 from weenats.protocol.identifiers import new_message_id
 from weenats.transport.jetstream import JetStream, StreamConfig
@@ -117,11 +122,18 @@ class LargeObjects:
             seconds: for how long it is needed at most.
 
         Raises:
+            MessageTooLargeError: the server carries messages that are too small for chunks.
             ServiceError: JetStream is not available, or refuses.
         """
         reference = Reference(new_message_id(), len(data), sha256(data).hexdigest())
         subject = self._prefix + reference.name
         size = min(_CHUNK, self._transport.max_payload - _FRAMING)
+        if size < 1:
+            raise connection_error(
+                MessageTooLargeError,
+                f"chunks need more than {_FRAMING} bytes, the NATS server carries at most"
+                f" {self._transport.max_payload}",
+            )
         try:
             for start in range(0, len(data), size):
                 chunk = data[start : start + size]

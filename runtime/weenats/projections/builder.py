@@ -72,9 +72,10 @@ class ProjectionBuilder(Generic[ViewT]):
         self.catalog: Final = Catalog(transport, projection.name, self.stream.name)
 
     async def create(self) -> None:
-        """Create the bucket of the projection if there is none.
+        """Create the bucket of the projection if there is none, and restore its settings.
 
         Raises:
+            UnusableBucketError: it has settings with which it cannot keep a view.
             ServiceError: see JetStream.create_stream.
         """
         await self.catalog.create(self.stream)

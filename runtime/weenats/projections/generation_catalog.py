@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime  # noqa: TC003 - pydantic reads it
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from weenats.errors import AlreadyExistsError, FailedPreconditionError, NotFoundError
+from weenats.errors import FailedPreconditionError, NotFoundError
+from weenats.projections.bucket import ensure_bucket
 from weenats.projections.generation import projection_bucket
-from weenats.transport.jetstream import JetStream, WrongSequenceError, bucket_config
+from weenats.transport.jetstream import JetStream, WrongSequenceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,11 +19,7 @@ if TYPE_CHECKING:
     from weenats.contract import Stream
     from weenats.transport.base import Transport
 
-__all__ = ["PROJECTION", "STREAM", "Catalog", "Record", "current", "outdated"]
-PROJECTION: Final = "weenats.projection"
-"""The metadata of a bucket with the name of its projection."""
-STREAM: Final = "weenats.projection.stream"
-"""The metadata of a bucket with the name of the stream whose events are read."""
+__all__ = ["Catalog", "Record", "current", "outdated"]
 _ENTRY: Final = "catalog"
 
 
@@ -75,25 +71,20 @@ class Catalog:
         self._projection = projection
         self._stream = stream
         self._name = projection_bucket(projection)
-        self._jetstream = JetStream(transport)
-        self.bucket: Final = self._jetstream.key_value(self._name)
+        self._transport = transport
+        self.bucket: Final = JetStream(transport).key_value(self._name)
 
     async def create(self, stream: Stream) -> None:
-        """Create the bucket of the projection if there is none.
+        """Create the bucket of the projection if there is none, and restore its settings.
 
         Args:
             stream: the stream whose events are read; as many servers keep the bucket.
 
         Raises:
+            UnusableBucketError: it has settings with which it cannot keep a view.
             ServiceError: see JetStream.create_stream.
         """
-        config = replace(
-            bucket_config(self._name, replicas=stream.replicas),
-            allow_atomic=True,
-            metadata={PROJECTION: self._projection, STREAM: stream.name},
-        )
-        with suppress(AlreadyExistsError):  # with other settings, such as more replicas
-            await self._jetstream.create_stream(config)
+        await ensure_bucket(self._transport, self._projection, stream)
 
     async def records(self, *, leader: bool = True) -> tuple[Record, ...]:
         """Return the generations, by number.

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from weenats.admission.scope import SCOPE
+from weenats.projections.bucket import UnusableBucketError
 from weenats.protocol.messages import HealthCheckEntry
 from weenats.transport.jetstream import (
     JetStreamUnavailableError,
@@ -17,8 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 __all__ = ["ProjectionHealth"]
-_NO_EVENTS: Final = (JetStreamUnavailableError, StreamMissingError, StreamReplacedError)
-"""With these errors no events arrive."""
+_NO_EVENTS: Final = (
+    JetStreamUnavailableError,
+    StreamMissingError,
+    StreamReplacedError,
+    UnusableBucketError,
+)
+"""With these errors the view gets no events, whatever the handlers do."""
 
 
 class ProjectionHealth:
@@ -39,8 +45,8 @@ class ProjectionHealth:
             error: what a handler, the view or the connection raised.
 
         Returns:
-            Whether no events arrive: their stream does not exist, cannot be reached, or is another
-            one than the one whose events the view has.
+            Whether the view gets no events: their stream does not exist, cannot be reached, or is
+            another one than the one whose events the view has; or its bucket cannot be used.
         """
         self._error = error
         return isinstance(error, _NO_EVENTS)
@@ -50,7 +56,7 @@ class ProjectionHealth:
         self._error = None
 
     def check(self) -> HealthCheckEntry:
-        """Return its health: an error when no events arrive, else what stops it."""
+        """Return its health: an error when the view gets no events, else what stops it."""
         error = self._error
         if isinstance(error, _NO_EVENTS):
             return HealthCheckEntry(name=self._name, status="error", message=error.message)

@@ -63,6 +63,9 @@ class Lease:
         try:
             self._revision = await self._bucket.create(self._key, self._owner, ttl=LEASE)
         except AlreadyExistsError:
+            found, _ = await self._bucket.state(self._key)
+            if found is not None:
+                await self._bucket.ensure_expiry(self._key, found, LEASE)
             return False
         self._expires = expires
         return True

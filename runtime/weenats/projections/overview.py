@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from weenats.errors import ServiceError
 from weenats.events.reader import continues
+from weenats.projections.bucket import PROJECTION, STREAM
 from weenats.projections.generation import projection_bucket
-from weenats.projections.generation_catalog import PROJECTION, STREAM, Catalog, Record, current
+from weenats.projections.generation_catalog import Catalog, Record, current
 from weenats.protocol.subjects import stored_event
 from weenats.streams.consumer_states import age_of_next
 from weenats.streams.settings import SERVICE

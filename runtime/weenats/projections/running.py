@@ -35,6 +35,8 @@ ViewT = TypeVar("ViewT", bound=View)
 _LOG: Final = LimitedLogger("weenats.projections")
 _PAUSES: Final = (1.0, 5.0, 15.0, 30.0)
 """Seconds until another attempt, after each failure in turn."""
+_INSPECTION: Final = 15.0
+"""Seconds between two looks at the settings of the bucket."""
 _POLL: Final = 0.02
 
 
@@ -145,6 +147,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
     async def _change(self, record: Record) -> None:
         """Keep the view of a generation up to date until another one replaces it."""
         async with opened(self._projection, self._transport, record.number) as view:
+            inspected = monotonic()
             follower = Follower(self._projection, self._transport, view, self._telemetry)
             following = asyncio.create_task(follower.run(follow=True, created=record.created))
             try:
@@ -152,6 +155,9 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
                     await asyncio.wait({following}, timeout=CHECK)
                     if following.done():
                         following.result()
+                    if monotonic() - inspected >= _INSPECTION:
+                        await self._builder.create()
+                        inspected = monotonic()
                     self.health.succeeded()
             finally:
                 following.cancel()

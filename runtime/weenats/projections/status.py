@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from weenats.aggregates.relay import unsent_commits
+from weenats.errors import PermissionDeniedError
 from weenats.events.reader import continues, count_stored, stream_of
 from weenats.projections.builder import opened
 from weenats.projections.generation_catalog import Catalog, Record, current
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from weenats.projections.projection import Projection
     from weenats.transport.base import Transport
 
-__all__ = ["GenerationStatus", "generation_status", "projection_status"]
+__all__ = ["GenerationStatus", "generation_status", "projection_status", "unsent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,29 @@ async def generation_status(
     lag = await count_stored(transport, *events, start=1 if is_stale else position + 1)
     state = _state(record, records)
     return GenerationStatus(record.number, record.version, state, position, lag, is_stale)
+
+
+async def unsent(projection: Projection[Any], transport: Transport) -> int | None:
+    """Return how many commits have events that are not in the stream of a projection yet.
+
+    Events of aggregates that are kept in streams are first stored as commits.
+
+    Args:
+        projection: the projection.
+        transport: the connection.
+
+    Returns:
+        Their number, 0 without such aggregates; None if this user may not ask.
+
+    Raises:
+        ServiceError: see JetStream.consumer_info.
+    """
+    events = [each.event for each in projection.routes_of(projection.view_of(transport, 1))]
+    aggregates = sorted({each.path.partition(".")[0] for each in events if "." in each.path})
+    try:
+        return await unsent_commits(transport, stream_of(events).service, aggregates)
+    except PermissionDeniedError:
+        return None
 
 
 def _state(record: Record, records: tuple[Record, ...]) -> Literal["live", "building", "replaced"]:

@@ -135,17 +135,17 @@ class Ledger:
     async def _level(self, key: str, limit: RateLimit) -> tuple[float, float, int]:
         """Return how full a bucket is, the time, and the revision of its entry, 0 without one."""
         now = monotonic() + self._offset
-        entry = await self._bucket.get(key)
+        entry, revision = await self._bucket.state(key)
         if entry is None:
-            return 0.0, now, 0
-        stored = _read(entry.value)
+            return 0.0, now, revision
+        stored = _read(entry.payload)
         if stored is None:  # it is of another program, and is replaced
             _LOG.warning("an entry of %s is not valid, and is ignored", self._config.name)
-            return 0.0, now, entry.revision
+            return 0.0, now, revision
         level, time = stored
         elapsed = max(now - time, 0.0)
         level = min(max(level - elapsed * limit.max_requests_per_second, 0.0), limit.capacity)
-        return level, time + elapsed, entry.revision
+        return level, time + elapsed, revision
 
     async def _store(
         self, key: str, limit: RateLimit, level: float, now: float, revision: int

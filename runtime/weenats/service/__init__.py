@@ -18,14 +18,10 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "weenats.service.builder": ["NatsServiceBuilder"],
-            "weenats.service.event_loop": ["run"],
-            "weenats.service.event_sourced": [
-                "EventSourcedHandlers",
-                "StoredAggregate",
-                "StoredEndpoint",
-            ],
-            "weenats.service.instance": ["NatsService"],
+            "weenats.service.builder": "NatsServiceBuilder",
+            "weenats.service.event_loop": "run",
+            "weenats.service.event_sourced": "EventSourcedHandlers StoredAggregate StoredEndpoint",
+            "weenats.service.instance": "NatsService",
         },
     )
 

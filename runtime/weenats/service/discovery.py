@@ -257,7 +257,11 @@ def answering(transport: Transport, send: Callable[[str], None]) -> OnDelivery:
         except Exception as error:  # noqa: BLE001 - the request is answered, whatever is wrong
             failure = error if isinstance(error, ServiceError) else InternalError()
             with suppress(ServiceError):
-                transport.publish(delivery.reply, b"", encode_error_headers(failure))
+                try:
+                    transport.publish(delivery.reply, b"", encode_error_headers(failure))
+                except MessageTooLargeError:
+                    short = encode_error_headers(failure, is_short=True)
+                    transport.publish(delivery.reply, b"", short)
             if type(error) not in logged:
                 logged.add(type(error))
                 cause = None if isinstance(error, ServiceError) else error

@@ -273,9 +273,18 @@ class EndpointRunner:
                 self._transport.publish(reply, body, headers)
             except MessageTooLargeError as failure:
                 _LOG.warning(unsent, subject, failure)
-                self._transport.publish(reply, *self._encode(failure, duration, None))
+                self._send_shortened(reply, error, failure, duration)
         except ServiceError as failure:
             _LOG.warning("the error of %s could not be sent: %s", subject, failure)
+
+    def _send_shortened(
+        self, reply: str, error: ServiceError, failure: MessageTooLargeError, duration: float
+    ) -> None:
+        """Say that an error is too large; where that is too large as well, send its code alone."""
+        try:
+            self._transport.publish(reply, *self._encode(failure, duration, None))
+        except MessageTooLargeError:
+            self._transport.publish(reply, b"", encode_error_headers(error, is_short=True))
 
     @staticmethod
     def _encode(

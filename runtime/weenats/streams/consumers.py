@@ -70,20 +70,16 @@ class StreamConsumer:
         """
         jetstream = JetStream(self.transport)
         try:
-            with suppress(ConsumerMissingError):
-                # First: without consumers, as in memory, a missing stream is not the problem.
-                await jetstream.consumer_info(self.stream.name, self.partition_name(0))
             info = await jetstream.stream_info(self.stream.name)
-        except StreamMissingError:
-            raise missing(self.stream) from None
+        except StreamMissingError as error:
+            raise missing(self.stream, answer=error) from None
         found = info.config.metadata.get(PARTITIONS)
         if found != str(self.stream.partitions):
             raise connection_error(
-                FailedPreconditionError(
-                    f"the stream {self.stream.name} has {found} partitions, and"
-                    f" {self.stream.partitions} in the contract: run"
-                    " `weenats streams plan CONTRACT`"
-                )
+                FailedPreconditionError,
+                f"the stream {self.stream.name} has {found} partitions, and"
+                f" {self.stream.partitions} in the contract: run"
+                " `weenats streams plan CONTRACT`",
             )
         await for_each(
             self.configs(start, ack_wait), lambda wanted: self._prepare(jetstream, wanted)

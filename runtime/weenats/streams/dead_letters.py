@@ -159,7 +159,7 @@ class DeadLetters:
         try:
             letter = _read(await self._jetstream.get(self._stream.dead_letters, sequence))
         except NotFoundError:
-            raise connection_error(NotFoundError(f"there is no dead letter {sequence}")) from None
+            raise connection_error(NotFoundError, f"there is no dead letter {sequence}") from None
         except StreamMissingError:
             raise missing(self._stream, self._stream.dead_letters) from None
         with suppress(NotFoundError):  # its stream keeps events for some time only
@@ -185,19 +185,17 @@ class DeadLetters:
         event = _EVENT.fullmatch(letter.subject)
         if event is None or not _CONSUMER_NAME.fullmatch(letter.consumer):
             raise connection_error(
-                FailedPreconditionError(
-                    f"dead letter {letter.sequence} does not say of which event and consumer it is"
-                )
+                FailedPreconditionError,
+                f"dead letter {letter.sequence} does not say of which event and consumer it is",
             )
         name = f"{letter.consumer}-{event[1]}"
         try:
             await self._jetstream.consumer_info(stream.name, name)
         except ConsumerMissingError:
             raise connection_error(
-                FailedPreconditionError(
-                    f"dead letter {letter.sequence} is of the consumer {letter.consumer}, which is"
-                    f" not there: no consumer {name} of the stream {stream.name} exists"
-                )
+                FailedPreconditionError,
+                f"dead letter {letter.sequence} is of the consumer {letter.consumer}, which is"
+                f" not there: no consumer {name} of the stream {stream.name} exists",
             ) from None
         letter = await self._complete(letter)
         await store(
@@ -264,7 +262,7 @@ class DeadLetters:
             event = await self._jetstream.get(self._stream.name, letter.event_sequence)
         except NotFoundError:
             text = f"event {letter.event_sequence} is no longer in the stream {self._stream.name}"
-            raise connection_error(NotFoundError(text)) from None
+            raise connection_error(NotFoundError, text) from None
         kept = _kept_lines(event)
         return replace(letter, payload=event.payload, headers=kept, is_omitted=False)
 

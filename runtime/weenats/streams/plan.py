@@ -145,9 +145,8 @@ async def apply_streams(
     dangerous = [each for each in plans if each.dangers]
     if dangerous and not force:
         raise connection_error(
-            FailedPreconditionError(
-                f"{'; '.join(map(str, dangerous))}: apply it with --force if that is intended"
-            )
+            FailedPreconditionError,
+            f"{'; '.join(map(str, dangerous))}: apply it with --force if that is intended",
         )
     jetstream = JetStream(transport)
     for plan in plans:
@@ -172,10 +171,9 @@ def check_streams(plans: Iterable[StreamPlan], service: str) -> None:
     different = [each for each in plans if each.action != "none"]
     if different:
         raise connection_error(
-            FailedPreconditionError(
-                f"the streams of {service} are not as its contract says:"
-                f" {'; '.join(map(str, different))}; run `weenats streams apply CONTRACT`"
-            )
+            FailedPreconditionError,
+            f"the streams of {service} are not as its contract says:"
+            f" {'; '.join(map(str, different))}; run `weenats streams apply CONTRACT`",
         )
 
 

@@ -120,15 +120,19 @@ async def info_of(transport: Transport, stream: Stream) -> StreamInfo:
         raise missing(stream) from None
 
 
-def missing(stream: Stream, name: str = "") -> StreamMissingError:
+def missing(
+    stream: Stream, name: str = "", answer: StreamMissingError | None = None
+) -> StreamMissingError:
     """Return the error for a stream that does not exist, which says how to create it.
 
     Args:
         stream: the stream.
         name: the name of the stream that is missing, by default that of the stream.
+        answer: what the server says; in memory, that no stream keeps events.
     """
+    why = "" if answer is None else f" ({answer.message})"
     return StreamMissingError(
         f"the stream {name or stream.name}, which keeps events of {stream.service}, does not exist"
         " or does not take this one: run `weenats streams apply CONTRACT`, or build the service"
-        ' with_streams("apply")'
+        f' with_streams("apply"){why}'
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from weenats.client.loop_thread import process_loop
 from weenats.idempotency.replies import replies_config
 from weenats.large.objects import objects_config
-from weenats.projections.generation_catalog import STREAM
+from weenats.projections.bucket import STREAM
 from weenats.rate_limit.ledger import ledger_config
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.settings import SERVICE

@@ -190,7 +190,7 @@ class MemoryStreams:
             text = _NEEDS_SERVER if is_consumer else f"{operation} is not available in memory"
             return [_encoded(_error(_UNAVAILABLE, text))]
         if stream is None:
-            return [_encoded(_error(10059, "stream not found"))]
+            return [_encoded(_error(10059, f"stream not found; {_NEEDS_SERVER}"))]
         return [_encoded(call(stream, body))]
 
     def _create(self, name: str, config: _Response) -> _Response:

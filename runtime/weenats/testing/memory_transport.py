@@ -20,12 +20,19 @@ from weenats.errors import (
 )
 from weenats.protocol.headers import Headers
 from weenats.protocol.identifiers import STAMPER
+from weenats.protocol.subjects import encode_subject
 from weenats.testing.memory_events import MemoryEvents
 from weenats.testing.memory_streams import Answer, MemoryStreams, matches
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription
 from weenats.transport.cancellation import send_cancellation
 from weenats.transport.inbox import RequestMux, gather_replies
-from weenats.transport.message_checks import check_message, check_reply, check_subscription
+from weenats.transport.message_checks import (
+    DEFAULT_MAX_CONTROL_LINE,
+    check_control_line,
+    check_message,
+    check_reply,
+    check_subscription,
+)
 
 __all__ = ["MemoryBroker", "MemoryTransport"]
 
@@ -198,7 +205,7 @@ class MemoryTransport(Uncopyable):
             self.broker.remove(subscription)
         self._mux.fail(
             lambda subject: connection_error(
-                ConnectionLostError(f"the connection was closed while {subject} ran")
+                ConnectionLostError, f"the connection was closed while {subject} ran"
             )
         )
         self._mux.close()
@@ -224,6 +231,8 @@ class MemoryTransport(Uncopyable):
         check_message(subject, payload, headers, self.max_payload)
         if reply:
             check_reply(reply)
+        line = f"HPUB {subject} {reply} {len(headers)} {len(payload)}\r\n"
+        check_control_line(encode_subject(line), subject, DEFAULT_MAX_CONTROL_LINE)
         block = b"NATS/1.0\r\n" + headers + b"\r\n" if headers else b""
         self.broker.deliver(subject, reply, payload, block)
 
@@ -277,7 +286,7 @@ class MemoryTransport(Uncopyable):
     ) -> _Subscription:
         """Subscribe to a subject; see `Transport`."""
         self._check_open()
-        check_subscription(subject, queue_group)
+        check_subscription(subject, queue_group, DEFAULT_MAX_CONTROL_LINE)
         loop = asyncio.get_running_loop()
         subscription = _Subscription(subject, queue_group, on_delivery, subject.split("."), loop)
         self._mine.append(subscription)
@@ -303,9 +312,9 @@ class MemoryTransport(Uncopyable):
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise connection_error(
-                ConnectionClosedError("the connection to NATS was closed: nothing was sent")
+                ConnectionClosedError, "the connection to NATS was closed: nothing was sent"
             )
         if self._loop is None:
-            raise connection_error(ConnectionLostError("the connection to NATS is not open yet"))
+            raise connection_error(ConnectionLostError, "the connection to NATS is not open yet")
         if self._loop is not asyncio.get_running_loop():
-            raise connection_error(WrongEventLoopError())
+            raise connection_error(WrongEventLoopError)

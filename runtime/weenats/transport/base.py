@@ -165,7 +165,8 @@ class Transport(Protocol):
             reply: the reply subject, "" for none.
 
         Raises:
-            InvalidArgumentError: the subject, the reply subject or the headers are malformed.
+            InvalidArgumentError: the subject, the reply subject or the headers are malformed, or
+                the subjects are too long.
             MessageTooLargeError: it is larger than `max_payload`.
             ResourceExhaustedError: the buffer is full.
             ConnectionClosedError: the connection was closed before.
@@ -204,7 +205,8 @@ class Transport(Protocol):
             ConnectionClosedError: it was closed before; nothing was sent.
             UnavailableError: there was no connection until the deadline.
             PermissionDeniedError: the server denies the subject, or the inbox for the reply.
-            InvalidArgumentError: the subject or the headers are malformed.
+            InvalidArgumentError: the subject or the headers are malformed, or the subject is too
+                long.
             MessageTooLargeError: it is larger than `max_payload`.
             DeadlineExceededError: no reply arrived before the deadline.
         """
@@ -238,7 +240,8 @@ class Transport(Protocol):
             ConnectionClosedError: it was closed before; nothing was sent.
             DeadlineExceededError: the server does not answer in time.
             PermissionDeniedError: the server denies the subject, or the inbox for the replies.
-            InvalidArgumentError: the subject or the headers are malformed.
+            InvalidArgumentError: the subject or the headers are malformed, or the subject is too
+                long.
             MessageTooLargeError: it is larger than `max_payload`.
         """
         ...
@@ -254,7 +257,7 @@ class Transport(Protocol):
             queue_group: share messages with the other members of this queue group.
 
         Raises:
-            InvalidArgumentError: the subject or the queue group is malformed.
+            InvalidArgumentError: the subject or the queue group is malformed or too long.
             ConnectionLostError: there is no connection yet.
             ConnectionClosedError: the connection was closed.
         """

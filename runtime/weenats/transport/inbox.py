@@ -101,7 +101,7 @@ class RequestMux:
             return
         if not delivery.payload and delivery.status == NO_RESPONDERS:
             future.set_exception(
-                connection_error(NoRespondersError(f"no responders on {requested}"))
+                connection_error(NoRespondersError, f"no responders on {requested}")
             )
         elif accepts is None or accepts(delivery):
             future.set_result(delivery)
@@ -158,7 +158,7 @@ class RequestMux:
         text = f"no reply from {subject} in time"
         if foreign := self._foreign.pop(reply, 0):
             text += f"; {foreign} message(s) arrived that are not a service's reply"
-        _fail(future, connection_error(DeadlineExceededError(text)))
+        _fail(future, connection_error(DeadlineExceededError, text))
 
 
 def _fail(future: asyncio.Future[Delivery], error: ServiceError) -> None:
@@ -205,7 +205,7 @@ class ReplyInbox:
                 await opening
         except TimeoutError:
             raise connection_error(
-                DeadlineExceededError(f"no reply from {subject} in time")
+                DeadlineExceededError, f"no reply from {subject} in time"
             ) from None
 
     async def _open(self, connection: NatsConnection) -> None:

@@ -291,7 +291,7 @@ class NatsTransport(Uncopyable):
                 )
             except TimeoutError:
                 raise connection_error(
-                    DeadlineExceededError("the NATS server does not answer in time")
+                    DeadlineExceededError, "the NATS server does not answer in time"
                 ) from None
             finally:
                 inbox.drop()
@@ -351,7 +351,7 @@ class NatsTransport(Uncopyable):
 
     def _check_open(self) -> None:
         if self._closed is not None:
-            raise connection_error(ConnectionClosedError(f"{self._closed}: nothing was sent"))
+            raise connection_error(ConnectionClosedError, f"{self._closed}: nothing was sent")
         self._claim()
 
     def _claim(self) -> None:
@@ -364,13 +364,13 @@ class NatsTransport(Uncopyable):
         if loop is self._loop:
             return
         if self._loop is not None and (self._connection is not None or not self._loop.is_closed()):
-            raise connection_error(WrongEventLoopError())
+            raise connection_error(WrongEventLoopError)
         self._begin(loop)
 
     def _opened(self) -> NatsConnection:
         self._check_open()
         if self._connection is None:
-            raise connection_error(ConnectionLostError("the connection to NATS is not open yet"))
+            raise connection_error(ConnectionLostError, "the connection to NATS is not open yet")
         return self._connection
 
     async def _wait_connected(self, deadline: float) -> None:
@@ -381,9 +381,8 @@ class NatsTransport(Uncopyable):
         except TimeoutError:
             reason = "" if self._connection is None else f": {self._connection.failure}"
             raise connection_error(
-                UnavailableError(
-                    f"there was no connection to NATS until the deadline; {self.servers}{reason}"
-                )
+                UnavailableError,
+                f"there was no connection to NATS until the deadline; {self.servers}{reason}",
             ) from None
         self._check_open()
 
@@ -459,5 +458,5 @@ class NatsTransport(Uncopyable):
     def _fail_all(self, reason: str) -> None:
         text = "{}; whether {} was executed is unknown"
         self._inbox.mux.fail(
-            lambda subject: connection_error(ConnectionLostError(text.format(reason, subject)))
+            lambda subject: connection_error(ConnectionLostError, text.format(reason, subject))
         )

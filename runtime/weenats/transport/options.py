@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from weenats._internal.extras import check_installed
+from weenats._internal.validation import check_integer
 from weenats.errors import InvalidArgumentError, connection_error
 from weenats.protocol.subjects import SubjectError, check_inbox_prefix
 from weenats.protocol.timeouts import Duration, seconds
 from weenats.transport.credentials import is_secret
+from weenats.transport.message_checks import DEFAULT_MAX_CONTROL_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["ConnectionOptions", "checked_options"]
+_MIN_CONTROL_LINE: Final = 256
+"""Servers would refuse the line CONNECT of a client below that."""
 _TYPES: Final[tuple[tuple[type | tuple[type, ...], str, tuple[str, ...]], ...]] = (
     (str, "a text", ("name", "user", "password", "auth_token", "inbox_prefix")),
     ((str, Path), "the path of a file", ("credentials", "nkey_seed")),
@@ -51,6 +55,9 @@ class ConnectionOptions:
         reconnect_wait: the pause between attempts to reconnect, which are not limited in number.
         ping_interval: the pause between pings; a server that misses two of them is dead.
         inbox_prefix: the prefix of reply subjects, for servers that restrict subjects.
+        max_control_line: the `max_control_line` of the servers in bytes, which they do not
+            announce: a message or subscription whose subjects are longer is refused, as the servers
+            would close the connection.
 
     Example:
         ```python
@@ -65,7 +72,7 @@ class ConnectionOptions:
     Raises:
         InvalidArgumentError: an option has the wrong type, a duration is not positive, credentials
             contradict each other or are given in place of the path of their file, `inbox_prefix` is
-            not a valid subject, or `tls` is not a context.
+            not a valid subject, `max_control_line` is not at least 256, or `tls` is not a context.
         ImportError: `credentials` or `nkey_seed` is given without the extra `nkeys`.
     """
 
@@ -82,24 +89,28 @@ class ConnectionOptions:
     reconnect_wait: Duration = 0.5
     ping_interval: Duration = 15.0
     inbox_prefix: str = "_INBOX"
+    max_control_line: int = DEFAULT_MAX_CONTROL_LINE
 
     def __post_init__(self) -> None:
         self._check_types()
         for name in ("connect_timeout", "close_timeout", "reconnect_wait", "ping_interval"):
             seconds(getattr(self, name), name)
         if (self.user is None) != (self.password is None):
-            raise connection_error(InvalidArgumentError("user and password must be given together"))
+            raise connection_error(InvalidArgumentError, "user and password must be given together")
         try:
             check_inbox_prefix(self.inbox_prefix)
         except SubjectError as error:
-            raise connection_error(InvalidArgumentError(f"inbox_prefix: {error}")) from None
+            raise connection_error(InvalidArgumentError, f"inbox_prefix: {error}") from None
+        try:
+            check_integer("max_control_line", self.max_control_line, _MIN_CONTROL_LINE)
+        except ValueError as error:
+            raise connection_error(InvalidArgumentError, str(error)) from None
         signed = (self.credentials is not None) + (self.nkey_seed is not None)
         if signed + (self.user is not None) > 1 or (self.user and self.auth_token is not None):
             raise connection_error(
-                InvalidArgumentError(
-                    "a connection has one kind of credentials: user and password, auth_token, "
-                    "credentials or nkey_seed"
-                )
+                InvalidArgumentError,
+                "a connection has one kind of credentials: user and password, auth_token, "
+                "credentials or nkey_seed",
             )
         if signed:
             check_installed(
@@ -110,15 +121,14 @@ class ConnectionOptions:
             path: str | Path | None = getattr(self, name)
             if path is not None and is_secret(path):  # it would be shown in errors
                 raise connection_error(
-                    InvalidArgumentError(f"{name} is the path of a file, not what it holds")
+                    InvalidArgumentError, f"{name} is the path of a file, not what it holds"
                 )
         tls = cast("object", self.tls)
         if tls is not None and not isinstance(tls, ssl.SSLContext) and not callable(tls):
             raise connection_error(
-                InvalidArgumentError(
-                    "tls is an SSLContext, such as ssl.create_default_context(cafile=...), or a"
-                    f" function that returns one, not {type(tls).__name__}"
-                )
+                InvalidArgumentError,
+                "tls is an SSLContext, such as ssl.create_default_context(cafile=...), or a"
+                f" function that returns one, not {type(tls).__name__}",
             )
 
     def _check_types(self) -> None:
@@ -136,9 +146,8 @@ class ConnectionOptions:
                     continue
                 if not isinstance(value, kinds):
                     raise connection_error(
-                        InvalidArgumentError(
-                            f"{name} is {expected}, not of the type {type(value).__name__}"
-                        )
+                        InvalidArgumentError,
+                        f"{name} is {expected}, not of the type {type(value).__name__}",
                     )
 
     def __repr__(self) -> str:

@@ -116,7 +116,7 @@ def check_servers(servers: str | Sequence[str]) -> tuple[Server, ...]:
     texts = [each for each in listed if isinstance(each, str) and each.strip(" \t\r\n,")]
     if not texts or len(texts) != len(listed):
         raise connection_error(
-            InvalidArgumentError("servers must be the URL of a NATS server, or several URLs")
+            InvalidArgumentError, "servers must be the URL of a NATS server, or several URLs"
         )
     urls = [_parse(part.strip()) for text in texts for part in text.split(",") if part.strip()]
     websockets = sum(url.scheme in _WEBSOCKET for url in urls)
@@ -126,7 +126,7 @@ def check_servers(servers: str | Sequence[str]) -> tuple[Server, ...]:
         )
         if websockets < len(urls):
             raise connection_error(
-                InvalidArgumentError("WebSocket URLs cannot be combined with other URLs")
+                InvalidArgumentError, "WebSocket URLs cannot be combined with other URLs"
             )
     return tuple(Server(url) for url in urls)
 
@@ -141,9 +141,8 @@ def _parse(text: str) -> ServerUrl:
     if scheme is not None and scheme[1].lower() not in (*_TCP, *_WEBSOCKET):
         known = ", ".join(f"{each}://" for each in (*_TCP, *_WEBSOCKET))
         raise connection_error(
-            InvalidArgumentError(
-                f"the URL of a NATS server begins with {known}, not {scheme[0].strip()}"
-            )
+            InvalidArgumentError,
+            f"the URL of a NATS server begins with {known}, not {scheme[0].strip()}",
         )
     if not text.isprintable() or " " in text:
         raise _malformed("it contains spaces or characters that are not printable")
@@ -180,7 +179,7 @@ def _checked(url: ServerUrl) -> ServerUrl:
 
 def _malformed(reason: str) -> InvalidArgumentError:
     return connection_error(
-        InvalidArgumentError(f"the URL of a NATS server is malformed: {reason}")
+        InvalidArgumentError, f"the URL of a NATS server is malformed: {reason}"
     )
 
 

@@ -72,6 +72,24 @@ def test_history_for_people(
     assert '{"cents": 7, "balance": 0}' in shown
 
 
+@pytest.mark.parametrize("columns", [None, "80", "70"])
+def test_ids_are_not_broken(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: Any
+) -> None:
+    """Message ids can be copied from a narrow terminal, and lines that are piped are whole."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    rows = printed(capsys, "history", "wallets", "w-1", "--servers", url)
+    ids = {each["messageId"] for each in rows}
+    assert main(["history", "wallets", "w-1", "--servers", url]) == 0
+    shown = capsys.readouterr().out
+    assert len(ids) > 1
+    assert ids <= set(shown.split())
+    if columns is None:
+        assert len(shown.splitlines()) == 1 + len(rows)
+
+
 async def test_digits_of_events_are_shown(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Numbers in events are shown as they are stored, also those that no float is."""
     transport = NatsTransport(url)

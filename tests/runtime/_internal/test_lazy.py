@@ -15,10 +15,11 @@ import pytest
 
 import weenats
 import weenats.client
+import weenats.events
 import weenats.service
 from testkit.processes import python_environment, without_coverage
 
-PACKAGES = [weenats, weenats.client, weenats.service]
+PACKAGES = [weenats, weenats.client, weenats.events, weenats.service]
 CLIENTS_NEED_NOT = {
     *("aiobreaker", "aiolimiter", "cryptography", "jwt", "jsonschema_rs", "opentelemetry.metrics"),
     *("opentelemetry.sdk", "opentelemetry.trace.propagation.tracecontext", "rich", "typer"),
@@ -52,7 +53,9 @@ def test_lazy_exports_are_those_of_type_checkers(package: Any) -> None:
         for name in node.names
     }
     (homes,) = [node for node in ast.walk(branch.orelse[0]) if isinstance(node, ast.Dict)]
-    lazy = {name: module for module, names in ast.literal_eval(homes).items() for name in names}
+    lazy = {
+        name: module for module, names in ast.literal_eval(homes).items() for name in names.split()
+    }
     assert lazy == seen
     assert set(package.__all__) <= {*seen, *vars(package)}
     for name, module in seen.items():

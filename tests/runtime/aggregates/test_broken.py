@@ -78,6 +78,50 @@ async def test_broken_history(
             await caller.deposit(key, Amount(cents=1))
 
 
+@pytest.mark.parametrize("place", ["key", "type", "partition"])
+async def test_commit_of_another_aggregate(
+    own_nats_server: NatsServer, key: str, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A commit in the place of another aggregate is not believed; its events are not published."""
+    url, events = own_nats_server.url, list[Any]()
+    other = {"key": ("wallet", "w-other"), "type": ("decision", key), "partition": ("wallet", key)}
+    aggregate = dict(zip(("type", "key"), other[place], strict=True))
+    partition = partition_of(key, 16) if place != "partition" else partition_of(key, 16) ^ 1
+
+    async def note(event: Any) -> None:
+        events.append(event)
+
+    async with builder(url).build(), client(url) as caller:
+        await caller.subscribe_deposited(note)
+        subject = f"wallets.commits.{partition}.wallet.{key}"
+        await JetStream(caller.transport).publish(subject, commit(key, aggregate=aggregate))
+        told = "is a commit of another aggregate than its subject says: its events are not"
+        await eventually(lambda: told in caplog.text)
+        if place == "partition":
+            with pytest.raises(wallets.WalletNotFoundError):
+                await caller.withdraw(key, Amount(cents=1))
+        else:
+            with pytest.raises(InternalError):
+                await caller.get_wallet(key)
+            with pytest.raises(InternalError):
+                await caller.deposit(key, Amount(cents=1))
+        await caller.deposit(f"{key}-sound", Amount(cents=1))
+        await eventually(lambda: [each.key for each in events] == [f"{key}-sound"])
+
+
+async def test_commit_that_follows_on_another_key(
+    own_nats_server: NatsServer, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each commit names the one before it, which has to be of its own key."""
+    url = own_nats_server.url
+    async with builder(url).build(), client(url) as caller:
+        await caller.deposit("w-other", Amount(cents=1))
+        await put(JetStream(caller.transport), key, commit(key, revision=2, previous=1))
+        with pytest.raises(InternalError):
+            await caller.get_wallet(key)
+        assert "commit 1 of wallet is of another key than the commit that follows" in caplog.text
+
+
 async def test_long_history(nats_url: str, key: str, jetstream: JetStream) -> None:
     """Hundreds of commits are read in batches, also up to an earlier revision."""
     subject, previous = f"wallets.commits.{partition_of(key, 16)}.wallet.{key}", 0

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import defaultdict
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, Final
 from unittest.mock import AsyncMock
 
 import pytest
@@ -15,10 +15,18 @@ from opentelemetry.trace import SpanKind
 from testkit.telemetry import EVERYTHING, recording
 from testkit.waiting import LIMIT, eventually
 from testkit.wallets import builder, client, wallets
-from weenats import FailedPreconditionError, NatsTransport, TelemetrySettings, UnavailableError
+from weenats import (
+    ConnectionOptions,
+    FailedPreconditionError,
+    NatsTransport,
+    TelemetrySettings,
+    UnavailableError,
+)
 from weenats.aggregates import relay
 from weenats.aggregates.relay import Relay
 from weenats.aggregates.relay_cache import RecentCommits
+from weenats.projections import KeyValueView, Projection
+from weenats.projections.status import unsent
 from weenats.protocol.headers import encode
 from weenats.protocol.partitions import partition_of
 from weenats.protocol.subjects import stored_event
@@ -107,6 +115,51 @@ async def test_events_wait_while_no_instance_runs(
         async with builder(url).build():
             await eventually(lambda: len(revisions) == 2)
     assert revisions == [1, 2]
+
+
+class DepositsConsumer(wallets.WalletsConsumer):  # type: ignore[misc]
+    """The handlers of a projection that keeps nothing."""
+
+    async def deposited(self, event: Any) -> None:
+        """Do nothing."""
+
+
+DEPOSITS: Final[Projection[Any]] = Projection(
+    "deposits", KeyValueView.of(int), lambda _: DepositsConsumer()
+)
+
+
+async def test_commits_that_are_not_sent_yet_are_counted(
+    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`weenats rebuild --status` shows them; without the permission to ask, that it is unknown."""
+    url = own_nats_server.url
+    transport = NatsTransport(url)
+    assert await unsent(DEPOSITS, transport) == 0
+    async with client(url) as caller:
+        with monkeypatch.context() as patched:
+            patched.setattr(Relay, "_run", AsyncMock())
+            async with builder(url).build():
+                await caller.deposit("w-1", Amount(cents=5))
+                await caller.deposit("w-2", Amount(cents=5))
+        assert await unsent(DEPOSITS, transport) == 2
+        async with builder(url).build():
+            await eventually_none_unsent(transport)
+    await transport.close()
+    with NatsServer(
+        config="authorization: {users: [{user: a, password: a, permissions: {publish: "
+        '{allow: ["x"]}}}]}'
+    ) as server:
+        transport = NatsTransport(server.url, ConnectionOptions(user="a", password="a"))
+        assert await unsent(DEPOSITS, transport) is None
+        await transport.close()
+
+
+async def eventually_none_unsent(transport: NatsTransport) -> None:
+    """Wait until the relay has sent everything."""
+    async with asyncio.timeout(LIMIT):
+        while await unsent(DEPOSITS, transport):
+            pass
 
 
 async def test_stopping_returns_the_commit_at_once(

@@ -11,10 +11,13 @@ from weenats.aggregates import relay_cache
 from weenats.aggregates.commits import Commit, encode_commit, new_commit, read_commit
 from weenats.aggregates.relay_cache import RecentCommits
 from weenats.aggregates.state_codec import EncodedEvent
+from weenats.aggregates.store import PARTITIONS
 from weenats.context import RequestContext
 from weenats.principal import Principal
 from weenats.protocol.headers import Headers
 from weenats.protocol.identifiers import STAMPER
+from weenats.protocol.partitions import partition_of
+from weenats.protocol.subjects import commits_of_key
 from weenats.transport.jetstream import StoredMessage
 
 COMMIT = cast("Commit", object())
@@ -24,10 +27,11 @@ STATED = "2026-01-01T00:00:00.000Z"
 def test_commit_is_taken_once() -> None:
     """What was published is forgotten."""
     commits = RecentCommits()
-    commits.add(b"a", COMMIT)
-    assert commits.take(b"b") is None
-    assert commits.take(b"a") is COMMIT
-    assert commits.take(b"a") is None
+    commits.add("s", b"a", COMMIT)
+    assert commits.take("s", b"b") is None
+    assert commits.take("t", b"a") is None
+    assert commits.take("s", b"a") is COMMIT
+    assert commits.take("s", b"a") is None
 
 
 def test_oldest_commit_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,16 +39,16 @@ def test_oldest_commit_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(relay_cache, "_MAX_COMMITS", 3)
     commits = RecentCommits()
     for number in range(5):
-        commits.add(b"%d" % number, COMMIT)
-    taken = [commits.take(b"%d" % number) for number in range(5)]
+        commits.add("s", b"%d" % number, COMMIT)
+    taken = [commits.take("s", b"%d" % number) for number in range(5)]
     assert taken == [None, None, COMMIT, COMMIT, COMMIT]
 
 
 def test_large_commit_is_not_kept() -> None:
     """The memory that it takes is bounded."""
     commits = RecentCommits()
-    commits.add(body := b"x" * (16 * 1024 + 1), COMMIT)
-    assert commits.take(body) is None
+    commits.add("s", body := b"x" * (16 * 1024 + 1), COMMIT)
+    assert commits.take("s", body) is None
 
 
 @pytest.mark.parametrize("principal", [None, 'o"neill'])
@@ -70,5 +74,6 @@ def test_remembered_commit_is_the_stored_one(
         context, events, result=result, fingerprint="0" * 32, previous=3, revision=9
     )
     body = encode_commit(commit, "wallet", STATED)
-    message = StoredMessage("x", body, Headers(), stream="x", sequence=12)
+    subject = commits_of_key("wallets", partition_of(commit.key, PARTITIONS), "wallet", commit.key)
+    message = StoredMessage(subject, body, Headers(), stream="x", sequence=12)
     assert read_commit(message) == commit._replace(sequence=12)

@@ -11,8 +11,9 @@ from testkit.parcels import COURIERS_STREAM, PARCELS_EVENTS_STREAM
 from testkit.projections import COUNTS, NAME, TOTAL, Counting
 from weenats import FailedPreconditionError, NatsTransport
 from weenats.projections import Projection
+from weenats.projections.bucket import PROJECTION, STREAM
 from weenats.projections.builder import ProjectionBuilder
-from weenats.projections.generation_catalog import PROJECTION, STREAM, Catalog
+from weenats.projections.generation_catalog import Catalog
 from weenats.projections.overview import ProjectionState, projection_states
 from weenats.streams import apply_streams, plan_streams
 from weenats.transport.jetstream import JetStream, bucket_config

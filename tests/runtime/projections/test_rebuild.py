@@ -212,8 +212,8 @@ async def test_the_command(
     assert "the projection parcel-counts raised KeyError" in err
     code, out, _ = await run(f"{here}COUNTS", "--status", "--json")
     assert json.loads(out) == [
-        {"generation": 2, "version": 1, "state": "live", "position": 20, "lag": 0},
-        {"generation": 3, "version": 1, "state": "building", "position": 19, "lag": 1},
+        {"generation": 2, "version": 1, "state": "live", "position": 20, "lag": 0, "unsent": 0},
+        {"generation": 3, "version": 1, "state": "building", "position": 19, "lag": 1, "unsent": 0},
     ]
     code, out, _ = await run(f"{here}COUNTS", "--status")
     assert "building" in out

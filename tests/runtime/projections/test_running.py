@@ -215,7 +215,7 @@ async def test_a_bucket_that_somebody_empties_is_built_anew(
 
 
 async def test_a_sealed_bucket_stops_the_view(transport: NatsTransport, deliver: Any) -> None:
-    """Queries get what it has; when the bucket is deleted, the view is built anew."""
+    """Health says so, queries get what it has; once it is deleted, the view is built anew."""
     await deliver(1, 2)
     jetstream, name = JetStream(transport), f"KV_{NAME}-projection"
     async with COUNTS.run(transport) as counts:
@@ -223,14 +223,82 @@ async def test_a_sealed_bucket_stops_the_view(transport: NatsTransport, deliver:
         config = (await jetstream.stream_info(name)).config
         await jetstream.update_stream(replace(config, other={**config.other, "sealed": True}))
         await deliver(3)
-        stopped = "stopped by JetStreamRefusedError; see the log"
-        await until(lambda: counts.health.check().message == stopped)
+        await until(lambda: counts.health.check().status == "error")
+        assert "sealed), which cannot be changed back" in str(counts.health.check().message)
         assert await (await counts.view()).get(TOTAL) == 3
         assert (await counts.status()).lag == 1
         await jetstream.delete_stream(name)
         await until(lambda: counts.health.check().message is None)
         await counts.caught_up()
         assert await (await counts.view()).get(TOTAL) == 6
+
+
+EDITED: dict[str, dict[str, Any]] = {
+    "history": {"max_messages_per_subject": 5},
+    "ttl": {"max_age": 120.0},
+    "size": {"max_bytes": 10_000_000, "discard": "old"},
+    "count": {"max_messages": 1000},
+    "discard": {"discard": "old"},
+    "value size": {"other": {"max_msg_size": 10}},
+    "atomic": {"allow_atomic": False},
+    "direct": {"allow_direct": False},
+    "markers": {"marker_ttl": None},
+    "no_ack": {"allow_atomic": False, "other": {"no_ack": True}},
+}
+
+
+@pytest.mark.parametrize("what", EDITED)
+async def test_settings_of_the_bucket_are_restored(
+    transport: NatsTransport,
+    deliver: Any,
+    what: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """While the projection runs, and the log says what was edited, and if values may be lost."""
+    monkeypatch.setattr(running_module, "_INSPECTION", 0.02)
+    jetstream, name = JetStream(transport), f"KV_{NAME}-projection"
+    await deliver(1, 2)
+    async with COUNTS.run(transport) as counts:
+        await counts.caught_up()
+        config = (await jetstream.stream_info(name)).config
+        changes = dict(EDITED[what])
+        other = {**config.other, **changes.pop("other", {})}
+        await jetstream.update_stream(replace(config, **changes, other=other))
+        await until(lambda: f"somebody has changed the bucket {name}" in caplog.text)
+        await deliver(3)
+        await counts.caught_up()
+        assert (await jetstream.stream_info(name)).config == config
+        assert await (await counts.view()).get(TOTAL) == 6
+    assert ("may have been lost" in caplog.text) == (what in {"ttl", "size"})
+
+
+async def test_settings_of_the_bucket_are_restored_at_the_start(
+    transport: NatsTransport, deliver: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """More replicas would stay, and so does the description."""
+    jetstream, name = JetStream(transport), f"KV_{NAME}-projection"
+    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
+    config = replace((await jetstream.stream_info(name)).config, description="mine")
+    await jetstream.update_stream(replace(config, max_messages_per_subject=64))
+    await deliver(1)
+    async with COUNTS.run(transport) as counts:
+        await counts.caught_up()
+    assert (await jetstream.stream_info(name)).config == config
+    assert "max_messages_per_subject; it gets its settings back" in caplog.text
+
+
+async def test_replicas_that_a_server_cannot_keep(
+    transport: NatsTransport, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A projection works with less replicas than its stream should have; other settings return."""
+    jetstream, name = JetStream(transport), f"KV_{NAME}-projection"
+    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
+    config = (await jetstream.stream_info(name)).config
+    await jetstream.update_stream(replace(config, max_messages_per_subject=64))
+    await Catalog(transport, NAME).create(replace(PARCELS_EVENTS_STREAM, replicas=3))
+    assert (await jetstream.stream_info(name)).config == config
+    assert f"{name} keeps 1 replicas" in caplog.text
 
 
 async def test_a_new_view_does_not_take_over_an_old_table(
@@ -422,6 +490,20 @@ async def test_a_lease_outlives_a_failure(
     failures += [UnavailableError("away")] * 9999
     with pytest.raises(AbortedError, match="lost the lease of projection parcel-counts"):
         await lease.run(asyncio.sleep(30))
+
+
+async def test_a_lease_of_nobody_expires(
+    transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key without a time to live, which somebody wrote, gets that of a lease."""
+    monkeypatch.setattr("weenats.projections.lease.LEASE", 1.0)
+    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
+    bucket = Catalog(transport, NAME).bucket
+    await bucket.put("lease.1", b"nobody")
+    lease = Lease(bucket, 1, NAME)
+    async with asyncio.timeout(LIMIT):
+        while not await lease.take():  # noqa: ASYNC110 - a server is asked
+            await asyncio.sleep(0.05)
 
 
 async def test_a_service_shows_why_a_projection_does_not_go_on(

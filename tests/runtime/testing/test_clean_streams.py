@@ -15,7 +15,7 @@ from testkit.waiting import eventually, until
 from testkit.wallets import builder, client, wallets
 from weenats import NatsTransport
 from weenats.events import consume
-from weenats.projections.generation_catalog import STREAM
+from weenats.projections.bucket import STREAM
 from weenats.streams.consumer_states import consumer_states
 from weenats.testing import NatsServer
 from weenats.testing import clean_streams as clean_streams_module

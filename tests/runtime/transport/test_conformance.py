@@ -347,6 +347,37 @@ async def test_malformed_subjects_are_not_sent(
     assert [each for each in arrived if not each.startswith("_INBOX")] == [f"{subject}.end"]
 
 
+async def test_lines_that_nats_does_not_take_are_not_sent(
+    caller: Transport, listener: Transport, subject: str
+) -> None:
+    """A subject or reply above `max_control_line` fails at once; it would end the connection."""
+    arrived: list[int] = []
+    listener.subscribe(f"{subject}.>", lambda delivery: arrived.append(len(delivery.subject)))
+    await listener.fence()
+    ended = asyncio.create_task(caller.wait_disconnected())
+    fits, long = (subject + "." + "x" * (size - len(subject) - 1) for size in (4000, 4096))
+    caller.publish(fits, b"")
+    caller.publish(fits, b"", b"A: 1\r\n")
+    too_long = pytest.raises(InvalidArgumentError, match=r"at most 4096 \(max_control_line\)")
+    for name, reply in ((long, ""), (fits, fits), ("\xe4" * 2048, "")):
+        for headers in (b"", b"A: 1\r\n"):
+            with too_long:
+                caller.publish(name, b"", headers, reply)
+    with too_long:
+        await caller.request(long, b"", b"", soon())
+    with too_long:
+        await caller.request_many(long, b"", timeout=LIMIT, quiet=LIMIT)
+    with too_long:
+        caller.subscribe(long, lambda _: None)
+    with too_long:
+        caller.subscribe(subject, lambda _: None, "x" * 4096)
+    caller.publish(f"{subject}.end", b"")
+    await fence_all(caller, listener)
+    assert arrived == [4000, 4000, len(subject) + 4]
+    assert not ended.done()
+    ended.cancel()
+
+
 @pytest.mark.parametrize("headers", [b"A: 1", b"A: 1\n", b"A: 1\r", b"\n"])
 async def test_malformed_headers_are_not_sent(
     caller: Transport, subject: str, headers: bytes

@@ -144,3 +144,10 @@ def test_something_else_than_a_transport_is_rejected(transport: Any) -> None:
         ProbeSyncClient(transport)
     with pytest.raises(TypeError, match="transport, such as NatsTransport"):
         NatsServiceBuilder(Probe(), transport=transport)
+
+
+@pytest.mark.parametrize("given", [255, 4096.0, True, "4096"])
+def test_limit_of_lines_is_checked(given: Any) -> None:
+    """It is an integer that leaves room for the line with which a client connects."""
+    with pytest.raises(InvalidArgumentError, match="an integer of at least 256"):
+        ConnectionOptions(max_control_line=given)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from pydantic_core import from_json
 
-from weenats.errors import NoRespondersError
+from weenats.errors import DeadlineExceededError, NoRespondersError
 from weenats.transport.jetstream.errors import (
     JetStreamMissingError,
     JetStreamUnavailableError,
@@ -20,13 +21,17 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from weenats.transport.base import Transport
+    from weenats.transport.base import Delivery, Transport
 
 __all__ = ["PREFIX", "call", "foreign", "parse", "read"]
 SourceT = TypeVar("SourceT")
 ResultT = TypeVar("ResultT")
 PREFIX: Final = "$JS.API."
 """The beginning of the subjects of the API."""
+_NOT_ENABLED: Final = b'"err_code":10039'
+"""In the answer of an account that has no JetStream."""
+_IMPORT_PATIENCE: Final = 0.25
+"""How long the answer of another account may come after that, in seconds."""
 
 
 async def call(
@@ -55,10 +60,35 @@ async def call(
     """
     payload = json.dumps(body).encode() if body else b""
     try:
-        answer = await transport.request(PREFIX + operation, payload, b"", monotonic() + timeout)
+        answer = await _answer(transport, PREFIX + operation, payload, monotonic() + timeout)
     except NoRespondersError:
         raise JetStreamMissingError(f"{what}: {JetStreamMissingError.description}") from None
     return parse(answer.payload, what)
+
+
+async def _answer(transport: Transport, subject: str, payload: bytes, deadline: float) -> Delivery:
+    """Return the answer to a request.
+
+    An account that imports the API of another one answers too: that it has no JetStream itself.
+    """
+    refusals: list[Delivery] = []
+    patience = asyncio.timeout(None)
+
+    def accepts(answer: Delivery) -> bool:
+        if _NOT_ENABLED not in answer.payload:
+            return True
+        if not refusals:
+            refusals.append(answer)
+            patience.reschedule(asyncio.get_running_loop().time() + _IMPORT_PATIENCE)
+        return False
+
+    try:
+        async with patience:
+            return await transport.request(subject, payload, b"", deadline, accepts)
+    except (TimeoutError, DeadlineExceededError):
+        if not refusals:
+            raise
+        return refusals[0]
 
 
 def parse(payload: bytes, what: str) -> dict[str, Any]:

@@ -496,7 +496,7 @@ class JetStream:
         except NoRespondersError:
             raise _no_direct_access(stream) from None
         if answer.status:
-            raise connection_error(NotFoundError(f"{stream} has no such message"))
+            raise connection_error(NotFoundError, f"{stream} has no such message")
         return read(stored_message, answer, stream)
 
     @asynccontextmanager
@@ -506,7 +506,7 @@ class JetStream:
                 yield
         except TimeoutError:
             raise connection_error(
-                DeadlineExceededError(f"{stream} does not answer in time")
+                DeadlineExceededError, f"{stream} does not answer in time"
             ) from None
 
 

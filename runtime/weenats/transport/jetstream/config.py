@@ -416,9 +416,8 @@ def _start_members(start: Start) -> dict[str, JsonValue]:
     policy = _POLICIES.get(start) if isinstance(start, str) else None
     if policy is None:
         raise connection_error(
-            InvalidArgumentError(
-                f"start is 'beginning', 'new', a sequence from 1 or a time, not {start!r}"
-            )
+            InvalidArgumentError,
+            f"start is 'beginning', 'new', a sequence from 1 or a time, not {start!r}",
         )
     return {"deliver_policy": policy}
 

@@ -157,9 +157,9 @@ def api_error(error: Mapping[str, Any], what: str) -> ServiceError:
         found = _NUMBER.search(description)
         return WrongSequenceError(text, last=None if found is None else int(found[0]))
     if number == _DELETE_FAILED and "no message found" in description:
-        return connection_error(NotFoundError(text))
+        return connection_error(NotFoundError, text)
     if (kind := _CLASSES.get(number)) is not None:
-        return connection_error(kind(text))
+        return connection_error(kind, text)
     if error.get("code") == _UNAVAILABLE:
         return JetStreamUnavailableError(text)
     return JetStreamRefusedError(text, error_code=number)

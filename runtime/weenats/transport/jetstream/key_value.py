@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -113,13 +114,42 @@ class KeyValue:
             StreamMissingError: the bucket does not exist.
             ServiceError: see JetStream.last.
         """
+        message, revision = await self.state(key, leader=leader)
+        return None if message is None else KeyValueEntry(key, message.payload, revision)
+
+    async def state(self, key: str, *, leader: bool = False) -> tuple[StoredMessage | None, int]:
+        """Return the message with the value of a key, None if there is none, and its revision.
+
+        A key that was deleted has a revision as well: that of the marker, which `update` expects.
+
+        Args:
+            key: the key.
+            leader: ask the leader of the bucket, which has the latest value.
+
+        Raises:
+            StreamMissingError: the bucket does not exist.
+            ServiceError: see JetStream.last.
+        """
         try:
             message = await self._jetstream.last(self._stream, self._subject(key), leader=leader)
         except NotFoundError:
-            return None
-        if is_deleted(message):
-            return None
-        return KeyValueEntry(key, message.payload, message.sequence)
+            return None, 0
+        return None if is_deleted(message) else message, message.sequence
+
+    async def ensure_expiry(self, key: str, message: StoredMessage, ttl: float) -> None:
+        """Let a value expire that never would, such as one that another program wrote.
+
+        Args:
+            key: the key.
+            message: the message with the value.
+            ttl: after how many seconds it is removed, at least 1.
+
+        Raises:
+            ServiceError: see JetStream.publish.
+        """
+        if message.headers.get("Nats-TTL", "never") == "never":
+            with suppress(WrongSequenceError):
+                await self.update(key, message.payload, message.sequence, ttl=ttl)
 
     async def put(self, key: str, value: bytes) -> int:
         """Set a value, whatever is there.
@@ -155,7 +185,9 @@ class KeyValue:
         try:
             return await self.update(key, value, 0, ttl=ttl)
         except WrongSequenceError:
-            revision = await self._deleted_revision(key)
+            message, revision = await self.state(key, leader=True)
+            if message is not None:
+                raise self._exists(key) from None
         try:
             return await self.update(key, value, revision, ttl=ttl)
         except WrongSequenceError:
@@ -195,25 +227,15 @@ class KeyValue:
         """
         await self._jetstream.publish(self._subject(key), b"", DELETED)
 
-    async def _deleted_revision(self, key: str) -> int:
-        try:
-            message = await self._jetstream.last(self._stream, self._subject(key), leader=True)
-        except NotFoundError:
-            return 0
-        if not is_deleted(message):
-            raise self._exists(key)
-        return message.sequence
-
     def _exists(self, key: str) -> AlreadyExistsError:
-        return connection_error(AlreadyExistsError(f"{key} exists already in {self._stream}"))
+        return connection_error(AlreadyExistsError, f"{key} exists already in {self._stream}")
 
     def _subject(self, key: str) -> str:
         if _KEY.fullmatch(key) is None:
             raise connection_error(
-                InvalidArgumentError(
-                    f"{key!r} is not a valid key: it has letters, digits and -/_= , and tokens are"
-                    " separated by single dots"
-                )
+                InvalidArgumentError,
+                f"{key!r} is not a valid key: it has letters, digits and -/_= , and tokens are"
+                " separated by single dots",
             )
         return self._prefix + key
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Self
 
+from weenats._internal.limited_log import LimitedLogger
 from weenats.errors import ConnectionClosedError, PermissionDeniedError, ServiceError
 from weenats.transport.base import DENIED
 from weenats.transport.jetstream.api import PREFIX
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Delivery, Subscription, Transport
 
 __all__ = ["Pull"]
+_LOG: Final = LimitedLogger("weenats.events")
 _NANOSECONDS: Final = 1_000_000_000
 _EXPIRES: Final = 30.0
 """How long the server keeps a request for messages, in seconds."""
@@ -43,6 +45,12 @@ _REFUSAL: Final = re.compile(rb"NATS/1\.0 4\d\d ((?:Bad Request|Exceeded Max)[^\
 """The consumer, whose settings somebody has changed, refuses requests for messages."""
 _FINAL: Final = (ConnectionClosedError, PermissionDeniedError)
 _MISSING: Final = (ConsumerMissingError, StreamMissingError)
+_SINGLE_LIMIT: Final = 2
+"""How often in a row a request gets one answer and no more until that is reported."""
+_SINGLE: Final = (
+    "%s delivers one message to each request, and then nothing for seconds: where another account"
+    " exports $JS.API.CONSUMER.MSG.NEXT, it needs `response: stream`"
+)
 _MISSING_LIMIT: Final = 3
 """How often a consumer has to be missing: a cluster that just started may not know it yet."""
 
@@ -84,6 +92,10 @@ class Pull:
         self._settled: deque[tuple[str, bytes]] = deque(maxlen=batch)
         self._outstanding = 0
         self._last_sign = 0.0
+        self._answers = 0
+        """How many messages the last request was answered with."""
+        self._singles = 0
+        """How many requests in a row were answered with one message, though they wanted more."""
         self._failure: ServiceError | None = None
         self._is_closed = False
         self._take: Callable[[PulledMessage], None] | None = None
@@ -175,6 +187,7 @@ class Pull:
 
     def _on_delivery(self, delivery: Delivery) -> None:
         self._last_sign = monotonic()
+        self._answers += 1
         if delivery.reply.startswith(ACK_PREFIX):
             self._outstanding = max(self._outstanding - 1, 0)
             message = PulledMessage(self._transport, delivery, self._on_settled)
@@ -225,6 +238,7 @@ class Pull:
         else:
             self._outstanding += missing
             self._last_sign = monotonic()
+            self._answers = 0
 
     def _terms(self, batch: int) -> dict[str, JsonValue]:
         """Return a request for messages."""
@@ -265,6 +279,7 @@ class Pull:
             while not (broken.done() or doubted.done()):
                 silence = monotonic() - self._last_sign
                 if self._outstanding and silence > _MISSED * _HEARTBEAT:
+                    self._note_silence()
                     return
                 await asyncio.wait(
                     (broken, doubted), timeout=_HEARTBEAT, return_when=asyncio.FIRST_COMPLETED
@@ -273,6 +288,12 @@ class Pull:
             broken.cancel()
             doubted.cancel()
             self._doubt.clear()
+
+    def _note_silence(self) -> None:
+        """Report that the server is there, and sends one answer to each request, heartbeats too."""
+        self._singles = self._singles + 1 if self._answers == 1 else 0
+        if self._singles == _SINGLE_LIMIT:
+            _LOG.warning(_SINGLE, self._operation)
 
     async def _wait_for_consumer(self) -> None:
         missing = 0

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SteadyClient", "end_task", "socket_of"]
 _LOG: Final = LimitedLogger("weenats.transport")
+_LINE_REMEDY: Final = "; set max_control_line of ConnectionOptions to that of the server"
 _MAX_SHARES: Final = 3
 """The first handshake may take a third of `connect_timeout`, or more if there are fewer servers."""
 _NOT_NATS: Final = (ValueError, LookupError, TypeError, AttributeError)
@@ -271,7 +272,8 @@ class SteadyClient(Client):
         elif "maximum subscriptions exceeded" in err_msg.lower() and self.is_connected:
             await self._on_too_many_subscriptions()  # the server keeps the connection
         elif self.is_connected:
-            _LOG.warning("NATS ended the connection: %s", err_msg)
+            remedy = _LINE_REMEDY if "maximum control line" in err_msg else ""
+            _LOG.warning("NATS ended the connection: %s%s", err_msg, remedy)
             # nats-py would close for good, for example after an expired credential. The server
             # closes the connection where it has to, and a new one may succeed.
             await self._process_op_err(nats.errors.Error(f"nats: {err_msg}"))

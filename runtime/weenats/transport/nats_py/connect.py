@@ -47,7 +47,7 @@ async def open_connection(
         PermissionDeniedError: the server refused the credentials.
         InvalidArgumentError: a file of credentials cannot be used.
     """
-    connection = NatsConnection(events, _identification(options))
+    connection = NatsConnection(events, options.max_control_line, _identification(options))
     failures: list[Exception] = []
     opened = False
     reported: set[str] = set()

@@ -22,7 +22,7 @@ from weenats.errors import ConnectionLostError, ResourceExhaustedError, connecti
 from weenats.protocol.headers import HEADER_FRAMING
 from weenats.protocol.subjects import decode_subject
 from weenats.transport.base import Delivery, OnDelivery
-from weenats.transport.message_checks import check_message, check_subscription
+from weenats.transport.message_checks import check_control_line, check_message, check_subscription
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of
 from weenats.transport.nats_py.errors import refuses_credentials, text_of
 from weenats.transport.nats_py.parser import MessageParser
@@ -101,14 +101,19 @@ class NatsConnection(SteadyClient):
 
     Args:
         events: the callbacks.
+        max_control_line: the maximum length of a protocol line, see `check_control_line`.
         identify: see SteadyClient.
     """
 
     def __init__(
-        self, events: ConnectionEvents, identify: Callable[[], Identity] | None = None
+        self,
+        events: ConnectionEvents,
+        max_control_line: int,
+        identify: Callable[[], Identity] | None = None,
     ) -> None:
         super().__init__(identify)
         self._events = events
+        self._max_control_line = max_control_line
         self._interests: dict[int, Interest] = {}
         self._ps = MessageParser(self, self.dispatch, self._on_denied)
         self._loop = asyncio.get_running_loop()
@@ -164,7 +169,8 @@ class NatsConnection(SteadyClient):
             headers: encoded header lines.
 
         Raises:
-            InvalidArgumentError: the subject or the header lines are malformed.
+            InvalidArgumentError: the subject or the header lines are malformed, or the subjects are
+                too long.
             MessageTooLargeError: the message is too large for the server.
             ResourceExhaustedError: the buffer is full, because there is no connection or the
                 server is too slow.
@@ -172,7 +178,7 @@ class NatsConnection(SteadyClient):
         check_message(subject, payload, headers, self._max_payload)
         unsent = self._pending_data_size
         if unsent > _MAX_KEPT_BYTES and (unsent > _MAX_UNSENT_BYTES or not self.is_connected):
-            raise connection_error(ResourceExhaustedError(_BUFFER_FULL))
+            raise connection_error(ResourceExhaustedError, _BUFFER_FULL)
         if headers:
             size = len(headers) + HEADER_FRAMING
             head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\nNATS/1.0\r\n"
@@ -182,6 +188,8 @@ class NatsConnection(SteadyClient):
             head = f"PUB {subject} {reply} {len(payload)}\r\n"
             line = head.encode("utf-8", "surrogateescape")
             frame = b"".join((line, payload, b"\r\n"))  # quicker than formatting
+        if len(line) > self._max_control_line:
+            check_control_line(line, subject, self._max_control_line)
         # As `_append`, without a call: all messages take this way.
         self._pending.append(frame)
         self._pending_data_size = unsent + len(frame)
@@ -198,9 +206,9 @@ class NatsConnection(SteadyClient):
             on_delivery: called with each message.
 
         Raises:
-            InvalidArgumentError: the subject or the queue group is malformed.
+            InvalidArgumentError: the subject or the queue group is malformed or too long.
         """
-        check_subscription(subject, queue_group)
+        check_subscription(subject, queue_group, self._max_control_line)
         interest = Interest(self, subject, queue_group, on_delivery)
         self.adopt(interest)
         return interest
@@ -326,7 +334,7 @@ class NatsConnection(SteadyClient):
             ResourceExhaustedError: the server refused a subscription because there are too many.
         """
         if not self.is_connected:
-            raise connection_error(ConnectionLostError("not connected to NATS"))
+            raise connection_error(ConnectionLostError, "not connected to NATS")
         refusals = self._reported_refusals
         pong: asyncio.Future[bool] = self._loop.create_future()
         self._hand_over(_PING)
@@ -338,12 +346,12 @@ class NatsConnection(SteadyClient):
         await asyncio.wait(waiting, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         if not pong.done():
             self._is_silent = True
-            raise connection_error(ConnectionLostError("the NATS server does not answer"))
+            raise connection_error(ConnectionLostError, "the NATS server does not answer")
         if not pong.result():
-            raise connection_error(ConnectionLostError("the connection to NATS broke"))
+            raise connection_error(ConnectionLostError, "the connection to NATS broke")
         if self._refusals > refusals:
             self._reported_refusals = self._refusals
-            raise connection_error(ResourceExhaustedError(_TOO_MANY))
+            raise connection_error(ResourceExhaustedError, _TOO_MANY)
 
     def dispatch(
         self, sid: int, subject: bytes, reply: bytes, payload: bytes, block: bytes

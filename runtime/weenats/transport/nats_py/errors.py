@@ -64,9 +64,8 @@ def permission_denied(what: str, subject: str) -> PermissionDeniedError:
         subject: the subject.
     """
     return connection_error(
-        PermissionDeniedError(
-            f"the NATS server does not let this connection use {subject} ({what})"
-        )
+        PermissionDeniedError,
+        f"the NATS server does not let this connection use {subject} ({what})",
     )
 
 
@@ -89,11 +88,11 @@ def connect_error(servers: Sequence[Server], failures: Sequence[Exception]) -> S
     where = ", ".join(map(str, servers))
     if failures and isinstance(failures[-1], CredentialsError):
         return connection_error(
-            InvalidArgumentError(f"no credentials for NATS at {where}: {failures[-1]}")
+            InvalidArgumentError, f"no credentials for NATS at {where}: {failures[-1]}"
         )
     reason = text_of(failures[-1]) if failures else "no answer"
     if failures and refuses_credentials(failures[-1]):
         return connection_error(
-            PermissionDeniedError(f"NATS at {where} refused the credentials of the connection")
+            PermissionDeniedError, f"NATS at {where} refused the credentials of the connection"
         )
-    return connection_error(UnavailableError(f"no connection to NATS at {where}: {reason}"))
+    return connection_error(UnavailableError, f"no connection to NATS at {where}: {reason}")

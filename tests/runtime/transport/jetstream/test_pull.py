@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 
 from testkit.waiting import eventually, until
-from weenats import ConnectionClosedError, NatsTransport, UnavailableError
+from weenats import ConnectionClosedError, ConnectionOptions, NatsTransport, UnavailableError
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import (
     ConsumerConfig,
@@ -268,3 +268,55 @@ async def test_a_closed_connection_ends_a_pull(nats_url: str, stream: str) -> No
         with pytest.raises(ConnectionClosedError):
             async with asyncio.timeout(30):
                 await anext(messages)
+
+
+ACCOUNTS = """
+accounts: {
+  SERVICES: {
+    jetstream: enabled
+    users: [{user: service, password: x}]
+    exports: [
+      {service: "$JS.API.CONSUMER.INFO.>"}
+      {service: "$JS.API.CONSUMER.MSG.NEXT.>", response: RESPONSE}
+    ]
+  }
+  OTHERS: {
+    users: [{user: reader, password: x}]
+    imports: [
+      {service: {account: SERVICES, subject: "$JS.API.CONSUMER.INFO.>"}}
+      {service: {account: SERVICES, subject: "$JS.API.CONSUMER.MSG.NEXT.>"}}
+    ]
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("response", ["singleton", "stream"])
+@pytest.mark.parametrize("number", [0, 9])
+async def test_export_that_lets_one_answer_through_is_reported(
+    response: str,
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each request gets one answer, a message or a heartbeat: the log names the setting."""
+    monkeypatch.setattr("weenats.transport.jetstream.pull._HEARTBEAT", 0.5)
+    with NatsServer(config=ACCOUNTS.replace("RESPONSE", response)) as server:
+        service = NatsTransport(server.url, ConnectionOptions(user="service", password="x"))
+        reader = NatsTransport(server.url, ConnectionOptions(user="reader", password="x"))
+        streams = JetStream(service)
+        await streams.create_stream(StreamConfig("s", ("s.>",)))
+        await streams.create_consumer("s", ConsumerConfig("c"))
+        await publish(streams, "s", number)
+        async with JetStream(reader).pull("s", "c") as messages:
+            if response == "stream":
+                for _ in range(number):
+                    await anext(messages)
+                for _ in range(4):  # heartbeats
+                    messages._answers = 0
+                    await until(lambda: messages._answers > 0)
+                assert not caplog.messages
+            else:
+                await until(lambda: "needs `response: stream`" in caplog.text)
+        for transport in (service, reader):
+            await transport.close()
