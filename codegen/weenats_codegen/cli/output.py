@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _LONGEST_LINE: Final = 2000
 """Characters of a warning or an error that are shown."""
+_LONGEST_CELL: Final = 1000
+"""Characters of a name or a message that are shown in a table."""
+MAX_ROWS: Final = 1000
+"""Operations, or health checks, of one instance that are shown in a table."""
 _MAX_COLORED: Final = 50_000
 """Characters of JSON that are shown in colors; more would take seconds."""
 
@@ -195,6 +199,19 @@ def plain(text: str) -> str:
     from rich.markup import escape
 
     return escape(escaped(text))
+
+
+def brief(text: str) -> str:
+    """Return untrusted text for a cell of a table: as `plain` does, of a bounded length.
+
+    A table is laid out character by character: a name of a megabyte would take half a minute.
+    """
+    return plain(text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}...")
+
+
+def more(rows: int) -> str:
+    """Return the line of a table that stands for the rows beyond MAX_ROWS, "" if there are none."""
+    return "" if rows <= MAX_ROWS else f"  ... and {rows - MAX_ROWS} more, which --json shows"
 
 
 def milliseconds(nanoseconds: int) -> str:

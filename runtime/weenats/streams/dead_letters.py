@@ -159,7 +159,7 @@ class DeadLetters:
         try:
             letter = _read(await self._jetstream.get(self._stream.dead_letters, sequence))
         except NotFoundError:
-            raise connection_error(NotFoundError(f"there is no dead letter {sequence}")) from None
+            raise _no_letter(sequence) from None
         except StreamMissingError:
             raise missing(self._stream, self._stream.dead_letters) from None
         with suppress(NotFoundError):  # its stream keeps events for some time only
@@ -208,7 +208,8 @@ class DeadLetters:
             letter.headers + header_names.encode({_SUBJECT: letter.subject}),
             message_id=f"{stream.dead_letters}.{letter.sequence}",
         )
-        await self.drop(letter)
+        with suppress(NotFoundError):  # somebody else retries it too, which stores it once
+            await self.drop(letter)
 
     async def drop(self, letter: DeadLetter) -> None:
         """Remove a dead letter.
@@ -220,7 +221,10 @@ class DeadLetters:
             NotFoundError: it was removed before.
             ServiceError: see JetStream.delete_message.
         """
-        await self._jetstream.delete_message(self._stream.dead_letters, letter.sequence)
+        try:
+            await self._jetstream.delete_message(self._stream.dead_letters, letter.sequence)
+        except NotFoundError:
+            raise _no_letter(letter.sequence) from None
 
     async def _store(
         self, message: StoredMessage, consumer: str, payload: bytes, headers: bytes
@@ -267,6 +271,10 @@ class DeadLetters:
             raise connection_error(NotFoundError(text)) from None
         kept = _kept_lines(event)
         return replace(letter, payload=event.payload, headers=kept, is_omitted=False)
+
+
+def _no_letter(sequence: int) -> NotFoundError:
+    return connection_error(NotFoundError(f"there is no dead letter {sequence}"))
 
 
 def original_subject(message: StoredMessage) -> str:
