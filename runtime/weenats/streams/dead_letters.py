@@ -27,6 +27,7 @@ from weenats.transport.jetstream import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
 
     from weenats.contract import Stream
     from weenats.transport.base import Transport
@@ -63,6 +64,7 @@ class DeadLetter:
         error: the class of the error.
         attempts: how often it was delivered.
         time: when it was given up, ISO 8601 in UTC.
+        stored: when it was stored.
         payload: the payload of the event.
         headers: the headers of the event, encoded as lines.
         is_omitted: whether payload and headers are missing here, because with what is known of the
@@ -77,6 +79,7 @@ class DeadLetter:
     error: str
     attempts: int
     time: str
+    stored: datetime
     payload: bytes
     headers: bytes
     is_omitted: bool = False
@@ -206,7 +209,8 @@ class DeadLetters:
             subjects.retry(stream.name, stream.service, event[1], letter.consumer),
             letter.payload,
             letter.headers + header_names.encode({_SUBJECT: letter.subject}),
-            message_id=f"{stream.dead_letters}.{letter.sequence}",
+            # With the time: a stream of dead letters that was made anew numbers them anew.
+            message_id=f"{stream.dead_letters}.{letter.sequence}.{letter.stored.timestamp()}",
         )
         with suppress(NotFoundError):  # somebody else retries it too, which stores it once
             await self.drop(letter)
@@ -299,6 +303,7 @@ def _read(message: StoredMessage) -> DeadLetter:
         error=headers.get(_ERROR, ""),
         attempts=_number(headers.get(_ATTEMPTS, "")),
         time=headers.get(_TIME, ""),
+        stored=message.time,
         payload=message.payload,
         headers=_kept_lines(message),
         is_omitted=_OMITTED in headers,

@@ -274,6 +274,29 @@ async def test_a_dead_letter_that_two_retry_is_retried_once(
     assert info.messages == 2
 
 
+async def test_a_dead_letter_with_the_number_of_an_earlier_one_is_retried(
+    parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
+) -> None:
+    """A stream of dead letters that was made anew numbers them anew; no event is lost."""
+    jetstream = JetStream(transport)
+
+    async def act(_: object) -> None:
+        raise ValueError
+
+    for _ in range(2):
+        await deliver(parcels, 1)
+        async with await consume(transport, Recorder(act), "billing", max_deliver=1):
+            [letter] = await buried(letters)
+        assert letter.sequence == 1
+        await letters.retry(letter)
+        config = (await jetstream.stream_info(STREAM.dead_letters)).config
+        await jetstream.delete_stream(STREAM.dead_letters)
+        await jetstream.purge(STREAM.name, f"parcels.retry.{STREAM.name}.>")
+        await jetstream.create_stream(config)
+    info = await jetstream.stream_info(STREAM.name)
+    assert info.last_sequence == 4
+
+
 async def test_a_dead_letter_is_dropped_once(
     parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
 ) -> None:
