@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from weenats._internal.uncopyable import Uncopyable
+from weenats.testing.orphans import OrphanWatch
 
 __all__ = ["NatsServer", "NatsServerError", "free_ports"]
 
@@ -32,7 +33,8 @@ class NatsServerError(RuntimeError):
 class NatsServer(Uncopyable):
     """A nats-server process on a free port of the loopback, with JetStream and a temporary store.
 
-    The binary is that of the extra `weenats[server]`, else the `nats-server` on the PATH.
+    The binary is that of the extra `weenats[server]`, else the `nats-server` on the PATH. If this
+    process is killed, the server ends and its store is removed, except on Windows.
 
     Example:
         ```python
@@ -68,6 +70,7 @@ class NatsServer(Uncopyable):
         self._arguments = tuple(arguments)
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._watch: OrphanWatch | None = None
         self._is_paused = False
         self.port = 0
 
@@ -107,11 +110,14 @@ class NatsServer(Uncopyable):
             return self
         folder = self._folder = self._folder or Path(tempfile.mkdtemp(prefix="weenats-nats-"))
         self.port = self.port or free_ports(1)[0]
+        self._unwatch()
+        self._watch = OrphanWatch(folder)
         with (folder / "server.log").open("ab") as log:
             # In its own session: Ctrl-C must not stop the server before the service has drained.
             self._process = subprocess.Popen(  # noqa: S603 - the binary found by _binary
                 self._command(folder), stdout=log, stderr=log, start_new_session=True
             )
+        self._watch.watch(self._process.pid)
         self._wait_until_up()
         return self
 
@@ -191,6 +197,7 @@ class NatsServer(Uncopyable):
         process, self._process = self._process, None
         self._is_paused = False
         if process is None:
+            self._unwatch()
             return
         if at_once:
             process.kill()
@@ -204,6 +211,13 @@ class NatsServer(Uncopyable):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+        self._unwatch()
+
+    def _unwatch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.end()
 
     def _wait_until_up(self) -> None:
         end = time.monotonic() + _START_TIMEOUT
