@@ -86,7 +86,7 @@ def emit(value: object, *, as_json: bool, render: Callable[[], "RenderableType"]
         render: Returns the result for people; it is not called for JSON.
     """
     if as_json:
-        write(f"{_json(value, indent=2)}\n")
+        write(f"{shown_json(value, indent=2)}\n")
     else:
         console().print(render())
 
@@ -97,7 +97,7 @@ def emit_value(value: object) -> None:
     Args:
         value: The value, as JSON.
     """
-    text = _json(value, indent=2)
+    text = shown_json(value, indent=2)
     if sys.stdout.isatty() and len(text) <= _MAX_COLORED:
         from rich.highlighter import JSONHighlighter
         from rich.text import Text
@@ -115,11 +115,16 @@ def emit_line(value: object) -> None:
     Args:
         value: The result, as JSON.
     """
-    write(f"{_json(value)}\n")
+    write(f"{shown_json(value)}\n")
 
 
-def _json(value: object, indent: int | None = None) -> str:
-    """Return JSON that the encoding of standard output can carry; NaN and infinities are null."""
+def shown_json(value: object, indent: int | None = None) -> str:
+    """Return JSON that the encoding of standard output can carry; NaN and infinities are null.
+
+    Args:
+        value: The value, as JSON.
+        indent: Spaces for each level; None for one line.
+    """
     is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     try:
         return json_text(value, indent, is_unicode=is_unicode)

@@ -88,9 +88,7 @@ async def _states(
         records = await Catalog(transport, name).records(leader=False)
     except ServiceError:
         return [ProjectionState(stream, name)]
-    shown = [
-        each for each in records if not each.ready or each == current(records, each.version)
-    ]
+    shown = [each for each in records if not each.ready or each == current(records, each.version)]
     return [await _state(transport, name, each, stream, info) for each in shown[-_MAX_VIEWS:]]
 
 

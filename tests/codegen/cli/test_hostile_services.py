@@ -85,6 +85,18 @@ def test_call_escapes_what_is_not_printable(
         assert json.loads(out)[member] == reply[member]
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_details_that_are_not_json_are_shown(
+    nats_url: str, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    """NaN in the details of an error is null, as in results, and the error is what is reported."""
+    failure = {"code": "INTERNAL", "message": "m", "details": {"error": "x", "data": [1, "NaN"]}}
+    reply = encoded({"success": False, "error": failure, "duration": 1})
+    with foreign_service(nats_url, {**micro(), GET: reply.replace(b'"NaN"', b"NaN")}):
+        assert main(["call", "odd", "get", "k", "--servers", nats_url, *options]) == 1
+    assert capsys.readouterr().err == "weenats: INTERNAL x: m [1, null]\n"
+
+
 @pytest.mark.parametrize("verb", ["services", "top --once --interval 0.1"])
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
 def test_listings_escape_what_is_not_printable(
@@ -114,9 +126,7 @@ def test_long_texts_do_not_flood_the_terminal(
     """A name of 150 kB costs some lines of the listing, and JSON has all of it."""
     long = "[a]" * 50_000
     health = {"ready": False, "reason": long, "checks": [{"name": "c", "status": "ok"}]}
-    answers = micro(
-        instance=long, identity={"data": {"health": health}}, stats={"name": long}
-    )
+    answers = micro(instance=long, identity={"data": {"health": health}}, stats={"name": long})
     with foreign_service(nats_url, answers):
         main([*verb.split(), "--servers", nats_url])
         out, _ = capsys.readouterr()

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from testkit.transports import connected
 from testkit.processes import child_process
+from testkit.transports import connected
 from testkit.waiting import LIMIT, eventually, settle, wait_for
 from weenats import PermissionDeniedError
 from weenats.testing import NatsServer, NatsServerError, nats_server
