@@ -75,6 +75,14 @@ def _check_path(path: Path) -> None:
         raise InvalidArgumentError("it is the path of a file, not what the file holds")
 
 
+def _check_http(http: str | None) -> None:
+    try:
+        HealthSettings(http=http)
+    except ValueError:
+        text = "http is host and port, such as 0.0.0.0:8080"
+        raise InvalidArgumentError(text) from None
+
+
 _File = Annotated[Path, _checked(_check_path)]
 
 
@@ -170,7 +178,7 @@ class EnvironmentSettings(BaseSettings):
     ] = None
     health_http: Annotated[
         str | None,
-        _checked(lambda http: http and HealthSettings(http=http)),
+        _checked(_check_http),
         Field(description="host:port of the HTTP probes /livez and /readyz"),
     ] = None
     exporter_url: Annotated[
@@ -179,7 +187,9 @@ class EnvironmentSettings(BaseSettings):
         Field(repr=False, description="an OTLP/HTTP receiver of spans and metrics"),
     ] = None
     environment: Annotated[
-        str | None, Field(description="the deployment environment in spans and metrics")
+        str | None,
+        _checked(lambda name: name and TelemetrySettings(environment=name)),
+        Field(description="the deployment environment in spans and metrics"),
     ] = None
     log_json: Annotated[bool, Field(description="log JSON instead of text")] = False
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from hashlib import blake2b
 from time import monotonic
 from typing import Any, Final
@@ -269,6 +271,24 @@ async def test_full_entry_of_another_program(url: str) -> None:
     await ledger._bucket.put(key, b'{"level":1e308,"time":1e308}')
     limit = RateLimit(max_requests_per_second=1, burst=3)
     assert await ledger.take("full", limit, 1) == (0, 1)
+    await transport.close()
+
+
+@pytest.mark.parametrize("ahead", [3600, 1e300])
+async def test_entry_ahead_of_the_clock(url: str, ahead: float) -> None:
+    """When the clock of the server was set back, limits go on leaking at once."""
+    transport = NatsTransport(url)
+    ledger = Ledger("probe", transport)
+    await ledger.open()
+    name = f"ahead {ahead}"
+    key = blake2b(name.encode(), digest_size=20).hexdigest()
+    entry = {"level": 50, "time": datetime.now(UTC).timestamp() + ahead}
+    await ledger._bucket.put(key, json.dumps(entry).encode())
+    limit = RateLimit(max_requests_per_second=50, burst=50)
+    assert (await ledger.take(name, limit, 1)).amount == 0
+    async with asyncio.timeout(LIMIT):
+        while not (await ledger.take(name, limit, 1)).amount:  # noqa: ASYNC110 - it leaks
+            await asyncio.sleep(0.01)
     await transport.close()
 
 

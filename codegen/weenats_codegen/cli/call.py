@@ -34,7 +34,7 @@ from weenats_codegen.cli.connection import connection, warn_of_differences
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.instances import not_running, reported_health, trouble
 from weenats_codegen.cli.large_payloads import stored_payload, whole_reply
-from weenats_codegen.cli.output import emit, emit_value, json_text
+from weenats_codegen.cli.output import emit, emit_value, shown_json
 from weenats_codegen.cli.suggestions import did_you_mean
 from weenats_codegen.naming import labels_meant
 from weenats_codegen.parser.walk import STANDARD_QUERY
@@ -368,7 +368,7 @@ def failure_line(failure: messages.Failure) -> str:
     if isinstance(declared, str):
         line = f"{error.code} {declared}: {error.message}"
         if "data" in details:
-            return f"{line} {json_text(details['data'])}"
+            return f"{line} {shown_json(details['data'])}"
     if violations := "; ".join(each for each in _violations(details) if each not in error.message):
         return f"{line}; {violations}"
     if wait is not None:

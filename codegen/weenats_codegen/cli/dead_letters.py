@@ -1,18 +1,22 @@
 """The command `dead-letters`: events that a consumer could not process."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
+from weenats.codec.numbers import load_decimals
+from weenats.errors import FailedPreconditionError, NotFoundError, ServiceError
 from weenats.protocol.headers import Headers
 from weenats.protocol.subjects import check_queue_group
 from weenats.streams.dead_letters import DeadLetter, DeadLetters
 from weenats_codegen.cli.connection import connection
-from weenats_codegen.cli.output import emit, emit_value, plain
+from weenats_codegen.cli.errors import CliError
+from weenats_codegen.cli.output import brief, emit, emit_value, warn
 from weenats_codegen.cli.streams import stream_named, streams_of
 
 if TYPE_CHECKING:
@@ -34,12 +38,19 @@ class Chosen:
     everything: bool
 
 
+class _Done(NamedTuple):
+    """With which dead letters something was done, and the error if not with all of them."""
+
+    letters: Sequence[DeadLetter]
+    error: Exception | None
+
+
 def list_letters(
     folder: Path, consumer: str | None, name: str | None, servers: Sequence[str], *, as_json: bool
 ) -> None:
     """Print the dead letters of a stream, without their payloads."""
     chosen = Chosen((), consumer, everything=True)
-    letters = asyncio.run(_for_each(folder, name, chosen, servers, None))
+    letters = asyncio.run(_read(folder, name, chosen, servers))
     data = [_as_data(each) for each in letters]
     emit(data, as_json=as_json, render=lambda: _table(letters))
 
@@ -53,7 +64,7 @@ def show(
         NotFoundError: There is none.
     """
     chosen = Chosen((number,), None, everything=False)
-    [letter] = asyncio.run(_for_each(folder, name, chosen, servers, None))
+    [letter] = asyncio.run(_read(folder, name, chosen, servers))
     data = {
         **_as_data(letter),
         "headers": dict(Headers(b"NATS/1.0\r\n" + letter.headers)),
@@ -72,10 +83,12 @@ def retry(
 
     Raises:
         NotFoundError: There is no such dead letter.
+        CliError: Some of them cannot be processed again.
+        ServiceError: See DeadLetters.retry.
     """
     _check(chosen)
-    letters = asyncio.run(_for_each(folder, name, chosen, servers, DeadLetters.retry))
-    _print_done(letters, "to be processed again", as_json=as_json)
+    done = asyncio.run(_do_each(folder, name, chosen, servers, DeadLetters.retry))
+    _print_done(done, "to be processed again", as_json=as_json)
 
 
 def drop(
@@ -85,10 +98,12 @@ def drop(
 
     Raises:
         NotFoundError: There is no such dead letter.
+        CliError: Somebody else has removed some of them meanwhile.
+        ServiceError: See DeadLetters.drop.
     """
     _check(chosen)
-    letters = asyncio.run(_for_each(folder, name, chosen, servers, DeadLetters.drop))
-    _print_done(letters, "removed", as_json=as_json)
+    done = asyncio.run(_do_each(folder, name, chosen, servers, DeadLetters.drop))
+    _print_done(done, "removed", as_json=as_json)
 
 
 def _check(chosen: Chosen) -> None:
@@ -100,31 +115,69 @@ def _check(chosen: Chosen) -> None:
         raise typer.BadParameter("--consumer needs --all")
 
 
-async def _for_each(
+async def _read(
+    folder: Path, name: str | None, chosen: Chosen, servers: Sequence[str]
+) -> list[DeadLetter]:
+    """Return the chosen dead letters."""
+    async with _letters(folder, name, servers) as letters:
+        return await _found(letters, chosen)
+
+
+async def _do_each(
     folder: Path,
     name: str | None,
     chosen: Chosen,
     servers: Sequence[str],
-    do: Callable[[DeadLetters, DeadLetter], Awaitable[None]] | None,
-) -> list[DeadLetter]:
-    """Return the chosen dead letters, after something was done with each."""
-    stream = stream_named(streams_of(folder), name)
-    consumer = "*" if chosen.consumer is None else check_queue_group(chosen.consumer)
-    async with connection(servers) as transport:
-        letters = DeadLetters(transport, stream)
-        found = [await letters.get(number) for number in chosen.numbers]
-        if chosen.everything:
-            found = [each async for each in letters.list(consumer)]
+    do: Callable[[DeadLetters, DeadLetter], Awaitable[None]],
+) -> _Done:
+    """Do something with each of the chosen dead letters, as far as that is possible.
+
+    What is wrong with one of them, or that somebody else has removed it, keeps none of the others.
+    """
+    async with _letters(folder, name, servers) as letters:
+        found = await _found(letters, chosen)
+        done: list[DeadLetter] = []
         for each in found:
-            if do is not None:
+            try:
                 await do(letters, each)
-        return found
+            except (FailedPreconditionError, NotFoundError) as error:
+                warn(str(error))
+            except ServiceError as error:  # it would be the same for the others
+                return _Done(done, error)
+            else:
+                done.append(each)
+    if len(done) == len(found):
+        return _Done(done, None)
+    return _Done(done, CliError(f"{len(found) - len(done)} of {_count(len(found))} failed"))
 
 
-def _print_done(letters: Sequence[DeadLetter], what: str, *, as_json: bool) -> None:
-    count = f"{len(letters)} dead letter{'s' * (len(letters) != 1)}"
-    data = [_as_data(each) for each in letters]
-    emit(data, as_json=as_json, render=lambda: f"{count} {what}")
+@asynccontextmanager
+async def _letters(
+    folder: Path, name: str | None, servers: Sequence[str]
+) -> AsyncGenerator[DeadLetters]:
+    stream = stream_named(streams_of(folder), name)
+    async with connection(servers) as transport:
+        yield DeadLetters(transport, stream)
+
+
+async def _found(letters: DeadLetters, chosen: Chosen) -> list[DeadLetter]:
+    if chosen.everything:
+        consumer = "*" if chosen.consumer is None else check_queue_group(chosen.consumer)
+        return [each async for each in letters.list(consumer)]
+    return [await letters.get(number) for number in dict.fromkeys(chosen.numbers)]
+
+
+def _print_done(done: _Done, what: str, *, as_json: bool) -> None:
+    letters, error = done
+    if letters or error is None or as_json:
+        data = [_as_data(each) for each in letters]
+        emit(data, as_json=as_json, render=lambda: f"{_count(len(letters))} {what}")
+    if error is not None:
+        raise error
+
+
+def _count(number: int) -> str:
+    return f"{number} dead letter{'s' * (number != 1)}"
 
 
 def _as_data(letter: DeadLetter) -> dict[str, object]:
@@ -141,11 +194,9 @@ def _as_data(letter: DeadLetter) -> dict[str, object]:
 
 
 def _payload(letter: DeadLetter) -> object:
-    """Return the payload as JSON, or as text if it is none."""
-    from pydantic_core import from_json
-
+    """Return the payload as JSON with all digits of its numbers, or as text if it is none."""
     try:
-        return from_json(letter.payload)
+        return load_decimals(letter.payload)
     except ValueError:
         return letter.payload.decode("utf-8", "backslashreplace")
 
@@ -164,11 +215,11 @@ def _table(letters: Sequence[DeadLetter]) -> "Table | str":
     for each in letters:
         table.add_row(
             str(each.sequence),
-            plain(each.consumer),
-            plain(each.subject.split(".", 3)[-1]),
-            plain(each.reason),
-            plain(each.error),
+            brief(each.consumer),
+            brief(each.subject.split(".", 3)[-1]),
+            brief(each.reason),
+            brief(each.error),
             str(each.attempts),
-            plain(each.time),
+            brief(each.time),
         )
     return table

@@ -20,7 +20,7 @@ from weenats_codegen.cli.instances import (
     trouble,
     warn_once,
 )
-from weenats_codegen.cli.output import emit, plain
+from weenats_codegen.cli.output import MAX_ROWS, brief, emit, more
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -119,16 +119,18 @@ def _rendered(found: Sequence[Health]) -> "Table":
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
     for each in found:
-        name = f"[bold]{plain(each.service)}[/] [dim]{plain(each.instance)}[/]"
+        name = f"[bold]{brief(each.service)}[/] [dim]{brief(each.instance)}[/]"
         if each.data is None:
             table.add_row(name, "[yellow]unknown: it does not report its health[/]")
             continue
         state = "[green]ready[/]"
         if not is_ready(each.data):
-            state = f"[red]{plain(trouble(each.data) or 'not ready')}[/]"
+            state = f"[red]{brief(trouble(each.data) or 'not ready')}[/]"
         table.add_row(name, state)
-        for check in each.data.checks:
+        for check in each.data.checks[:MAX_ROWS]:
             text = check.message if isinstance(check.message, str) else check.status
             color = "green" if check.status == "ok" else "red"
-            table.add_row(f"  {plain(check.name)}", f"[{color}]{plain(text)}[/]")
+            table.add_row(f"  {brief(check.name)}", f"[{color}]{brief(text)}[/]")
+        if rest := more(len(each.data.checks)):
+            table.add_row(rest)
     return table

@@ -21,7 +21,7 @@ from weenats.transport.jetstream import JetStream, StreamMissingError
 from weenats_codegen.cli import call
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.errors import CliError
-from weenats_codegen.cli.output import emit, json_text, plain, warn
+from weenats_codegen.cli.output import brief, emit, json_text, warn
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -108,7 +108,7 @@ def _rows(found: tuple[str, Commit]) -> list[dict[str, JsonValue]]:
             "command": commit.command,
             "event": event.name,
             "eventId": event_id,
-            "data": load_decimals(event.data),
+            "data": _data(event.data),
             "principal": commit.principal,
             "messageId": commit.message_id,
             "correlationId": commit.correlation_id,
@@ -119,6 +119,15 @@ def _rows(found: tuple[str, Commit]) -> list[dict[str, JsonValue]]:
             zip(commit.events, commit.event_ids, strict=True), 1
         )
     ]
+
+
+def _data(encoded: bytes) -> JsonValue:
+    """Return the data of an event; as text if it has too many numbers that are too large."""
+    try:
+        data: JsonValue = load_decimals(encoded)
+    except ValueError:
+        return encoded.decode()
+    return data
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> "Table":
@@ -140,5 +149,5 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> "Table":
             row["messageId"],
         )
         shown = (row["aggregate"], *values) if several else values
-        table.add_row(*map(plain, shown))
+        table.add_row(*map(brief, shown))
     return table

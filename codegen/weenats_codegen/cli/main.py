@@ -56,4 +56,11 @@ def _run_app(arguments: Sequence[str] | None) -> int:
         for line in describe(error):
             warn(line)
         return 1
+    except BaseException as error:
+        import asyncio
+
+        if not isinstance(error, asyncio.CancelledError):
+            raise
+        warn("a task of the command was cancelled, which only code of yours can have done")
+        return 1
     return 0

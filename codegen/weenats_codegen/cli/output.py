@@ -25,6 +25,10 @@ _LONGEST_LINE: Final = 2000
 """Characters of a warning or an error that are shown."""
 _PIPED_WIDTH: Final = 10_000
 """Characters of a line that is not shown on a terminal: ids and names are not broken there."""
+_LONGEST_CELL: Final = 1000
+"""Characters of a name or a message that are shown in a table."""
+MAX_ROWS: Final = 1000
+"""Operations, or health checks, of one instance that are shown in a table."""
 _MAX_COLORED: Final = 50_000
 """Characters of JSON that are shown in colors; more would take seconds."""
 
@@ -84,7 +88,7 @@ def emit(value: object, *, as_json: bool, render: Callable[[], "RenderableType"]
         render: Returns the result for people; it is not called for JSON.
     """
     if as_json:
-        write(f"{_json(value, indent=2)}\n")
+        write(f"{shown_json(value, indent=2)}\n")
         return
     terminal = console()
     if not terminal.is_terminal and "COLUMNS" not in os.environ:
@@ -98,7 +102,7 @@ def emit_value(value: object) -> None:
     Args:
         value: The value, as JSON.
     """
-    text = _json(value, indent=2)
+    text = shown_json(value, indent=2)
     if sys.stdout.isatty() and len(text) <= _MAX_COLORED:
         from rich.highlighter import JSONHighlighter
         from rich.text import Text
@@ -116,11 +120,16 @@ def emit_line(value: object) -> None:
     Args:
         value: The result, as JSON.
     """
-    write(f"{_json(value)}\n")
+    write(f"{shown_json(value)}\n")
 
 
-def _json(value: object, indent: int | None = None) -> str:
-    """Return JSON that the encoding of standard output can carry; NaN and infinities are null."""
+def shown_json(value: object, indent: int | None = None) -> str:
+    """Return JSON that the encoding of standard output can carry; NaN and infinities are null.
+
+    Args:
+        value: The value, as JSON.
+        indent: Spaces for each level; None for one line.
+    """
     is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     try:
         return json_text(value, indent, is_unicode=is_unicode)
@@ -200,6 +209,19 @@ def plain(text: str) -> str:
     from rich.markup import escape
 
     return escape(escaped(text))
+
+
+def brief(text: str) -> str:
+    """Return untrusted text for a cell of a table: as `plain` does, of a bounded length.
+
+    A table is laid out character by character: a name of a megabyte would take half a minute.
+    """
+    return plain(text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}...")
+
+
+def more(rows: int) -> str:
+    """Return the line of a table that stands for the rows beyond MAX_ROWS, "" if there are none."""
+    return "" if rows <= MAX_ROWS else f"  ... and {rows - MAX_ROWS} more, which --json shows"
 
 
 def milliseconds(nanoseconds: int) -> str:

@@ -1,7 +1,8 @@
 """The command `services`: every running instance and its statistics."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeVar
@@ -22,7 +23,7 @@ from weenats_codegen.cli.instances import (
     trouble,
     warn_once,
 )
-from weenats_codegen.cli.output import emit, milliseconds, plain, warn
+from weenats_codegen.cli.output import MAX_ROWS, brief, emit, milliseconds, more, warn
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -133,10 +134,10 @@ def _as_data(instance: Instance) -> dict[str, object]:
     return {**data, "endpoints": [*merged.values()]}
 
 
-def _label(endpoint: EndpointStats, others: Sequence[EndpointStats]) -> str:
+def _label(endpoint: EndpointStats, names: Mapping[str, int]) -> str:
     """Return the name of an endpoint, with its aggregate where the name alone is not unique."""
     aggregate = endpoint.subject.split(".")[2:-1]
-    is_unique = sum(each.name == endpoint.name for each in others) == 1
+    is_unique = names[endpoint.name] == 1
     return endpoint.name if is_unique else ".".join([*aggregate, endpoint.name])
 
 
@@ -152,18 +153,21 @@ def _rendered(instances: Sequence[Instance]) -> "Table | str":
         table.add_column(title, justify="right", no_wrap=True)
     for each in instances:
         identity, stats = each.identity, each.stats
-        name = f"[bold]{plain(identity.name)}[/] {plain(identity.version)}"
-        table.add_row(f"{name}  [dim]{plain(identity.id)}[/]")
+        name = f"[bold]{brief(identity.name)}[/] {brief(identity.version)}"
+        table.add_row(f"{name}  [dim]{brief(identity.id)}[/]")
         if stats is None:
             continue
         health = reported_health(stats)
         if text := trouble(health):
-            table.add_row(f"  [{'red' if is_ejected(health) else 'yellow'}]{plain(text)}[/]")
-        for endpoint in stats.endpoints:
+            table.add_row(f"  [{'red' if is_ejected(health) else 'yellow'}]{brief(text)}[/]")
+        names = Counter(endpoint.name for endpoint in stats.endpoints)
+        for endpoint in stats.endpoints[:MAX_ROWS]:
             failed = endpoint.num_errors
             errors = f"[red]{failed}[/]" if failed else "0"
             average = endpoint.average_processing_time
             shown = milliseconds(average) if endpoint.num_requests else ""
-            label = plain(_label(endpoint, stats.endpoints))
+            label = brief(_label(endpoint, names))
             table.add_row(f"  {label}", str(endpoint.num_requests), errors, shown)
+        if text := more(len(stats.endpoints)):
+            table.add_row(text)
     return table

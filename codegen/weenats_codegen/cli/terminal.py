@@ -15,11 +15,12 @@ _WIDTH: Final = 80
 class Terminal(Console):
     """A console that escapes all text that is not printable, wherever it comes from.
 
-    Colors and the movements of the cursor are segments of their own, and remain.
+    Colors and the movements of the cursor are segments of their own, and remain. Text such as
+    `urn:100:x` is no name of an emoji.
     """
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of rich
-        super().__init__(**options)
+        super().__init__(emoji=False, **options)
         if self.width < 1:  # COLUMNS=0 stands for an unknown width
             self.width = _WIDTH
 

@@ -1,6 +1,8 @@
 """The command `top`: live statistics of the running instances, and of durable consumers."""
 
 import asyncio
+import signal
+import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -22,7 +24,7 @@ from weenats_codegen.cli.instances import (
     reported_health,
     warn_once,
 )
-from weenats_codegen.cli.output import console, discard, emit_line, plain, warn
+from weenats_codegen.cli.output import brief, console, discard, emit_line, warn
 from weenats_codegen.cli.top_consumers import Consumers, ConsumerWatch, as_data, as_table
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from weenats.transport.nats import NatsTransport
 
 _ID_LENGTH = 9
+_SIGNALS = ("SIGTERM", "SIGHUP")
 _MAX_COUNT = 2**63
 """What services count is less; they may report anything in `data`."""
 _BREAKER_STYLES = {"open": "red", "half-open": "yellow", "closed": "green"}
@@ -214,13 +217,30 @@ def screen(*, as_json: bool) -> Generator[Show]:
     terminal = console()
     if as_json:
         yield write
-    elif terminal.is_terminal:
+    elif terminal.is_terminal and not terminal.is_dumb_terminal:
         from rich.live import Live
 
-        with Live(console=terminal, auto_refresh=False) as live:
+        with _interrupted_by_signals(), Live(console=terminal, auto_refresh=False) as live:
             yield lambda measured, states: live.update(rendered(measured, states), refresh=True)
     else:
         yield lambda measured, states: terminal.print(rendered(measured, states))
+
+
+@contextmanager
+def _interrupted_by_signals() -> Generator[None]:
+    """Let SIGTERM and SIGHUP do what Ctrl-C does: the terminal gets its cursor back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, each) for each in _SIGNALS if hasattr(signal, each)]
+    taken = [each for each in numbers if signal.getsignal(each) is signal.SIG_DFL]
+    try:
+        for each in taken:
+            signal.signal(each, signal.default_int_handler)
+        yield
+    finally:
+        for each in taken:
+            signal.signal(each, signal.SIG_DFL)
 
 
 def write(measurements: Sequence[Measurement], consumers: Consumers) -> None:
@@ -275,7 +295,7 @@ def _instances(measurements: Sequence[Measurement]) -> "Table | str":
         # Ids differ at their end.
         end = each.instance[1 - _ID_LENGTH :]
         instance = each.instance if len(each.instance) <= _ID_LENGTH else f"…{end}"
-        table.add_row(f"[bold]{plain(each.service)}[/] [dim]{plain(instance)}[/]", *cells)
+        table.add_row(f"[bold]{brief(each.service)}[/] [dim]{brief(instance)}[/]", *cells)
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.validation import check_integer, check_plain
 from weenats.errors import Code, ServiceError
+from weenats.protocol.timeouts import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -91,6 +93,7 @@ class CircuitBreakerPolicy:
 
     Raises:
         ValueError: a number is not a positive integer, or the scope is unknown.
+        InvalidArgumentError: a duration is not positive and finite.
         TypeError: `is_failure` or `listener` is not a plain function.
     """
 
@@ -105,7 +108,9 @@ class CircuitBreakerPolicy:
 
     def __post_init__(self) -> None:
         for name in ("failure_threshold", "half_open_max_calls"):
-            check_integer(name, getattr(self, name), 1)
+            check_integer(name, getattr(self, name), 1, sys.maxsize)
+        for name in ("recovery_timeout", "monitoring_window"):
+            object.__setattr__(self, name, seconds(getattr(self, name), name))
         if self.scope not in get_args(Scope):
             raise ValueError(f'scope is "operation" or "service", not {self.scope!r}')
         for name in ("is_failure", "listener"):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from weenats.transport.base import Transport
 
-__all__ = ["Generation", "projection_bucket"]
+__all__ = ["POSITION", "Generation", "projection_bucket"]
+POSITION: Final = re.compile(rb"[0-9]{1,18}")
+"""The position of a view in a bucket: the sequence of the last event that it has."""
 
 
 @dataclass(frozen=True, slots=True)

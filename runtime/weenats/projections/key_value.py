@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from contextlib import asynccontextmanager
 from copy import deepcopy
@@ -12,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypeVar, override
 
 from weenats.errors import FailedPreconditionError, NotFoundError
-from weenats.projections.generation import projection_bucket
+from weenats.projections.generation import POSITION, projection_bucket
 from weenats.projections.view import View
 from weenats.protocol.subjects import key_of_token, key_token
 from weenats.transport.jetstream import MAX_BATCH, BatchMessage, JetStream, publish_batch
@@ -35,7 +34,6 @@ TypeT = TypeVar("TypeT")
 ViewKey = str | tuple[str, ...]
 """A key of a view: a text, or several."""
 _TIMEOUT: Final = 5.0
-_POSITION: Final = re.compile(rb"[0-9]{1,18}")
 _REBUILD: Final = "build the projection anew (weenats rebuild)"
 _FULL: Final = 100
 """With how many changes a transaction ends."""
@@ -161,7 +159,7 @@ class KeyValueView(View, Generic[ValueT]):
             self._revision = 0
             self._has_written_all = True
             return 0
-        if not _POSITION.fullmatch(message.payload):
+        if not POSITION.fullmatch(message.payload):
             raise FailedPreconditionError(f"the position of {self._name} is not valid: {_REBUILD}")
         self._revision = message.sequence
         self._has_written_all = False

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal
 
 from weenats.errors import ServiceError
 from weenats.events.reader import continues
 from weenats.projections.bucket import PROJECTION, STREAM
-from weenats.projections.generation import projection_bucket
+from weenats.projections.generation import POSITION, projection_bucket
 from weenats.projections.generation_catalog import Catalog, Record, current
 from weenats.protocol.subjects import stored_event
 from weenats.streams.consumer_states import age_of_next
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from weenats.transport.jetstream import StreamInfo
 
 __all__ = ["ProjectionState", "projection_states"]
+_MAX_VIEWS: Final = 20
+"""Views of one projection: others may have written the catalog, and each takes two requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ async def projection_states(
 ) -> list[ProjectionState]:
     """Return the views of the projections of a stream, whether an instance runs them or not.
 
-    Views that were replaced are left out. What cannot be found out is None.
+    Views that were replaced are left out, and all but the newest twenty of a projection. What
+    cannot be found out is None.
 
     Args:
         transport: the connection.
@@ -86,11 +90,8 @@ async def _states(
         records = await Catalog(transport, name).records(leader=False)
     except ServiceError:
         return [ProjectionState(stream, name)]
-    return [
-        await _state(transport, name, each, stream, info)
-        for each in records
-        if not each.ready or each == current(records, each.version)
-    ]
+    shown = [each for each in records if not each.ready or each == current(records, each.version)]
+    return [await _state(transport, name, each, stream, info) for each in shown[-_MAX_VIEWS:]]
 
 
 async def _state(
@@ -120,7 +121,7 @@ async def _position(transport: Transport, name: str, number: int) -> int | None:
         message = await JetStream(transport).last(bucket_stream(bucket), subject)
     except ServiceError:
         return None
-    return int(message.payload) if message.payload.isdigit() else None
+    return int(message.payload) if POSITION.fullmatch(message.payload) else None
 
 
 async def _lag(transport: Transport, stream: str, service: str, position: int) -> float | None:

@@ -35,6 +35,8 @@ _LONGEST_PAUSE: Final = 0.01
 _CLOCK_PERIOD: Final = 60.0
 """Seconds after which the clock of the server is read again."""
 _TOLERANCE: Final = 1e-6
+_MOST_AHEAD: Final = 5.0
+"""Seconds that an entry may be ahead of the clock of the server, which is known inexactly."""
 
 
 class Grant(NamedTuple):
@@ -75,7 +77,8 @@ class Ledger:
 
     An entry has a level and the time at which it was that, by the clock of the server, so that the
     clocks of instances do not matter. Time in it never goes back: however inexactly an instance
-    knows the server's clock, no more leaks than the rate allows. An entry expires when its bucket
+    knows the server's clock, no more leaks than the rate allows. If that clock was set back, so
+    that an entry is far ahead of it, the entry leaks from now on. An entry expires when its bucket
     is drained.
 
     Args:
@@ -119,10 +122,13 @@ class Ledger:
             await self._read_clock()
         key = blake2b(name.encode(), digest_size=20).hexdigest()
         for _ in range(_ATTEMPTS):
-            level, now, revision = await self._level(key, limit)
+            level, now, revision, is_ahead = await self._level(key, limit)
             room = limit.capacity - level
             taken = float(math.floor(min(amount, room + _TOLERANCE)))
             if taken < 1:
+                if is_ahead:  # without this it would be full until the clock is there
+                    with suppress(WrongSequenceError):
+                        await self._store(key, limit, level, now, revision)
                 return Grant(0.0, (1 - room) / limit.max_requests_per_second)
             try:
                 await self._store(key, limit, level + taken, now, revision)
@@ -132,20 +138,28 @@ class Ledger:
                 return Grant(taken)
         raise UnavailableError(f"{self._config.name}: too many instances take from one limit")
 
-    async def _level(self, key: str, limit: RateLimit) -> tuple[float, float, int]:
-        """Return how full a bucket is, the time, and the revision of its entry, 0 without one."""
+    async def _level(self, key: str, limit: RateLimit) -> tuple[float, float, int, bool]:
+        """Return how full a bucket is, the time, and the revision of its entry, 0 without one.
+
+        The last value is whether the entry is so far ahead of the clock that it has another time.
+        """
         now = monotonic() + self._offset
         entry, revision = await self._bucket.state(key)
         if entry is None:
-            return 0.0, now, revision
+            return 0.0, now, revision, False
         stored = _read(entry.payload)
         if stored is None:  # it is of another program, and is replaced
             _LOG.warning("an entry of %s is not valid, and is ignored", self._config.name)
-            return 0.0, now, revision
+            return 0.0, now, revision, False
         level, time = stored
+        if time > now + _MOST_AHEAD:  # perhaps the clock was set ahead since it was read
+            await self._read_clock()
+            now = monotonic() + self._offset
+        is_ahead = time > now + _MOST_AHEAD
+        time = now if is_ahead else time
         elapsed = max(now - time, 0.0)
         level = min(max(level - elapsed * limit.max_requests_per_second, 0.0), limit.capacity)
-        return level, time + elapsed, revision
+        return level, time + elapsed, revision, is_ahead
 
     async def _store(
         self, key: str, limit: RateLimit, level: float, now: float, revision: int

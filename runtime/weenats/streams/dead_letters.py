@@ -27,6 +27,7 @@ from weenats.transport.jetstream import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
 
     from weenats.contract import Stream
     from weenats.transport.base import Transport
@@ -63,6 +64,7 @@ class DeadLetter:
         error: the class of the error.
         attempts: how often it was delivered.
         time: when it was given up, ISO 8601 in UTC.
+        stored: when it was stored.
         payload: the payload of the event.
         headers: the headers of the event, encoded as lines.
         is_omitted: whether payload and headers are missing here, because with what is known of the
@@ -77,6 +79,7 @@ class DeadLetter:
     error: str
     attempts: int
     time: str
+    stored: datetime
     payload: bytes
     headers: bytes
     is_omitted: bool = False
@@ -159,7 +162,7 @@ class DeadLetters:
         try:
             letter = _read(await self._jetstream.get(self._stream.dead_letters, sequence))
         except NotFoundError:
-            raise connection_error(NotFoundError, f"there is no dead letter {sequence}") from None
+            raise _no_letter(sequence) from None
         except StreamMissingError:
             raise missing(self._stream, self._stream.dead_letters) from None
         with suppress(NotFoundError):  # its stream keeps events for some time only
@@ -204,9 +207,11 @@ class DeadLetters:
             subjects.retry(stream.name, stream.service, event[1], letter.consumer),
             letter.payload,
             letter.headers + header_names.encode({_SUBJECT: letter.subject}),
-            message_id=f"{stream.dead_letters}.{letter.sequence}",
+            # With the time: a stream of dead letters that was made anew numbers them anew.
+            message_id=f"{stream.dead_letters}.{letter.sequence}.{letter.stored.timestamp()}",
         )
-        await self.drop(letter)
+        with suppress(NotFoundError):  # somebody else retries it too, which stores it once
+            await self.drop(letter)
 
     async def drop(self, letter: DeadLetter) -> None:
         """Remove a dead letter.
@@ -218,7 +223,10 @@ class DeadLetters:
             NotFoundError: it was removed before.
             ServiceError: see JetStream.delete_message.
         """
-        await self._jetstream.delete_message(self._stream.dead_letters, letter.sequence)
+        try:
+            await self._jetstream.delete_message(self._stream.dead_letters, letter.sequence)
+        except NotFoundError:
+            raise _no_letter(letter.sequence) from None
 
     async def _store(
         self, message: StoredMessage, consumer: str, payload: bytes, headers: bytes
@@ -267,6 +275,10 @@ class DeadLetters:
         return replace(letter, payload=event.payload, headers=kept, is_omitted=False)
 
 
+def _no_letter(sequence: int) -> NotFoundError:
+    return connection_error(NotFoundError, f"there is no dead letter {sequence}")
+
+
 def original_subject(message: StoredMessage) -> str:
     """Return the subject under which an event was stored first, also if it is retried.
 
@@ -289,6 +301,7 @@ def _read(message: StoredMessage) -> DeadLetter:
         error=headers.get(_ERROR, ""),
         attempts=_number(headers.get(_ATTEMPTS, "")),
         time=headers.get(_TIME, ""),
+        stored=message.time,
         payload=message.payload,
         headers=_kept_lines(message),
         is_omitted=_OMITTED in headers,

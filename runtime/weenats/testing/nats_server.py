@@ -18,6 +18,7 @@ from typing import Final, Self
 
 from weenats._internal.processes import suspend
 from weenats._internal.uncopyable import Uncopyable
+from weenats.testing.orphans import OrphanWatch
 
 __all__ = ["NatsServer", "NatsServerError", "free_ports"]
 
@@ -36,7 +37,8 @@ class NatsServerError(RuntimeError):
 class NatsServer(Uncopyable):
     """A nats-server process on a free port of the loopback, with JetStream and a temporary store.
 
-    The binary is that of the extra `weenats[server]`, else the `nats-server` on the PATH.
+    The binary is that of the extra `weenats[server]`, else the `nats-server` on the PATH. If this
+    process is killed, the server ends and its store is removed, except on Windows.
 
     Example:
         ```python
@@ -72,6 +74,7 @@ class NatsServer(Uncopyable):
         self._arguments = tuple(arguments)
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._watch: OrphanWatch | None = None
         self._is_paused = False
         self.port = 0
 
@@ -126,11 +129,14 @@ class NatsServer(Uncopyable):
 
     def _start(self) -> None:
         folder = self._folder = self._folder or Path(tempfile.mkdtemp(prefix="weenats-nats-"))
+        self._unwatch()
+        self._watch = OrphanWatch(folder)
         with (folder / "server.log").open("ab") as log:
             # In its own session: Ctrl-C must not stop the server before the service has drained.
             self._process = subprocess.Popen(  # noqa: S603 - the binary found by _binary
                 self._command(folder), stdout=log, stderr=log, start_new_session=True
             )
+        self._watch.watch(self._process.pid)
         self._wait_until_up()
 
     def kill(self) -> None:
@@ -211,6 +217,7 @@ class NatsServer(Uncopyable):
         process, self._process = self._process, None
         self._is_paused = False
         if process is None:
+            self._unwatch()
             return
         if at_once:
             process.kill()
@@ -224,6 +231,13 @@ class NatsServer(Uncopyable):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+        self._unwatch()
+
+    def _unwatch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.end()
 
     def _wait_until_up(self) -> None:
         end = time.monotonic() + _START_TIMEOUT

@@ -103,6 +103,22 @@ async def test_digits_of_events_are_shown(url: str, capsys: pytest.CaptureFixtur
         assert "1E+400" in capsys.readouterr().out.replace("\n", "")
 
 
+async def test_data_with_many_large_numbers_is_shown_as_text(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Numbers that no decimal is made of keep their digits, and do not end the command."""
+    transport = NatsTransport(url)
+    numbers = b"[" + b",".join([b"1e400"] * 200) + b"]"
+    body = commit("w-large").replace(b'"cents": 5', b'"cents": ' + numbers)
+    subject = commits_of_key("wallets", partition_of("w-large", PARTITIONS), "wallet", "w-large")
+    await JetStream(transport).publish(subject, body)
+    await transport.close()
+    for options in ([], ["--json"]):
+        command = ["history", "wallets", "w-large", "--servers", url, *options]
+        assert await asyncio.to_thread(main, command) == 0
+        assert "1e400,1e400" in capsys.readouterr().out.replace("\n", "").replace(" ", "")
+
+
 async def test_a_message_that_is_no_commit_is_left_out(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

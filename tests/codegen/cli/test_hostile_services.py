@@ -85,6 +85,18 @@ def test_call_escapes_what_is_not_printable(
         assert json.loads(out)[member] == reply[member]
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_details_that_are_not_json_are_shown(
+    nats_url: str, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    """NaN in the details of an error is null, as in results, and the error is what is reported."""
+    failure = {"code": "INTERNAL", "message": "m", "details": {"error": "x", "data": [1, "NaN"]}}
+    reply = encoded({"success": False, "error": failure, "duration": 1})
+    with foreign_service(nats_url, {**micro(), GET: reply.replace(b'"NaN"', b"NaN")}):
+        assert main(["call", "odd", "get", "k", "--servers", nats_url, *options]) == 1
+    assert capsys.readouterr().err == "weenats: INTERNAL x: m [1, null]\n"
+
+
 @pytest.mark.parametrize("verb", ["services", "top --once --interval 0.1"])
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
 def test_listings_escape_what_is_not_printable(
@@ -105,6 +117,38 @@ def test_listings_escape_what_is_not_printable(
     out, err = capsys.readouterr()
     assert "odd" in out + err
     assert raw(out + err) == set()
+
+
+@pytest.mark.parametrize("verb", ["services", "top --once --interval 0.1", "health odd"])
+def test_long_texts_do_not_flood_the_terminal(
+    nats_url: str, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    """A name of 150 kB costs some lines of the listing, and JSON has all of it."""
+    long = "[a]" * 50_000
+    health = {"ready": False, "reason": long, "checks": [{"name": "c", "status": "ok"}]}
+    answers = micro(instance=long, identity={"data": {"health": health}}, stats={"name": long})
+    with foreign_service(nats_url, answers):
+        main([*verb.split(), "--servers", nats_url])
+        out, _ = capsys.readouterr()
+        main([*verb.split(), "--servers", nats_url, "--json"])
+    assert len(out) < 20_000
+    assert long in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", ["services", "health odd"])
+def test_rows_of_one_instance_are_bounded(
+    nats_url: str, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    """Of thousands of operations or checks of one instance the first ones are shown."""
+    checks = [{"name": f"check-{each}", "status": "ok"} for each in range(2500)]
+    answers = micro(identity={"data": {"health": {"ready": True, "checks": checks}}})
+    statistics = json.loads(answers["STATS"])
+    statistics["endpoints"] *= 2500
+    with foreign_service(nats_url, {**answers, "STATS": encoded(statistics)}):
+        assert main([*verb.split(), "--servers", nats_url]) == 0
+    out, _ = capsys.readouterr()
+    assert "... and 1500 more, which --json shows" in out
+    assert out.count("\n") < 1100
 
 
 def test_call_escapes_names_of_operations(

@@ -1,5 +1,6 @@
 """The command line in general: help, startup time, exit codes, missing extras."""
 
+import asyncio
 import os
 import resource
 import subprocess
@@ -143,6 +144,24 @@ def test_unexpected_error_is_one_line(
     monkeypatch.setenv("WEENATS_TRACEBACK", "1")
     assert main(explained) == 1
     assert "Traceback (most recent call last):" in capsys.readouterr().err
+
+
+def test_cancelled_command_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Code of the user that cancels the task it runs in, such as a handler, causes no traceback."""
+
+    async def cancel_itself(*_: object) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr("weenats_codegen.cli.services.find_instances", cancel_itself)
+    assert main(["services"]) == 1
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.count("\n")) == ("", 1)
+    assert "weenats: a task of the command was cancelled" in shown.err
 
 
 def test_interrupt_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from testkit.paths import REPOSITORY
 from testkit.waiting import until
 from weenats import NatsTransport
 from weenats.events import consume
-from weenats.streams.dead_letters import DeadLetters
+from weenats.streams.dead_letters import DeadLetter, DeadLetters
 from weenats.transport.jetstream import JetStream
 from weenats_codegen.cli.main import main
 
@@ -218,6 +219,95 @@ def test_what_is_not_json_is_shown_as_text(run: Run, nats_url: str) -> None:
     asyncio.run(bury())
     arguments = ["dead-letters", "show", CONTRACT, "1", "--stream", "parcels-events", "--json"]
     assert json.loads(run(*arguments)[1])["payload"] == "\\xffnot JSON"
+
+
+def store(url: str, subject: str, payload: bytes, headers: bytes = b"") -> None:
+    """Store a message, as any program may."""
+
+    async def publish() -> None:
+        transport = NatsTransport(url)
+        await JetStream(transport).publish(subject, payload, headers)
+        await transport.close()
+
+    asyncio.run(publish())
+
+
+DEAD = "parcels.dead-letters.parcels-events.billing"
+
+
+@pytest.mark.parametrize("chosen", ["--all", "1 2 3 2"])
+def test_a_dead_letter_that_cannot_be_retried_keeps_no_other(
+    run: Run, nats_url: str, chosen: str
+) -> None:
+    """It is named, the others are processed again, and the exit code is 1."""
+    run("streams", "apply", CONTRACT)
+    store(nats_url, DEAD, b"{}")
+    asyncio.run(fail(nats_url, 2))
+    of = ["--stream", "parcels-events"]
+    code, out, error = run("dead-letters", "retry", CONTRACT, *chosen.split(), *of)
+    assert (code, out) == (1, "2 dead letters to be processed again\n")
+    assert "dead letter 1 does not say of which event and consumer it is" in error
+    assert error.endswith("weenats: 1 of 3 dead letters failed\n")
+    code, out, _ = run("dead-letters", "retry", CONTRACT, "--all", *of, "--json")
+    assert (code, json.loads(out)) == (1, [])
+    assert run("dead-letters", "drop", CONTRACT, "1", "1", *of)[1] == "1 dead letter removed\n"
+
+
+def test_dead_letters_that_somebody_else_removes_keep_no_other(
+    run: Run, nats_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two operators who remove all, each is told what the other one has removed."""
+    run("streams", "apply", CONTRACT)
+    asyncio.run(fail(nats_url, 3))
+    drop = DeadLetters.drop
+
+    async def drop_later(letters: DeadLetters, letter: DeadLetter) -> None:
+        if letter.sequence == 1:
+            await drop(letters, letter)
+        await drop(letters, letter)
+
+    monkeypatch.setattr(DeadLetters, "drop", drop_later)
+    code, out, error = run("dead-letters", "drop", CONTRACT, "--all", "--stream", "parcels-events")
+    assert (code, out) == (1, "2 dead letters removed\n")
+    assert "there is no dead letter 1" in error
+
+
+def test_what_was_retried_is_printed_when_the_rest_cannot_be(run: Run, nats_url: str) -> None:
+    """A stream that is full ends the command, which says what it has done before."""
+    run("streams", "apply", CONTRACT)
+    asyncio.run(fail(nats_url, 3))
+
+    async def limit() -> None:
+        transport = NatsTransport(nats_url)
+        jetstream = JetStream(transport)
+        config = (await jetstream.stream_info("parcels-events")).config
+        await jetstream.update_stream(replace(config, max_messages=4, discard="new"))
+        await transport.close()
+
+    asyncio.run(limit())
+    code, out, error = run("dead-letters", "retry", CONTRACT, "--all", "--stream", "parcels-events")
+    assert (code, out) == (1, "1 dead letter to be processed again\n")
+    assert "UNAVAILABLE" in error
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        (b'{"price": 0.12345678901234567890, "mass": 1e400}', '"price": 0.12345678901234567890'),
+        (b'{"price": NaN}', '{\\"price\\": NaN}'),
+    ],
+)
+def test_payloads_of_dead_letters_keep_their_digits(
+    run: Run, nats_url: str, payload: bytes, shown: str
+) -> None:
+    """No number of a payload is rounded, and what JSON does not have is text."""
+    run("streams", "apply", CONTRACT)
+    store(nats_url, DEAD, payload)
+    for options in ([], ["--json"]):
+        arguments = ["dead-letters", "show", CONTRACT, "1", "--stream", "parcels-events", *options]
+        out = run(*arguments)[1]
+        assert shown in out
+        assert "null" not in out
 
 
 def test_top_shows_consumers(run: Run, nats_url: str) -> None:

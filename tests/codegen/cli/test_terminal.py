@@ -48,6 +48,19 @@ def test_terminal_escapes_text_and_keeps_colors() -> None:
     assert text.replace("\n", "").isprintable()
 
 
+def test_text_with_colons_has_no_emoji() -> None:
+    """Keys and names are shown as they are, wherever they are printed."""
+    text = "urn:100:x :smile:"
+    terminal = Terminal(file=StringIO(), width=200)
+    table = Table(text, title=text, caption=text)
+    table.add_row(text)
+    table.add_row(f"[red]{plain(text)}[/]")
+    for each in (text, table):
+        terminal.print(each)
+    assert isinstance(terminal.file, StringIO)
+    assert terminal.file.getvalue().count(text) == 6
+
+
 @pytest.mark.parametrize("columns", ["0", "-5", "x", "99999"])
 def test_odd_width_hides_nothing(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Text appears whatever the environment says of the width of the terminal."""

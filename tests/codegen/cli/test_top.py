@@ -140,8 +140,11 @@ def test_top_stops_on_closed_pipe(instances: tuple[str, list[str]]) -> None:
         assert (process.wait(LIMIT), log) == (0, "")
 
 
-def test_top_redraws_table_on_terminal(instances: tuple[str, list[str]]) -> None:
-    """On a terminal the table is redrawn in place; Ctrl-C shows the cursor again."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_top_redraws_table_on_terminal(
+    instances: tuple[str, list[str]], number: signal.Signals
+) -> None:
+    """On a terminal the table is redrawn in place; whatever ends it shows the cursor again."""
     url, ids = instances
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
@@ -151,7 +154,7 @@ def test_top_redraws_table_on_terminal(instances: tuple[str, list[str]]) -> None
         shown = ""
         while shown.count("req/s") < 3:
             shown += os.read(ours, 4096).decode()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         try:
             while part := os.read(ours, 4096).decode():
                 shown += part
@@ -164,6 +167,21 @@ def test_top_redraws_table_on_terminal(instances: tuple[str, list[str]]) -> None
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
     for each in ids:
         assert each[-8:] in shown
+
+
+def test_top_on_a_terminal_that_cannot_redraw(instances: tuple[str, list[str]]) -> None:
+    """With TERM=dumb, tables are printed below one another, without escape sequences."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "dumb", "COLUMNS": "100"}
+    arguments = ("receipts", "--servers", instances[0], "--interval", "0.1")
+    with top(*arguments, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = ""
+        while shown.count("req/s") < 3:
+            shown += os.read(ours, 4096).decode()
+        process.terminate()
+    os.close(ours)
+    assert "\x1b" not in shown
 
 
 def test_top_continues_after_connection_loss(tmp_path: Path) -> None:

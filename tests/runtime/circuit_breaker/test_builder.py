@@ -15,6 +15,7 @@ from weenats import (
     RequestContext,
     UnavailableError,
 )
+from weenats.circuit_breaker import CircuitBreakerPolicy
 from weenats.testing import MemoryTransport
 
 
@@ -42,7 +43,7 @@ async def fail(key: str, command: Run, context: RequestContext) -> Any:
         *(
             ({name: value}, ValueError)
             for name in ("failure_threshold", "half_open_max_calls")
-            for value in (0, -1, 1.0, True, "5", None)
+            for value in (0, -1, 1.0, True, "5", None, 10**30)
         ),
         *(
             ({name: value}, InvalidArgumentError)
@@ -58,13 +59,18 @@ async def fail(key: str, command: Run, context: RequestContext) -> Any:
     ],
 )
 def test_invalid_options_are_rejected(options: dict[str, Any], error: type[Exception]) -> None:
-    """An invalid option fails immediately, and the error names it."""
+    """An invalid option, also of a policy, fails immediately, and the error names it."""
     with pytest.raises(error, match=next(iter(options))):
         NatsServiceBuilder(Probe()).with_circuit_breaker(**options)
+    with pytest.raises(error, match=next(iter(options))):
+        CircuitBreakerPolicy(**options)
 
 
 def test_durations_accept_seconds_and_timedeltas() -> None:
     """Seconds and timedelta give the same settings."""
+    given: Any = timedelta(minutes=1.5)
+    policy = CircuitBreakerPolicy(recovery_timeout=given)
+    assert policy == CircuitBreakerPolicy(recovery_timeout=90.0)
     builder = NatsServiceBuilder(Probe())
     plain = builder.with_circuit_breaker(recovery_timeout=90, monitoring_window=0.5)
     spelt = builder.with_circuit_breaker(

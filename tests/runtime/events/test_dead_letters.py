@@ -263,6 +263,45 @@ async def test_a_retry_that_fails_is_a_dead_letter_again(
     assert first.payload == third.payload
 
 
+async def test_a_dead_letter_that_two_retry_is_retried_once(
+    parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
+) -> None:
+    """Neither of two operators gets an error, and the event is stored once."""
+    await deliver(parcels, 1)
+
+    async def act(_: object) -> None:
+        raise ValueError
+
+    async with await consume(transport, Recorder(act), "billing", max_deliver=1):
+        [letter] = await buried(letters)
+    await asyncio.gather(letters.retry(letter), letters.retry(letter))
+    info = await JetStream(transport).stream_info(STREAM.name)
+    assert info.messages == 2
+
+
+async def test_a_dead_letter_with_the_number_of_an_earlier_one_is_retried(
+    parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
+) -> None:
+    """A stream of dead letters that was made anew numbers them anew; no event is lost."""
+    jetstream = JetStream(transport)
+
+    async def act(_: object) -> None:
+        raise ValueError
+
+    for _ in range(2):
+        await deliver(parcels, 1)
+        async with await consume(transport, Recorder(act), "billing", max_deliver=1):
+            [letter] = await buried(letters)
+        assert letter.sequence == 1
+        await letters.retry(letter)
+        config = (await jetstream.stream_info(STREAM.dead_letters)).config
+        await jetstream.delete_stream(STREAM.dead_letters)
+        await jetstream.purge(STREAM.name, f"parcels.retry.{STREAM.name}.>")
+        await jetstream.create_stream(config)
+    info = await jetstream.stream_info(STREAM.name)
+    assert info.last_sequence == 4
+
+
 async def test_a_dead_letter_is_dropped_once(
     parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
 ) -> None:
@@ -279,7 +318,7 @@ async def test_a_dead_letter_is_dropped_once(
     await letters.drop(letter)
     with pytest.raises(NotFoundError, match="there is no dead letter 1"):
         await letters.get(letter.sequence)
-    with pytest.raises(NotFoundError):
+    with pytest.raises(NotFoundError, match="there is no dead letter 1"):
         await letters.drop(letter)
 
 

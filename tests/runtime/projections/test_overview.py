@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -72,6 +73,28 @@ async def test_what_others_have_written_is_shown_as_unknown(
     await jetstream.delete_stream(foreign.name)
     with pytest.raises(FailedPreconditionError, match="delete the bucket to build"):
         await ProjectionBuilder(COUNTS, transport).build()
+
+
+@pytest.mark.parametrize("position", [b"", b"x", b"-1", b"9" * 30, b"9" * 5000])
+async def test_a_position_that_is_not_valid_is_unknown(
+    transport: NatsTransport, deliver: Any, position: bytes
+) -> None:
+    """A position that others have written costs its own row."""
+    await deliver(1)
+    builder = ProjectionBuilder(COUNTS, transport)
+    await builder.create()
+    await builder.build()
+    await JetStream(transport).publish(f"$KV.{NAME}-projection.1.position", position)
+    assert await overview(transport) == [ProjectionState(EVENTS, NAME, 1, 1, "live", None, None)]
+
+
+async def test_the_newest_views_are_listed(transport: NatsTransport) -> None:
+    """A catalog with a great many views, which others have written, does not hold operators up."""
+    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
+    views = [{"number": each, "version": each, "ready": True} for each in range(1, 1001)]
+    catalog = json.dumps({"last": 1000, "generations": views}).encode()
+    await JetStream(transport).publish(f"$KV.{NAME}-projection.catalog", catalog)
+    assert [each.version for each in await overview(transport)] == [*range(981, 1001)]
 
 
 async def test_a_name_belongs_to_one_stream(transport: NatsTransport, deliver: Any) -> None:

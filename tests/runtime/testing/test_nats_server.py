@@ -6,14 +6,17 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
+from testkit.processes import child_process
 from testkit.transports import connected
-from testkit.waiting import LIMIT, settle, wait_for
+from testkit.waiting import LIMIT, eventually, settle, wait_for
 from weenats import PermissionDeniedError
 from weenats.testing import NatsServer, NatsServerError, nats_server
 
@@ -106,6 +109,38 @@ def test_stop_works_in_every_state(temporary_folder: Path) -> None:
         assert list(temporary_folder.iterdir()) == []
         with pytest.raises(NatsServerError, match="is not running"):
             server.pause()
+
+
+ORPHAN = """
+import signal, sys
+from weenats.testing import NatsServer
+with NatsServer() as server:
+    print(server.port, flush=True)
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_server_ends_with_a_process_that_is_killed(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """Neither the server nor its store outlives whoever cannot stop it any more."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", ORPHAN]
+    with child_process(command, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        process.send_signal(number)
+        process.wait(LIMIT)
+
+    def has_ended() -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", port), LIMIT).close()
+        except OSError:
+            return not any(tmp_path.iterdir())
+        return False
+
+    await eventually(has_ended)
 
 
 def test_crashed_server_is_not_running(own_nats_server: NatsServer) -> None:
