@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from testkit.probe import Happened, Outcome, Probe, ProbeClient, Run
-from testkit.waiting import LIMIT
+from testkit.waiting import LIMIT, cancel_call, eventually
 from weenats import InvalidArgumentError, ReceivedEvent, RequestContext
 
 if TYPE_CHECKING:
@@ -228,3 +228,24 @@ async def test_cancelled_handler_is_logged(
             await client.publish_happened("k", happened(text), revision=1)
             await asyncio.wait_for(arrived.get(), LIMIT)
     assert "was cancelled" in caplog.text
+
+
+async def test_unsubscribing_that_is_cancelled_goes_on(client: ProbeClient) -> None:
+    """Events that have arrived are handled, although the caller no longer waits for it."""
+    begun, may_end = asyncio.Event(), asyncio.Event()
+    seen: list[str] = []
+
+    async def wait(event: ReceivedEvent[Happened]) -> None:
+        begun.set()
+        await may_end.wait()
+        seen.append(event.data.text)
+
+    subscription = await client.subscribe_happened(wait, max_concurrency=1)
+    for text in ("a", "b"):
+        await client.publish_happened("k", happened(text), revision=1)
+    await asyncio.wait_for(begun.wait(), LIMIT)
+    ending = asyncio.create_task(subscription.unsubscribe())
+    await asyncio.sleep(0)
+    await cancel_call(ending)
+    may_end.set()
+    await eventually(lambda: seen == ["a", "b"])

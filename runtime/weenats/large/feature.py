@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
+from weenats._internal.tasks import start_task
 from weenats.errors import ServiceError
 from weenats.interceptors import Description, ServiceFeature, Setting
 from weenats.large.interceptor import LargeInterceptor
@@ -62,7 +63,7 @@ class LargePayloads(ServiceFeature):
         if self._objects is not None:
             await self._objects.open()
             keeping = self._keep(self._objects)
-            self._keeping = asyncio.create_task(keeping, context=Context())
+            self._keeping = start_task(keeping, context=Context())
 
     @override
     async def close(self, timeout: float) -> None:

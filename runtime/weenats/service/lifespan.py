@@ -7,6 +7,8 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Final, cast
 
+from weenats._internal.tasks import start_task
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
@@ -53,7 +55,7 @@ class Lifespan:
         Raises:
             Exception: what the lifespan raised.
         """
-        task = asyncio.create_task(self._run(), context=self._variables.copy())
+        task = start_task(self._run(), context=self._variables.copy())
         self._task = task
         task.add_done_callback(self._on_done)
         try:
