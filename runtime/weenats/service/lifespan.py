@@ -50,7 +50,7 @@ class Lifespan:
         self._task: asyncio.Task[None] | None = None
 
     async def enter(self) -> None:
-        """Run the handlers' lifespan up to its `yield`; when cancelled, it is cancelled too.
+        """Run the handlers' lifespan up to its `yield`; when cancelled before, it is cancelled too.
 
         Raises:
             Exception: what the lifespan raised.
@@ -61,7 +61,8 @@ class Lifespan:
         try:
             await self._entered.wait()
         except asyncio.CancelledError:
-            task.cancel()
+            if not self._is_entered:  # else `leave` ends it
+                task.cancel()
             raise
         if not self._is_entered and self.error is None:  # CancelledError, or a group with one
             self.error = RuntimeError("the lifespan was cancelled before it yielded")
