@@ -272,10 +272,10 @@ async def test_closing_that_is_cancelled_goes_on(jetstream: JetStream, stream: s
     """What was not taken goes back to the server at once."""
     await publish(jetstream, stream, 2)
     await jetstream.create_consumer(stream, ConsumerConfig("c", ack_wait=3600.0))
-    async with jetstream.pull(stream, "c") as messages:
-        assert [each.attempt for each in await take(messages, 1)] == [1]
-        closing = asyncio.create_task(messages.close())
-        await asyncio.sleep(0)
-        await cancel_call(closing)
+    messages = await jetstream.pull(stream, "c").__aenter__()
+    assert [each.attempt for each in await take(messages, 1)] == [1]
+    closing = asyncio.create_task(messages.close())
+    await asyncio.sleep(0)
+    await cancel_call(closing)
     async with jetstream.pull(stream, "c") as messages:
         assert [each.attempt for each in await take(messages, 1)] == [2]
