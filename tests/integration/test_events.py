@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from testkit.probe import Happened, Outcome, Probe, ProbeClient, Run
-from testkit.waiting import LIMIT
+from testkit.waiting import LIMIT, cancel_call
 from weenats import InvalidArgumentError, ReceivedEvent, RequestContext
 
 if TYPE_CHECKING:
@@ -228,3 +229,28 @@ async def test_cancelled_handler_is_logged(
             await client.publish_happened("k", happened(text), revision=1)
             await asyncio.wait_for(arrived.get(), LIMIT)
     assert "was cancelled" in caplog.text
+
+
+async def test_unsubscribing_that_is_cancelled_goes_on(
+    client: ProbeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler that hangs is cancelled in the end, although nobody waits for it any more."""
+    module = importlib.import_module("weenats.events.subscribe")
+    monkeypatch.setattr(module, "_DRAIN_TIMEOUT", 0.05)
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def hang(event: ReceivedEvent[Happened]) -> None:
+        del event
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    subscription = await client.subscribe_happened(hang)
+    await client.publish_happened("k", happened(), revision=1)
+    await asyncio.wait_for(begun.wait(), LIMIT)
+    ending = asyncio.create_task(subscription.unsubscribe())
+    await asyncio.sleep(0)
+    await cancel_call(ending)
+    await asyncio.wait_for(cancelled.wait(), LIMIT)

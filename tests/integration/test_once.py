@@ -663,3 +663,39 @@ async def test_claim_of_a_cancelled_call_is_released(
     assert await pair.clients[1].run("k", GO, message_id=message_id, timeout=LIMIT) == Outcome(
         text="1"
     )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FailedPreconditionError("x", details={"part": object()}),
+        FailedPreconditionError("x", details={"part": float("nan")}),
+        FailedPreconditionError("\ud800"),
+        PartMissingError(details="not what is declared"),  # type: ignore[arg-type]
+    ],
+    ids=["object", "NaN", "surrogate", "declared"],
+)
+async def test_error_that_cannot_be_sent_releases_its_command(
+    pair: Pair, error: ServiceError
+) -> None:
+    """It is INTERNAL, and the command runs again when it is repeated."""
+    counted(pair.handlers, error)
+    message_id = new_message_id()
+    for client in pair.clients:
+        failure = await outcome(client.run("k", GO, message_id=message_id, timeout=LIMIT / 2))
+        assert isinstance(failure, InternalError)
+    assert len(pair.handlers.seen) == 2
+
+
+async def test_error_that_is_too_large_to_be_kept(pair: Pair) -> None:
+    """The caller and its repeats learn that it was executed, and it is not executed again."""
+    large = "x" * pair.clients[0].transport.max_payload
+    counted(pair.handlers, FailedPreconditionError(large))
+    message_id = new_message_id()
+    errors = [
+        await outcome(client.run("k", GO, message_id=message_id, timeout=LIMIT / 2))
+        for client in pair.clients
+    ]
+    assert all(isinstance(each, ResourceExhaustedError) for each in errors)
+    assert all("it was executed" in str(each) for each in errors)
+    assert len(pair.handlers.seen) == 1

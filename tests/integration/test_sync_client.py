@@ -405,6 +405,43 @@ def test_event_handler_can_unsubscribe_itself(
     assert all(ended.acquire(timeout=LIMIT) for _ in range(3))
 
 
+def test_interrupted_unsubscribing_goes_on(
+    client: ProbeSyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Events that have arrived are handled, although KeyboardInterrupt ended the waiting."""
+    received: list[str] = []
+    may_end, unsubscribing = threading.Event(), threading.Event()
+
+    def on_happened(event: ReceivedEvent[Happened]) -> None:
+        assert may_end.wait(LIMIT)
+        received.append(event.data.text)
+
+    def interrupt() -> None:
+        assert unsubscribing.wait(LIMIT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    subscription = client.subscribe_happened(on_happened, max_concurrency=1)
+    for text in ("a", "b"):
+        client.publish_happened("k", Happened(text=text), revision=1)
+    client.check_health()  # the events have arrived
+    unsubscribe = subscription._subscription.unsubscribe
+
+    async def observed() -> None:
+        unsubscribing.set()
+        await unsubscribe()
+
+    subscription._subscription.unsubscribe = observed  # type: ignore[method-assign]
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    with pytest.raises(KeyboardInterrupt):
+        subscription.unsubscribe()
+    interrupter.join()
+    may_end.set()
+    wait_for(lambda: received == ["a", "b"])
+    wait_for(lambda: all(each.name != "weenats events" for each in threading.enumerate()))
+    assert not caplog.records
+
+
 def test_failure_of_an_event_handler_is_logged(
     client: ProbeSyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -6,6 +6,8 @@ import asyncio
 from contextvars import Context
 from typing import TYPE_CHECKING
 
+from weenats._internal.tasks import start_task
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -31,7 +33,7 @@ class Background:
         Returns:
             The task. Who waits for it shields it, or its own cancellation would end it.
         """
-        task = asyncio.get_running_loop().create_task(work, context=Context())
+        task = start_task(work, context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

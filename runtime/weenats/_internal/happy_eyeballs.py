@@ -13,6 +13,7 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from weenats._internal.hosts import is_ip
+from weenats._internal.tasks import start_task
 from weenats._internal.threads import run_in_thread
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ async def first_success(
     try:
         while not results and (waiting or running):
             if waiting:
-                running.add(asyncio.create_task(waiting.popleft()()))
+                running.add(start_task(waiting.popleft()()))
             done, running = await asyncio.wait(
                 running,
                 timeout=ATTEMPT_DELAY if waiting else None,

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Final
 
+from weenats._internal.tasks import start_task
+
 _LOG: Final = logging.getLogger("weenats.periodic")
 
 
@@ -27,7 +29,7 @@ class Periodic:
     def start(self) -> None:
         """Start the task in the running loop."""
         # An empty context: the task belongs to no request and no trace.
-        self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
+        self._task = start_task(self._run(), context=Context())
 
     async def close(self) -> None:
         """Stop the task; an action that is running is cancelled."""

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from contextvars import Context
+from functools import partial
 from time import monotonic
 from typing import Final
 
@@ -78,7 +79,8 @@ class Admission:
     ) -> None:
         self._max_concurrency = max_concurrency
         self._clock = clock
-        self._create_task = asyncio.get_running_loop().create_task
+        # As `start_task`, without a call of Python: all messages take this way.
+        self._create_task = partial(asyncio.Task, loop=asyncio.get_running_loop())
         self._variables = Context() if variables is None else variables
         self._running: set[Job] = set()
         self._queue = BoundedQueue[Job](

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from contextvars import Context
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
+from weenats._internal.tasks import start_task
 from weenats.aggregates.commits import fingerprint_of
 
 if TYPE_CHECKING:
@@ -137,9 +138,7 @@ class Connections:
         """Return the number of the present connection; without one, it is a new one each time."""
         if self._end is None or self._end.done():
             self._number += 1
-            self._end = asyncio.get_running_loop().create_task(
-                self._transport.wait_disconnected(), context=Context()
-            )
+            self._end = start_task(self._transport.wait_disconnected(), context=Context())
         return self._number
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_core import to_json
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import start_task
 from weenats.aggregates.commits import read_commit
 from weenats.aggregates.errors import BrokenHistoryError
 from weenats.aggregates.store import commit_stream
@@ -124,9 +125,8 @@ class Relay:
         await asyncio.gather(*map(self._create, wanted))
         self._upkeep = ConsumerUpkeep(self._transport, self._stream, wanted)
         self._upkeep.start()
-        loop = asyncio.get_running_loop()
         self._tasks = [
-            loop.create_task(self._run(aggregate), context=Context()) for aggregate in aggregates
+            start_task(self._run(aggregate), context=Context()) for aggregate in aggregates
         ]
 
     async def close(self) -> None:

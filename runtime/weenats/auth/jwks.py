@@ -14,6 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
+from weenats._internal.tasks import start_task
 from weenats._internal.threads import run_in_thread
 from weenats.auth.json_reader import JsonError, read_object
 from weenats.auth.jwks_fetch import FetchError, fetch
@@ -264,7 +265,7 @@ class JwksKeySource:
     def _start_fetch(self) -> None:
         self._attempted_at = self._clock()
         # An empty context: the fetch must not inherit the deadline and trace of a request.
-        self._fetching = asyncio.get_running_loop().create_task(self._fetch(), context=Context())
+        self._fetching = start_task(self._fetch(), context=Context())
 
     async def _wait_for_fetch(self, timeout: float) -> None:
         task = self._fetching

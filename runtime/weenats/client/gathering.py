@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from weenats._internal.tasks import start_task
 from weenats.errors import DeadlineExceededError, InvalidArgumentError, ServiceError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ async def gather_calls(
                 raise
             return InstanceReply(instance, error, None)
 
-    tasks = [asyncio.create_task(ask(*each)) for each in clients]
+    tasks = [start_task(ask(*each)) for each in clients]
     try:
         if tasks:
             wait = max(deadline - monotonic(), 0)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 from weakref import WeakSet
 
+from weenats._internal.tasks import start_task
 from weenats._internal.threads import run_in_thread
 from weenats._internal.validation import is_async
 from weenats.client.loop_thread import is_on_loop_thread
@@ -151,7 +152,7 @@ class CachedToken:
         task = self._refreshing
         if task is None or task.done() or task.get_loop() is not loop:
             # An empty context: the provider inherits neither deadline nor trace of one call.
-            task = self._refreshing = loop.create_task(self._fetch(), context=Context())
+            task = self._refreshing = start_task(self._fetch(), context=Context())
             task.add_done_callback(_retrieve)
         return task
 

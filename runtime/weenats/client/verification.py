@@ -12,6 +12,7 @@ from functools import partial
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
+from weenats._internal.tasks import start_task
 from weenats._internal.text import printable
 from weenats._internal.threads import run_in_thread
 from weenats.discovery import get_contract_document, list_instances
@@ -108,14 +109,14 @@ class Verification:
             self.start()
         elif not self._has_succeeded():
             if self._task is None or self._task.done():
-                self._task = asyncio.create_task(self._verify(), context=Context())
+                self._task = start_task(self._verify(), context=Context())
                 self._task.add_done_callback(_retrieve)
             await asyncio.shield(self._task)
 
     def start(self) -> None:
         """Start it in the background, unless that was done before."""
         if self._task is None:
-            self._task = asyncio.create_task(self._warn(), context=Context())
+            self._task = start_task(self._warn(), context=Context())
 
     def before(self, call: CallNext) -> CallNext:
         """Return a call that waits for the verification first.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from aiolimiter import AsyncLimiter
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import start_task
 from weenats.admission.controller import Admission
 from weenats.errors import ConnectionClosedError, ServiceError
 from weenats.events.processing import MessageJob
@@ -81,7 +82,7 @@ class ConsumerWork:
         self._upkeep: list[ConsumerUpkeep] = []
         self._is_paused: bool | None = None
         self._pulling: set[asyncio.Task[None]] = set()
-        self._heartbeats = asyncio.create_task(self._send_heartbeats())
+        self._heartbeats = start_task(self._send_heartbeats())
 
     @property
     def problem(self) -> str:
@@ -121,7 +122,7 @@ class ConsumerWork:
         self._stop_pulling()
         for pull in [self._try()] if is_paused else [self._pull(*each) for each in self._sources]:
             # A breaker changes in a handler, to which what follows does not belong.
-            task = asyncio.create_task(pull, context=Context())
+            task = start_task(pull, context=Context())
             self._pulling.add(task)
             task.add_done_callback(self._pulling.discard)
 

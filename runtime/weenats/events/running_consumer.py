@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Self, cast
 
 from typing_extensions import Unpack
 
+from weenats._internal.tasks import finish
 from weenats._internal.uncopyable import Uncopyable
 from weenats._internal.validation import check_options
 from weenats.admission.scope import SCOPE
@@ -38,9 +39,10 @@ class Consumption(Uncopyable):
     async def stop(self) -> None:
         """Take no more events, and wait up to 30 seconds until those that arrived are processed.
 
-        Events that are not processed by then are delivered to other instances.
+        Events that are not processed by then are delivered to other instances. It goes on when its
+        caller is cancelled.
         """
-        await self._work.end(_DRAIN_TIMEOUT)
+        await finish(self._work.end(_DRAIN_TIMEOUT))
 
     async def __aenter__(self) -> Self:
         return self

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic, Self, TypedDict
 from typing_extensions import TypeVar, Unpack
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import finish
 from weenats._internal.uncopyable import Uncopyable
 from weenats._internal.validation import check_async, check_options
 from weenats.errors import InvalidArgumentError, ServiceError
@@ -64,8 +65,11 @@ class EventSubscription(Uncopyable):
         self._work = work
 
     async def unsubscribe(self) -> None:
-        """Stop receiving events, and wait up to 30 seconds until those that arrived are handled."""
-        await self._work.end(_DRAIN_TIMEOUT)
+        """Stop receiving events, and wait up to 30 seconds until those that arrived are handled.
+
+        It goes on when its caller is cancelled.
+        """
+        await finish(self._work.end(_DRAIN_TIMEOUT))
 
     async def __aenter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 
 from typing_extensions import TypeVar, Unpack
 
+from weenats._internal.tasks import finish
 from weenats._internal.threads import DaemonThreads
 from weenats._internal.uncopyable import Uncopyable
 from weenats._internal.validation import check_plain
@@ -60,9 +61,15 @@ class SyncEventSubscription(Uncopyable):
         self._wait = wait
 
     def unsubscribe(self) -> None:
-        """Stop receiving events, and wait up to 30 seconds until those that arrived are handled."""
+        """Stop receiving events, and wait up to 30 seconds until those that arrived are handled.
+
+        It goes on when an exception ends the waiting, such as KeyboardInterrupt.
+        """
+        self._wait(finish(self._end()))
+
+    async def _end(self) -> None:
         try:
-            self._wait(self._subscription.unsubscribe())
+            await self._subscription.unsubscribe()
         finally:
             self._threads.close()
 

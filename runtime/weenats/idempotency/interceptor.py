@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats.codec.failures import broken_rule, encode_failure
-from weenats.codec.operations import ContractBreachError, operation_codec
+from weenats.codec.operations import operation_codec
 from weenats.errors import Code, InternalError, MessageTooLargeError, ServiceError
 from weenats.idempotency.entries import Entry
 from weenats.telemetry import semconv
@@ -14,6 +14,7 @@ from weenats.telemetry import semconv
 if TYPE_CHECKING:
     from weenats.context import RequestContext, Response
     from weenats.contract import AnyOperation
+    from weenats.idempotency.lease import Lease
     from weenats.idempotency.replies import Replies
     from weenats.interceptors import CallNext
 
@@ -67,28 +68,43 @@ class OnceInterceptor:
             return self._replay(claim, context)
         try:
             response = await call_next(context)
+            reply = self._codec.encode_success(response.result, 0, context)
         except ServiceError as error:
-            if not self._is_decided(error):
+            failure = self._kept(error, context)
+            if failure is None:
                 claim.release()
-                raise
-            await claim.keep(encode_failure(error, 0, context), self._seconds)
+            else:
+                await self._keep(claim, failure, context)
             raise
         except BaseException:
             claim.release()
             raise
-        try:
-            reply = self._codec.encode_success(response.result, 0, context)
-        except ContractBreachError:
-            claim.release()
-            raise
-        if not self._replies.has_room(reply):
-            text = _TOO_LARGE % (self._subject, len(reply))
-            _LOG.error(text)
-            too_large = MessageTooLargeError(text)
-            await claim.keep(encode_failure(too_large, 0, context), self._seconds)
-            raise too_large
-        await claim.keep(reply, self._seconds)
+        await self._keep(claim, reply, context)
         return response
+
+    async def _keep(self, claim: Lease, reply: bytes, context: RequestContext) -> None:
+        """Keep a reply.
+
+        Raises:
+            MessageTooLargeError: it is too large, so that this error is kept in its place.
+        """
+        if self._replies.has_room(reply):
+            await claim.keep(reply, self._seconds)
+            return
+        text = _TOO_LARGE % (self._subject, len(reply))
+        _LOG.error(text)
+        too_large = MessageTooLargeError(text)
+        await claim.keep(encode_failure(too_large, 0, context), self._seconds)
+        raise too_large
+
+    def _kept(self, error: ServiceError, context: RequestContext) -> bytes | None:
+        """Return the reply to keep for an error; None if the command may run again."""
+        if not self._is_decided(error):
+            return None
+        try:
+            return encode_failure(error, 0, context)
+        except Exception:  # noqa: BLE001 - details may be objects that raise anything
+            return None  # the caller gets INTERNAL
 
     def _replay(self, entry: Entry, context: RequestContext) -> Response:
         self.replayed += 1

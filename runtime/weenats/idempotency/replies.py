@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from weenats._internal.background import Background
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import start_task
 from weenats.errors import FailedPreconditionError, InternalError, ServiceError, UnavailableError
 from weenats.idempotency import lease
 from weenats.idempotency.entries import Entry, decode_entry, entry_name, fingerprint, running
@@ -166,7 +167,7 @@ class Replies:
         pause, revision = _FIRST_PAUSE, 0
         while True:
             try:
-                taking = asyncio.create_task(self._take(name, value, revision))
+                taking = start_task(self._take(name, value, revision))
                 try:
                     claimed = await asyncio.shield(taking)
                 except asyncio.CancelledError:

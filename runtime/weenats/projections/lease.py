@@ -7,6 +7,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from weenats._internal.tasks import finish, start_task
 from weenats.errors import AbortedError, AlreadyExistsError, ServiceError
 from weenats.protocol.identifiers import STAMPER
 from weenats.transport.jetstream import WrongSequenceError
@@ -56,9 +57,19 @@ class Lease:
     async def take(self) -> bool:
         """Take the lease, and return whether it was free.
 
+        If its caller is cancelled, it is given back: others would wait until it expires.
+
         Raises:
             ServiceError: see KeyValue.create.
         """
+        taking = start_task(self._take())
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            await finish(self._give_back(taking))
+            raise
+
+    async def _take(self) -> bool:
         expires = monotonic() + LEASE
         try:
             self._revision = await self._bucket.create(self._key, self._owner, ttl=LEASE)
@@ -69,6 +80,11 @@ class Lease:
             return False
         self._expires = expires
         return True
+
+    async def _give_back(self, taking: asyncio.Task[bool]) -> None:
+        with suppress(ServiceError):
+            if await taking:
+                await self._bucket.delete(self._key)
 
     async def run(self, work: Coroutine[object, object, T]) -> T:
         """Run something while the lease, which was taken, is renewed; then give it back.
@@ -82,7 +98,7 @@ class Lease:
         Raises:
             AbortedError: the lease was lost.
         """
-        working, renewing = asyncio.create_task(work), asyncio.create_task(self._renew())
+        working, renewing = start_task(work), start_task(self._renew())
         try:
             await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
             if working.done():

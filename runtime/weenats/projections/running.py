@@ -6,11 +6,12 @@ import asyncio
 from contextlib import asynccontextmanager
 from contextvars import Context
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Generic
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import finish, start_task
 from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import ConnectionClosedError, UnavailableError
 from weenats.events.reader import replaced
@@ -61,18 +62,35 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         self._builder = ProjectionBuilder(projection, transport, telemetry)
         self._views: list[tuple[Record, ViewT]] = []
         self._checked = float("-inf")
+        self._looking: asyncio.Task[None] | None = None
+        self._has_ended = False
         self.health = ProjectionHealth(projection.name)
 
     async def view(self) -> ViewT:
         """Return the view to answer a query from; do not keep it for another query.
 
         Raises:
-            UnavailableError: no view of this version of the projection is complete yet.
+            UnavailableError: no view of this version of the projection is complete yet, or the
+                block has ended in which the projection runs.
             ServiceError: see JetStream.last.
         """
+        self._check_running()
         if monotonic() - self._checked >= CHECK:
-            await self._look()
+            if self._looking is None:
+                # All queries wait for one look: those of others would close the view of the first.
+                self._looking = start_task(self._look(), context=Context())
+                self._looking.add_done_callback(self._on_looked)
+            try:
+                await asyncio.shield(self._looking)
+            except asyncio.CancelledError:
+                self._check_running()
+                raise
+            self._check_running()
         return self._views[-1][1]
+
+    def _check_running(self) -> None:
+        if self._has_ended:
+            raise UnavailableError(f"projection {self._projection.name} runs no more")
 
     async def status(self) -> GenerationStatus:
         """Return how far the view is that is read.
@@ -105,6 +123,10 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
 
     async def close(self) -> None:
         """Close the views."""
+        self._has_ended = True
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
         while self._views:
             await self._views.pop()[1].close()
 
@@ -149,7 +171,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         async with opened(self._projection, self._transport, record.number) as view:
             inspected = monotonic()
             follower = Follower(self._projection, self._transport, view, self._telemetry)
-            following = asyncio.create_task(follower.run(follow=True, created=record.created))
+            following = start_task(follower.run(follow=True, created=record.created))
             try:
                 while current(await self._records(), record.version) == record:
                     await asyncio.wait({following}, timeout=CHECK)
@@ -169,6 +191,11 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         except Exception as error:  # noqa: BLE001 - any exception of a view
             _LOG.error("cannot remove old views of %s", self._projection.name, exc_info=error)
         return await self._builder.catalog.records()
+
+    def _on_looked(self, looking: asyncio.Task[None]) -> None:
+        self._looking = None
+        if not looking.cancelled():
+            looking.exception()  # the queries that waited for it got it, if any are left
 
     async def _look(self) -> None:
         """Open the view that is to be read now; the one before stays open for a while."""
@@ -221,11 +248,15 @@ async def running(
     """
     found = RunningProjection(projection, transport, telemetry)
     # An empty context: the task belongs to no request and no trace.
-    following = asyncio.get_running_loop().create_task(found.follow(), context=Context())
+    following = start_task(found.follow(), context=Context())
     try:
         with found.health.shown():
             yield found
     finally:
-        following.cancel()
-        await asyncio.wait({following})
-        await found.close()
+        await finish(_end(found, following))
+
+
+async def _end(running: RunningProjection[Any], following: asyncio.Task[None]) -> None:
+    following.cancel()
+    await asyncio.wait({following})
+    await running.close()

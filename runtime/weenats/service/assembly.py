@@ -6,6 +6,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from weenats._internal.tasks import start_task
 from weenats.admission.controller import Admission
 from weenats.admission.scope import Scope
 from weenats.codec.events import event_codec
@@ -144,7 +145,7 @@ class Assembly:
     async def drain(self, budget: float) -> None:
         """Leave the queue group, and finish the admitted requests and events within `budget`."""
         end = monotonic() + budget
-        events = asyncio.create_task(self.scope.end(budget))
+        events = start_task(self.scope.end(budget))
         await self._drain_requests(budget)
         await events
         if self.aggregates is not None:

@@ -10,6 +10,7 @@ from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Self, cast
 
+from weenats._internal.tasks import start_task
 from weenats._internal.uncopyable import Uncopyable
 from weenats.admission.scope import SCOPE
 from weenats.context import CURRENT, RequestContext
@@ -143,7 +144,7 @@ class NatsService(Uncopyable):
             self.instance_id = STAMPER.new_id()
         use_handler_threads(self._loop)
         self._signals = StopSignals(self._on_signal, unhandled=True).__enter__()
-        self._starting = asyncio.create_task(self._start())
+        self._starting = start_task(self._start())
         try:
             await asyncio.wait([self._starting])
         except asyncio.CancelledError:
@@ -211,7 +212,7 @@ class NatsService(Uncopyable):
         if os.getpid() != _INIT:
             # Later, so that no signal is lost before `wait_until_stopped` is called.
             asyncio.get_running_loop().call_soon(self._release_signals)
-        self._watch = asyncio.create_task(self._stop_without_connection(), context=Context())
+        self._watch = start_task(self._stop_without_connection(), context=Context())
         if self._settings.telemetry is not None:
             attributes = {SERVICE: self.contract.name, INSTANCE: self.instance_id}
             observe(self, assembly.telemetry, OF_SERVICES, {**attributes})
@@ -313,7 +314,7 @@ class NatsService(Uncopyable):
 
     def _begin_stop(self, budget: float) -> asyncio.Task[None]:
         if self._stopping is None:
-            self._stopping = asyncio.create_task(self._stop(budget), context=Context())
+            self._stopping = start_task(self._stop(budget), context=Context())
         return self._stopping
 
     def _release_signals(self) -> None:

@@ -7,6 +7,8 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Final, cast
 
+from weenats._internal.tasks import start_task
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
@@ -48,18 +50,19 @@ class Lifespan:
         self._task: asyncio.Task[None] | None = None
 
     async def enter(self) -> None:
-        """Run the handlers' lifespan up to its `yield`; when cancelled, it is cancelled too.
+        """Run the handlers' lifespan up to its `yield`; when cancelled before, it is cancelled too.
 
         Raises:
             Exception: what the lifespan raised.
         """
-        task = asyncio.create_task(self._run(), context=self._variables.copy())
+        task = start_task(self._run(), context=self._variables.copy())
         self._task = task
         task.add_done_callback(self._on_done)
         try:
             await self._entered.wait()
         except asyncio.CancelledError:
-            task.cancel()
+            if not self._is_entered:  # else `leave` ends it
+                task.cancel()
             raise
         if not self._is_entered and self.error is None:  # CancelledError, or a group with one
             self.error = RuntimeError("the lifespan was cancelled before it yielded")

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Final
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import start_task
 from weenats.errors import ServiceError
 from weenats.transport.base import OnDelivery, Subscription, Transport
 
@@ -73,7 +74,7 @@ class QueueMembership:
         wait = max((condition() for condition in self.conditions), default=0.0)
         if self.is_member == (wait > 0):
             # The task must not inherit the context of the request that caused it.
-            self._moving = asyncio.create_task(self._move(), context=Context())
+            self._moving = start_task(self._move(), context=Context())
         elif wait > 0:
             self._review_in(wait)
 

@@ -7,6 +7,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from weenats._internal.tasks import start_task
 from weenats.errors import ServiceError
 from weenats.protocol.messages import HealthCheckEntry
 from weenats.streams.consumer_states import consumer_state
@@ -85,7 +86,7 @@ class ConsumerHealth:
         for each in self._parts:
             attributes = semconv.of_consumer(each.source.stream, self._name)
             observe(each, self._telemetry, OF_CONSUMERS, attributes)
-        self._watching = asyncio.create_task(self._watch(), context=Context())
+        self._watching = start_task(self._watch(), context=Context())
 
     def close(self) -> None:
         """Look no more; the gauges have no values from now on."""

@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from weenats._internal.tasks import start_task
 from weenats.errors import AlreadyExistsError, PermissionDeniedError, ServiceError
 from weenats.streams.consumers import restored
 from weenats.transport.jetstream import (
@@ -62,7 +63,7 @@ class ConsumerUpkeep:
 
     def start(self) -> None:
         """Begin to look."""
-        self._watching = asyncio.create_task(self._watch(), context=Context())
+        self._watching = start_task(self._watch(), context=Context())
 
     def close(self) -> None:
         """Look no more."""

@@ -9,6 +9,7 @@ from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from weenats._internal.tasks import start_task
 from weenats.errors import DeadlineExceededError, NoRespondersError, ServiceError, connection_error
 from weenats.protocol.timeouts import Clock, DeadlineTimer
 from weenats.transport.base import NO_RESPONDERS, Accepts, Delivery
@@ -197,7 +198,7 @@ class ReplyInbox:
         """
         if self._opening is None:
             # A task in an empty context: it outlives the request that needs it first.
-            self._opening = asyncio.create_task(self._open(connection), context=Context())
+            self._opening = start_task(self._open(connection), context=Context())
             self._opening.add_done_callback(_retrieve)
         opening = asyncio.shield(self._opening)
         try:

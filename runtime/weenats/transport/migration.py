@@ -16,6 +16,7 @@ from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
+from weenats._internal.tasks import start_task
 from weenats.errors import ResourceExhaustedError, ServiceError
 from weenats.protocol.subjects import encode_subject
 
@@ -77,7 +78,7 @@ class Migration:
         """
         if self._task is None:
             _LOG.info("the NATS server is in lame duck mode: connecting to another one")
-            self._task = asyncio.create_task(self._run(connection), context=Context())
+            self._task = start_task(self._run(connection), context=Context())
 
     async def stop(self) -> None:
         """Stop moving, and close the connection that is not used."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from warnings import warn
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import start_task
 from weenats._internal.text import printable
 from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import (
@@ -152,7 +153,7 @@ class NatsTransport(Uncopyable):
             return
         if self._opening is None:
             # An empty context: the connection outlives the request that needs it first.
-            self._opening = asyncio.create_task(self._open_first(), context=Context())
+            self._opening = start_task(self._open_first(), context=Context())
             self._opening.add_done_callback(self._on_opened)
         try:
             # All wait for one attempt: those who give up do not end it for the others.
@@ -175,7 +176,7 @@ class NatsTransport(Uncopyable):
         if self._closing is None and self._closed is None:
             self._claim()
             self._closed = "the connection to NATS was closed"
-            self._closing = asyncio.create_task(self._close(timeout), context=Context())
+            self._closing = start_task(self._close(timeout), context=Context())
         if self._closing is not None and not self._closing.done():
             self._claim()
             await asyncio.shield(self._closing)
@@ -398,7 +399,7 @@ class NatsTransport(Uncopyable):
         else:
             self._inbox.on_denied(subject)
             if self._renewing is None and self._closed is None:
-                self._renewing = asyncio.create_task(self._renew_denied(), context=Context())
+                self._renewing = start_task(self._renew_denied(), context=Context())
 
     async def _renew_denied(self) -> None:
         """Try again what the server has denied to subscribe, while somebody still wants it.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Final, ParamSpec
 from weakref import WeakMethod
 
+from weenats._internal.tasks import start_task
+
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     from weenats.transport.nats_py.connection import NatsConnection
@@ -65,6 +67,6 @@ def abandon(connection: NatsConnection, loop: asyncio.AbstractEventLoop) -> None
 
 
 def _close(connection: NatsConnection) -> None:
-    task = asyncio.create_task(connection.close())
+    task = start_task(connection.close())
     _CLOSING.add(task)
     task.add_done_callback(_CLOSING.discard)

@@ -28,7 +28,7 @@ from testkit.parcels import (
     remove_streams,
 )
 from testkit.telemetry import EVERYTHING, recording
-from testkit.waiting import eventually, settle, until
+from testkit.waiting import cancel_call, eventually, settle, until
 from weenats import (
     FailedPreconditionError,
     InvalidArgumentError,
@@ -458,3 +458,26 @@ async def test_a_deleted_stream_is_reported(
     async with await consume(transport, Recorder(), "billing"):
         await JetStream(transport).delete_stream(STREAM.name)
         await eventually(lambda: "billing receives no events: UNAVAILABLE" in caplog.text)
+
+
+async def test_stopping_that_is_cancelled_goes_on(
+    parcels: ParcelsClient, transport: NatsTransport
+) -> None:
+    """The running handler ends, and nothing of the consumer is left."""
+    await deliver(parcels, "p-1", 1)
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def act(_: object) -> None:
+        begun.set()
+        await may_end.wait()
+
+    recorder = Recorder(act)
+    before = asyncio.all_tasks()
+    running = await consume(transport, recorder, "billing")
+    await begun.wait()
+    stopping = asyncio.create_task(running.stop())
+    await asyncio.sleep(0)
+    await cancel_call(stopping)
+    may_end.set()
+    await eventually(lambda: asyncio.all_tasks() <= before)
+    assert recorder.seen == [("p-1", 1)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 
 from testkit.parcels import CONTRACT, PARCELS_EVENTS_STREAM, Parcels, ParcelsClient
 from testkit.projections import COUNTS, NAME, TOTAL, Counting, Failing, SqlView
-from testkit.waiting import LIMIT, until
+from testkit.waiting import LIMIT, eventually, until
 from weenats import (
     AbortedError,
     NatsServiceBuilder,
@@ -21,7 +21,7 @@ from weenats import (
     ServiceError,
     UnavailableError,
 )
-from weenats.projections import Projection
+from weenats.projections import KeyValueView, Projection
 from weenats.projections import running as running_module
 from weenats.projections.builder import ProjectionBuilder, opened
 from weenats.projections.follower import Follower
@@ -35,8 +35,9 @@ from weenats.transport.jetstream import (
     KeyValue,
     StreamReplacedError,
     WrongSequenceError,
+    bucket_config,
 )
-from weenats.transport.jetstream.key_value import bucket_subject
+from weenats.transport.jetstream.key_value import bucket_stream, bucket_subject
 
 
 class FailingAt20(Failing):
@@ -542,3 +543,99 @@ async def test_a_service_shows_why_a_projection_does_not_go_on(
         await shows("ok", "stopped by KeyError; see the log")
         Broken.broken = None  # type: ignore[assignment]  # repaired
         await shows("ok", None)
+
+
+class SlowToOpen(KeyValueView[int]):
+    """A view whose opening takes a while, and that knows whether it is open."""
+
+    is_closed = False
+
+    async def open(self) -> None:
+        """Open it."""
+        await asyncio.sleep(0)
+        await super().open()
+
+    async def close(self) -> None:
+        """Close it."""
+        self.is_closed = True
+
+
+async def test_queries_that_begin_together_read_one_view(
+    transport: NatsTransport, deliver: Any
+) -> None:
+    """None of them closes the view of another one."""
+    await deliver(1)
+    slow = replace(COUNTS, view=lambda generation: SlowToOpen(generation, int))
+    async with slow.run(transport) as counts:
+        await counts.caught_up()
+        views = await asyncio.gather(*(counts.view() for _ in range(5)))
+        assert {id(each) for each in views} == {id(views[0])}
+        assert not views[0].is_closed
+    assert views[0].is_closed
+
+
+async def test_no_view_is_read_after_the_end(transport: NatsTransport, deliver: Any) -> None:
+    """A query that is late gets UNAVAILABLE, also if the view was still being opened."""
+    await deliver(1)
+    opening = asyncio.Event()
+
+    class Blocked(KeyValueView[int]):
+        async def open(self) -> None:
+            opening.set()
+            await asyncio.Event().wait()
+
+    kinds: Iterator[type[KeyValueView[int]]] = iter([])
+    blocked = replace(COUNTS, view=lambda generation: next(kinds, KeyValueView)(generation, int))
+    async with blocked.run(transport) as counts:
+        await counts.caught_up()
+        kinds = iter([Blocked])
+        late = asyncio.create_task(counts.view())
+        await opening.wait()
+    with pytest.raises(UnavailableError, match="runs no more"):
+        await late
+    with pytest.raises(UnavailableError, match="runs no more"):
+        await counts.view()
+
+
+async def test_an_instance_that_ends_while_it_takes_the_lease_gives_it_back(
+    transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one need not wait until the lease expires."""
+    bucket = JetStream(transport).key_value("leases")
+    await JetStream(transport).create_stream(bucket_config("leases"))
+    create, taken = KeyValue.create, asyncio.Event()
+
+    async def slow(self: KeyValue, *arguments: Any, **options: Any) -> int:
+        revision = await create(self, *arguments, **options)
+        if not taken.is_set():
+            taken.set()
+            await asyncio.sleep(0)
+        return revision
+
+    monkeypatch.setattr(KeyValue, "create", slow)
+    taking = asyncio.create_task(Lease(bucket, 1, "p").take())
+    await taken.wait()
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert await Lease(bucket, 1, "p").take()
+    await JetStream(transport).delete_stream(bucket_stream("leases"))
+
+
+async def test_end_that_is_cancelled_goes_on(transport: NatsTransport, deliver: Any) -> None:
+    """The views are closed although the caller no longer waits for it."""
+    await deliver(1)
+    slow = replace(COUNTS, view=lambda generation: SlowToOpen(generation, int))
+    seen: list[SlowToOpen] = []
+
+    async def block() -> None:
+        async with slow.run(transport) as counts:
+            await counts.caught_up()
+            seen.append(await counts.view())
+
+    running = asyncio.create_task(block())
+    await until(lambda: seen)
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait([running])
+    await eventually(lambda: seen[0].is_closed)

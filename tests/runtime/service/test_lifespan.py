@@ -332,6 +332,21 @@ async def test_stop_in_the_lifespan_returns_at_once() -> None:
     assert service.lifespan_error is None
 
 
+async def test_stop_while_the_lifespan_is_entered(caplog: pytest.LogCaptureFixture) -> None:
+    """The start fails because of the stop; the lifespan, which was entered, is left as usual."""
+
+    async def stop(_: Lived) -> None:
+        await service.stop()  # and yields without waiting for anything
+
+    handlers = Lived(at_start(stop))
+    service = built(handlers)
+    with pytest.raises(UnavailableError, match="stopped while it started"):
+        await service.start()
+    assert handlers.log == ["enter", "leave"]
+    assert service.lifespan_error is None
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
+
+
 class Coroutine(Probe):
     """Handlers without the decorator."""
 

@@ -7,6 +7,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import Final
 
+from weenats._internal.tasks import start_task
 from weenats._internal.threads import run_in_thread
 from weenats.protocol.messages import HealthCheckEntry
 from weenats.service.health.settings import Check
@@ -52,7 +53,7 @@ class CheckRunner:
         """Start a run and return its task, None if an earlier run has not ended."""
         if self._is_in_thread or (self._task is not None and not self._task.done()):
             return None
-        self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
+        self._task = start_task(self._run(), context=Context())
         return self._task
 
     def cancel(self) -> asyncio.Task[CheckResult] | None:

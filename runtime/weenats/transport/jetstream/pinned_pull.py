@@ -131,9 +131,9 @@ class ExclusivePull(Pull):
                 return new
 
     @override
-    async def close(self) -> None:
+    async def _end(self) -> None:
         """End it, and let the server pin another reader at once."""
-        await super().close()
+        await super()._end()
         if self._pin and self.holds(self.turn):
             with suppress(ServiceError):
                 what = f"{_GROUP} of {self._operation}"

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, Self
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import finish, start_task
 from weenats.errors import ConnectionClosedError, PermissionDeniedError, ServiceError
 from weenats.transport.base import DENIED
 from weenats.transport.jetstream.api import PREFIX
@@ -116,14 +117,20 @@ class Pull:
             await self._transport.unsubscribe([self._subscription])
             raise
         self._request()
-        self._watching = asyncio.create_task(self._watch())
+        self._watching = start_task(self._watch())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
-        """End it; messages that were not taken go back to the server at once."""
+        """End it; messages that were not taken go back to the server at once.
+
+        It goes on when its caller is cancelled.
+        """
+        await finish(self._end())
+
+    async def _end(self) -> None:
         self._is_closed = True
         self._arrival.set()
         if self._watching is not None:

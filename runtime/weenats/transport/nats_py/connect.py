@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import nats.errors
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import start_task
 from weenats.protocol.timeouts import seconds
 from weenats.transport.credentials import Identity, credentials_in, nkey_in
 from weenats.transport.nats_py.client import end_task
@@ -70,7 +71,7 @@ async def open_connection(
         reported.clear()
         await connection.on_reconnected()
 
-    connecting = asyncio.create_task(
+    connecting = start_task(
         connection.connect(
             **_settings(servers, options),
             error_cb=on_error,
@@ -87,7 +88,7 @@ async def open_connection(
         await connecting
     except BaseException as error:
         # Shielded: a caller that is cancelled again must not leave the socket open.
-        await asyncio.shield(asyncio.create_task(_give_up(connection, connecting)))
+        await asyncio.shield(start_task(_give_up(connection, connecting)))
         if isinstance(error, TimeoutError):
             raise connect_error(servers, failures or connection.failures) from None
         if isinstance(error, OSError | ValueError | nats.errors.Error):

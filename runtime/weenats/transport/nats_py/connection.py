@@ -18,6 +18,7 @@ from nats.nuid import NUID
 
 from weenats._internal.hosts import is_loopback
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import start_task
 from weenats.errors import ConnectionLostError, ResourceExhaustedError, connection_error
 from weenats.protocol.headers import HEADER_FRAMING
 from weenats.protocol.subjects import decode_subject
@@ -411,7 +412,7 @@ class NatsConnection(SteadyClient):
         self._pending.clear()
         self._pending_data_size = 0
         if self._draining is None and _is_full(self._transport):
-            self._draining = self._loop.create_task(self._drain(self._transport))
+            self._draining = start_task(self._drain(self._transport))
 
     async def _drain(self, transport: NatsSocket) -> None:
         with contextlib.suppress(OSError, RuntimeError):

@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from testkit.waiting import eventually, until
+from testkit.waiting import cancel_call, eventually, until
 from weenats import ConnectionClosedError, ConnectionOptions, NatsTransport, UnavailableError
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import (
@@ -320,3 +320,16 @@ async def test_export_that_lets_one_answer_through_is_reported(
                 await until(lambda: "needs `response: stream`" in caplog.text)
         for transport in (service, reader):
             await transport.close()
+
+
+async def test_closing_that_is_cancelled_goes_on(jetstream: JetStream, stream: str) -> None:
+    """What was not taken goes back to the server at once."""
+    await publish(jetstream, stream, 2)
+    await jetstream.create_consumer(stream, ConsumerConfig("c", ack_wait=3600.0))
+    messages = await jetstream.pull(stream, "c").__aenter__()
+    assert [each.attempt for each in await take(messages, 1)] == [1]
+    closing = asyncio.create_task(messages.close())
+    await asyncio.sleep(0)
+    await cancel_call(closing)
+    async with jetstream.pull(stream, "c") as messages:
+        assert [each.attempt for each in await take(messages, 1)] == [2]

@@ -1,0 +1,40 @@
+"""Starting tasks, and ending work whose caller may be cancelled meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from contextvars import Context
+
+__all__ = ["finish", "start_task"]
+T = TypeVar("T")
+_FINISHING: Final[set[asyncio.Task[None]]] = set()
+"""The event loop does not keep its tasks from being garbage-collected."""
+
+
+def start_task(work: Coroutine[Any, Any, T], *, context: Context | None = None) -> asyncio.Task[T]:
+    """Start a task that begins when the code that is running waits, or has ended.
+
+    The task factory of the application is not used: an eager one would run the work, perhaps to its
+    end, before the caller has the task.
+
+    Args:
+        work: what the task does.
+        context: its context variables; None for a copy of those of the caller.
+    """
+    return asyncio.Task(work, loop=asyncio.get_running_loop(), context=context)
+
+
+async def finish(work: Coroutine[Any, Any, None]) -> None:
+    """Run work to its end, in the context of the caller; if that is cancelled, the work goes on.
+
+    Args:
+        work: what it does.
+    """
+    task = start_task(work)
+    _FINISHING.add(task)
+    task.add_done_callback(_FINISHING.discard)
+    await asyncio.shield(task)
