@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from testkit.chromium import Browser
+from testkit.discovery import ExpectAnswers, expecting_answers
 from testkit.paths import REPOSITORY
 from testkit.processes import restore_interrupts
 from testkit.server_files import finish_removals
@@ -89,9 +90,9 @@ def _limited_loggers(modules: int) -> list[LimitedLogger]:
 
 
 @pytest.fixture
-def patient_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Listings wait longer for the next instance, as several have to answer on a busy machine."""
-    monkeypatch.setattr("weenats.discovery._QUIET", 0.5)
+def expect_answers(monkeypatch: pytest.MonkeyPatch) -> ExpectAnswers:
+    """Function after whose call listings of this process end with so many answers."""
+    return expecting_answers(monkeypatch)
 
 
 @pytest.fixture
