@@ -21,7 +21,15 @@ from testkit.certificates import CertificateAuthority
 from testkit.clocks import shift_time
 from testkit.cluster_faults import put_leader_last
 from testkit.tcp_proxy import TcpProxy
-from testkit.transports import FAST, answering, connected, disconnected, reconnected, soon
+from testkit.transports import (
+    FAST,
+    answering,
+    check_refused,
+    connected,
+    disconnected,
+    reconnected,
+    soon,
+)
 from testkit.waiting import LIMIT, eventually, until
 from weenats import ConnectionOptions, DeadlineExceededError, NatsTransport, UnavailableError
 from weenats._internal import happy_eyeballs
@@ -297,18 +305,15 @@ async def test_tls_handshake_first(nats_url: str, tmp_path: Path, scheme: str) -
 
 async def test_ordinary_server_does_not_answer_tls_first(nats_url: str) -> None:
     """The error of an ordinary server with tls_handshake_first names the option."""
-    options = ConnectionOptions(tls_handshake_first=True, connect_timeout=1)
-    with pytest.raises(UnavailableError, match="connect without tls_handshake_first"):
-        await NatsTransport(nats_url, options).connect()
+    options = ConnectionOptions(tls_handshake_first=True)
+    await check_refused(nats_url, "connect without tls_handshake_first", options)
 
 
 async def test_tls_first_server_is_explained(nats_url: str, tmp_path: Path) -> None:
     """The error of a server that expects the TLS handshake first names the option."""
     serving = CertificateAuthority(tmp_path).certificate("localhost").serving
-    options = ConnectionOptions(connect_timeout=1)
     async with TcpProxy(int(nats_url.rpartition(":")[2]), tls=serving) as proxy:
-        with pytest.raises(UnavailableError, match="connect with tls_handshake_first=True"):
-            await NatsTransport(f"localhost:{proxy.port}", options).connect()
+        await check_refused(f"localhost:{proxy.port}", "connect with tls_handshake_first=True")
 
 
 @pytest.mark.parametrize(
@@ -323,10 +328,7 @@ async def test_impatient_tls_first_server_is_explained(last_words: bytes) -> Non
 
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        with pytest.raises(UnavailableError, match="connect with tls_handshake_first=True"):
-            await NatsTransport(
-                f"127.0.0.1:{port}", ConnectionOptions(connect_timeout=0.5)
-            ).connect()
+        await check_refused(f"127.0.0.1:{port}", "connect with tls_handshake_first=True")
 
 
 async def test_websocket_connection_survives_a_restart(hanging: HangingServers) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -19,10 +20,11 @@ from weenats import (
 )
 from weenats.discovery import list_instances
 from weenats.testing import NatsServer
-from weenats.transport.nats_py import connection
 
 MORE_THAN_SOCKETS_HOLD = 40
 PIECE = b"x" * 900_000
+PATIENT = ConnectionOptions(connect_timeout=10 * LIMIT)
+"""With it a fence waits longer than a test."""
 
 
 async def stalled(link: TcpProxy, options: ConnectionOptions) -> NatsTransport:
@@ -49,46 +51,36 @@ async def test_unresponsive_peer_triggers_a_reconnect(nats_server: NatsServer) -
             await transport.close()
 
 
-async def test_closing_does_not_wait_for_a_stalled_peer(
-    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_closing_does_not_wait_for_a_stalled_peer(nats_server: NatsServer) -> None:
     """close() ends in bounded time, whatever the peer has not read."""
-    monkeypatch.setattr(connection, "_FENCE_TIMEOUT", 10 * LIMIT)
     async with TcpProxy(nats_server.port) as link:
-        transport = await stalled(link, ConnectionOptions(close_timeout=0.05))
+        transport = await stalled(link, replace(PATIENT, close_timeout=0.05))
         await asyncio.wait_for(transport.close(), LIMIT)
 
 
-async def test_a_silent_peer_is_waited_for_once(
-    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_silent_peer_is_waited_for_once(nats_server: NatsServer) -> None:
     """After a fence gave up, what follows does not wait as long again, until the peer answers."""
-    monkeypatch.setattr(connection, "_FENCE_TIMEOUT", 0.01)
     async with (
         TcpProxy(nats_server.port) as link,
-        connected(f"nats://127.0.0.1:{link.port}") as transport,
+        connected(f"nats://127.0.0.1:{link.port}", PATIENT) as transport,
     ):
         link.stall()
+        silent = transport._connection
+        assert silent is not None
         with pytest.raises(ConnectionLostError):
-            await transport.fence()
-        monkeypatch.setattr(connection, "_FENCE_TIMEOUT", 10 * LIMIT)
+            await silent.fence(0.01)
         with pytest.raises(ConnectionLostError, match="does not answer"):
             await asyncio.wait_for(transport.fence(), LIMIT)
         link.heal()
-        silent = transport._connection
-        assert silent is not None
         await until(lambda: not silent._pongs)
         await transport.fence()
 
 
-async def test_cancelled_subscribe_beside_a_stalled_peer(
-    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_cancelled_subscribe_beside_a_stalled_peer(nats_server: NatsServer) -> None:
     """subscribe() waits for the server once: when it gives up, it ends at once."""
-    monkeypatch.setattr(connection, "_FENCE_TIMEOUT", 10 * LIMIT)
     async with (
         TcpProxy(nats_server.port) as link,
-        connected(f"nats://127.0.0.1:{link.port}") as transport,
+        connected(f"nats://127.0.0.1:{link.port}", PATIENT) as transport,
     ):
         link.stall()
 

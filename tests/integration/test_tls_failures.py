@@ -7,14 +7,15 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from testkit.certificates import CertificateAuthority
-from testkit.transports import connected, disconnected, reconnected
+from testkit.transports import FAST, check_refused, connected, disconnected, reconnected
 from testkit.waiting import LIMIT, eventually
-from weenats import ConnectionOptions, NatsTransport, UnavailableError
+from weenats import ConnectionOptions, NatsTransport
 from weenats.testing import NatsServer
 from weenats.testing.nats_server import free_ports
 
@@ -50,20 +51,6 @@ async def serving(serve: Serve) -> AsyncIterator[str]:
         yield f"nats://localhost:{server.sockets[0].getsockname()[1]}"
 
 
-async def check_reason(url: str, tls: ssl.SSLContext, reason: str) -> None:
-    """Check why connecting fails; an attempt that a busy machine cannot finish has more time."""
-    timeout = 0.5
-    while True:
-        options = ConnectionOptions(tls=tls, reconnect_wait=0.02, connect_timeout=timeout)
-        with pytest.raises(UnavailableError) as failed:
-            await NatsTransport(url, options).connect()
-        if reason in failed.value.message:
-            return
-        assert "no answer" in failed.value.message
-        assert timeout < LIMIT
-        timeout *= 2
-
-
 def tls_config(certificate: Path, more: str = "") -> str:
     """Return the block `tls` of the configuration of a server."""
     return f'tls {{ cert_file: "{certificate}", key_file: "{certificate}"{more} }}\n'
@@ -85,7 +72,11 @@ async def test_websocket_is_found_again_after_tls_failed(
             connection = transport._connection
             assert connection is not None
             await eventually(lambda: connection.failure.startswith("[SSL: "))
-            await check_reason(f"wss://localhost:{port}", trusting, ": [SSL: ")
+            await check_refused(
+                f"wss://localhost:{port}",
+                ": [SSL: ",
+                replace(FAST, tls=trusting),
+            )
             server.kill()
             server._config = f"websocket {{ {listen}, {encrypted} }}"
             server.start()
@@ -101,7 +92,11 @@ async def test_refused_client_certificate_is_explained(
     config = tls_config(authority.certificate("localhost").pem, required)
     with NatsServer(config=config) as server:
         for _ in range(5):
-            await check_reason(f"tls://localhost:{server.port}", trusting, "certificate")
+            await check_refused(
+                f"tls://localhost:{server.port}",
+                "certificate",
+                replace(FAST, tls=trusting),
+            )
 
 
 @pytest.mark.parametrize("with_reset", [False, True])
@@ -118,7 +113,11 @@ async def test_end_after_the_handshake_is_explained(
             writer.transport.abort()
 
     async with serving(refuse) as url:
-        await check_reason(url, trusting, "it may require a client certificate")
+        await check_refused(
+            url,
+            "it may require a client certificate",
+            replace(FAST, tls=trusting),
+        )
 
 
 @pytest.mark.parametrize("with_reset", [False, True])
@@ -134,14 +133,18 @@ async def test_end_during_the_handshake_is_explained(
             writer.transport.abort()
 
     async with serving(refuse) as url:
-        await check_reason(url, trusting, "ended the connection during the TLS handshake")
+        await check_refused(
+            url,
+            "ended the connection during the TLS handshake",
+            replace(FAST, tls=trusting),
+        )
 
 
 async def test_end_of_a_tls_connection_is_not_logged_by_asyncio(
     authority: CertificateAuthority, trusting: ssl.SSLContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Asyncio warns of nothing when a server or a client ends a connection with TLS."""
-    options = ConnectionOptions(tls=trusting, reconnect_wait=0.02)
+    options = replace(FAST, tls=trusting)
     with NatsServer(config=tls_config(authority.certificate("localhost").pem)) as server:
         async with connected(f"tls://localhost:{server.port}", options) as transport:
             server.kill()

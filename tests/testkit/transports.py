@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from time import monotonic
 from typing import Final
 
@@ -17,6 +18,7 @@ from weenats import (
     ConnectionOptions,
     NatsTransport,
     NoRespondersError,
+    UnavailableError,
 )
 from weenats.transport import Delivery, OnDelivery, Transport
 
@@ -51,6 +53,19 @@ async def connected(
         yield transport
     finally:
         await transport.close()
+
+
+async def check_refused(servers: str, reason: str, options: ConnectionOptions = FAST) -> None:
+    """Check why connecting fails; an attempt that a busy machine cannot finish has more time."""
+    timeout = 0.1
+    while True:
+        with pytest.raises(UnavailableError) as failed:
+            await NatsTransport(servers, replace(options, connect_timeout=timeout)).connect()
+        if reason in failed.value.message:
+            return
+        assert "no answer" in failed.value.message
+        assert timeout < LIMIT
+        timeout *= 2
 
 
 async def disconnected(transport: NatsTransport) -> None:

@@ -102,6 +102,16 @@ async def test_another_reader_goes_on_at_once(jetstream: JetStream, stream: str)
         assert second.turn == 1
 
 
+@pytest.mark.usefixtures("consumer")
+async def test_reader_that_left_is_not_pinned(jetstream: JetStream, stream: str) -> None:
+    """The next message goes to the next reader, though the last one left without any."""
+    async with reader(jetstream, stream):
+        pass
+    await publish(jetstream, stream, 1, 1)
+    async with reader(jetstream, stream) as messages:
+        assert await take(messages, 1) == [1]
+
+
 async def test_silent_reader_is_replaced(
     jetstream: JetStream, stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
