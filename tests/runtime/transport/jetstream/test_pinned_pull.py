@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from testkit.waiting import eventually
+from testkit.waiting import ask_until, eventually
 from weenats import NatsTransport, UnavailableError
 from weenats.testing import NatsServer
 from weenats.transport.base import Delivery
@@ -154,9 +155,9 @@ async def test_lost_ack_is_repeated(jetstream: JetStream, stream: str) -> None:
         await eventually(lambda: len(messages._arrived) == 3)  # after `ack_wait`
         await publish(jetstream, stream, 4, 4)
         assert await take(messages, 1) == [4]
-        async with asyncio.timeout(30):
-            while (await jetstream.consumer_info(stream, "c")).unacknowledged:
-                pass
+        await ask_until(
+            lambda info: not info.unacknowledged, partial(jetstream.consumer_info, stream, "c")
+        )
 
 
 async def test_lost_message_comes_before_later_ones(
