@@ -18,7 +18,7 @@ from weenats._internal.limited_log import LimitedLogger
 
 # How long an example takes depends on the machine, and on coverage.
 settings.register_profile(
-    "quick", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow]
+    "quick", deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=100)
 # For tests that run a thousand times, and whose failing example nobody reads.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from testkit.certificates import CertificateAuthority
 from testkit.tcp_proxy import TcpProxy
 from testkit.transports import check_refused
-from testkit.waiting import until
+from testkit.waiting import LIMIT, until
 from weenats import UnavailableError
 from weenats.transport import ConnectionOptions, NatsTransport
 from weenats.transport.tls_files import TlsFiles
@@ -90,11 +91,11 @@ async def test_renewed_certificate_is_presented(
     good = client.read_bytes()
     client.write_bytes(stranger.read_bytes())
     files = TlsFiles(authority.pem, client, None)
-    options = ConnectionOptions(tls=files, tls_handshake_first=True, connect_timeout=1)
+    options = ConnectionOptions(tls=files, tls_handshake_first=True, connect_timeout=LIMIT)
     async with TcpProxy(int(nats_url.rpartition(":")[2]), tls=serving) as proxy:
         url = f"localhost:{proxy.port}"
         with pytest.raises(UnavailableError):
-            await NatsTransport(url, options).connect()
+            await NatsTransport(url, replace(options, connect_timeout=0.1)).connect()
         client.write_bytes(good)
         transport = NatsTransport(url, options)
         await transport.connect()
