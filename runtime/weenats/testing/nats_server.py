@@ -137,7 +137,10 @@ class NatsServer(Uncopyable):
         Raises:
             NatsServerError: the server is not running.
         """
-        os.kill(self.process_id, signal.SIGSTOP)
+        process_id = self.process_id
+        os.kill(process_id, signal.SIGSTOP)
+        if sys.platform == "linux":  # the kernel stops its threads a moment later
+            os.waitid(os.P_PID, process_id, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         self._is_paused = True
 
     def resume(self) -> None:
