@@ -155,8 +155,8 @@ faults: $(STAMP)  ## measure what clients see while servers of a cluster fail or
 chaos: $(STAMP)  ## make everything fail that can fail, for five minutes (SEED=, SECONDS=)
 	@PYTHONPATH=tests $(BIN)/python -m testkit.chaos chaos --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
 
-durability: $(STAMP)  ## check 100,000 commands, then as many events, while instances and servers are killed (COUNT=, KEYS=, PAUSE=, SECONDS=, SEED=)
-	@for what in commands events; do \
+durability: $(STAMP)  ## check 100,000 commands, then as many events, while instances and servers are killed (WHAT=, COUNT=, KEYS=, PAUSE=, SECONDS=, SEED=)
+	@for what in $(or $(WHAT),commands events); do \
 		echo "== $$what"; \
 		PYTHONPATH=tests $(BIN)/python -m testkit.durability $$what --count $(or $(COUNT),100000) --keys $(or $(KEYS),1000) \
 			$(if $(PAUSE),--pause $(PAUSE)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) || failed=1; \

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from testkit.chromium import Browser
+from testkit.discovery import ExpectAnswers, expecting_answers
 from testkit.paths import REPOSITORY
 from testkit.processes import restore_interrupts
 from testkit.server_files import finish_removals
@@ -19,7 +20,7 @@ from weenats._internal.limited_log import LimitedLogger
 
 # How long an example takes depends on the machine, and on coverage.
 settings.register_profile(
-    "quick", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow]
+    "quick", deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=100)
 # For tests that run a thousand times, and whose failing example nobody reads.
@@ -93,9 +94,9 @@ def _limited_loggers(modules: int) -> list[LimitedLogger]:
 
 
 @pytest.fixture
-def patient_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Listings wait longer for the next instance, as several have to answer on a busy machine."""
-    monkeypatch.setattr("weenats.discovery._QUIET", 0.5)
+def expect_answers(monkeypatch: pytest.MonkeyPatch) -> ExpectAnswers:
+    """Function after whose call listings of this process end with so many answers."""
+    return expecting_answers(monkeypatch)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from weenats.transport.nats_py.connection import NatsConnection
 
 _CALLS: Final = 10
 _GRACE: Final = 0.1
-_LATE: Final = 1.0
+_LATE: Final = 0.3
 """Seconds that are more than the model lets a handler run on, which is _GRACE here."""
 Plant = Callable[[pytest.MonkeyPatch], None]
 Publish = Callable[..., None]
@@ -203,7 +203,7 @@ DEFECTS: Final[dict[str, tuple[Plant, str, float]]] = {
     "dropped reply": (
         _publishing(_drop_every_fifth, "_INBOX"),
         "ended in DEADLINE_EXCEEDED local although nothing was wrong",
-        1.0,
+        0.3,
     ),
     "double reply": (
         _publishing(_repeat_every_fifth, "_INBOX"),
@@ -213,7 +213,7 @@ DEFECTS: Final[dict[str, tuple[Plant, str, float]]] = {
     "dropped request": (
         _publishing(_drop_every_fifth, ".command."),
         "ended in DEADLINE_EXCEEDED local although nothing was wrong",
-        1.0,
+        0.3,
     ),
     "double request": (
         _publishing(_repeat_every_fifth, ".command."),

@@ -47,19 +47,17 @@ def test_output_is_deterministic(tmp_path: Path) -> None:
     """Hash seed, working directory and order of contracts do not change the output."""
     cases = [GOLDEN / case / "contract" for case in ("full", "nested", "odd-names")]
     generate(cases, tmp_path / "out")
-    outputs = [content(tmp_path / "out")]
-    for seed in ("0", "1"):
-        cases.reverse()
-        cwd = tmp_path / seed
-        cwd.mkdir()
-        subprocess.run(
-            [sys.executable, "-c", PROGRAM, "out", *cases],
-            cwd=cwd,
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            check=True,
-        )
-        outputs.append(content(cwd / "out"))
-    assert outputs[0] == outputs[1] == outputs[2]
+    cases.reverse()
+    cwd = tmp_path / "other"
+    cwd.mkdir()
+    seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"  # else ours is random
+    subprocess.run(
+        [sys.executable, "-c", PROGRAM, "out", *cases],
+        cwd=cwd,
+        env={**os.environ, "PYTHONHASHSEED": seed},
+        check=True,
+    )
+    assert content(cwd / "out") == content(tmp_path / "out")
 
 
 @pytest.mark.timing

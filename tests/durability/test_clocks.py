@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from testkit.contexts import make_context
-from testkit.waiting import LIMIT
+from testkit.waiting import ask_until
 from testkit.wallets import builder, client, wallets
 from weenats import new_message_id
 from weenats.protocol.headers import AT_TIME
@@ -74,8 +73,9 @@ async def test_clock_that_jumps(own_nats_server: NatsServer, clock: WrongClock) 
 async def _revisions(service: Any) -> list[int]:
     """Return the revisions of the events in their stream, once all are there."""
     jetstream = JetStream(service._transport)
-    async with asyncio.timeout(LIMIT):
-        while True:
-            events = [each async for each in jetstream.read("wallets-events")]
-            if len(events) >= len(HOURS):
-                return [json.loads(each.payload)["revision"] for each in events]
+
+    async def found() -> list[int]:
+        events = jetstream.read("wallets-events")
+        return [json.loads(each.payload)["revision"] async for each in events]
+
+    return await ask_until(lambda revisions: len(revisions) >= len(HOURS), found)

@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind
 from pydantic_core import to_json
 
 from testkit.clocks import shift_time
+from testkit.discovery import ExpectAnswers
 from testkit.probe import FindParameters, Probe, ProbeClient, Run
 from testkit.telemetry import EVERYTHING, recording
 from testkit.tokens import FakeValidator, good_claims, token
@@ -77,9 +78,9 @@ async def fleet(
         yield client, handlers, services
 
 
-@pytest.mark.usefixtures("patient_discovery")
-async def test_every_instance_answers_once(nats_url: str) -> None:
+async def test_every_instance_answers_once(nats_url: str, expect_answers: ExpectAnswers) -> None:
     """Each instance gets the call once and answers with its own result."""
+    expect_answers(3)
     async with fleet(nats_url, 3) as (client, handlers, services):
         replies = await client.on_all(lambda one: one.get("k"))
         assert [reply.instance.id for reply in replies] == sorted(s.instance_id for s in services)
@@ -95,9 +96,9 @@ async def test_no_instance_means_no_reply(nats_url: str) -> None:
         assert await client.on_all(lambda one: one.get("k")) == []
 
 
-@pytest.mark.usefixtures("patient_discovery")
-async def test_late_instance_is_an_error(nats_url: str) -> None:
+async def test_late_instance_is_an_error(nats_url: str, expect_answers: ExpectAnswers) -> None:
     """An instance that is late has DEADLINE_EXCEEDED, its work is cancelled, others answer."""
+    expect_answers(3)
     time, answered = shift_time(), list[Entity[Any]]()
 
     async def call(one: ProbeClient) -> Entity[Any]:
@@ -119,9 +120,9 @@ async def test_late_instance_is_an_error(nats_url: str) -> None:
             await handlers[1].cancelled.wait()
 
 
-@pytest.mark.usefixtures("patient_discovery")
-async def test_number_of_instances_is_bounded(nats_url: str) -> None:
+async def test_number_of_instances_is_bounded(nats_url: str, expect_answers: ExpectAnswers) -> None:
     """At most `max_replies` instances are called."""
+    expect_answers(3)
     async with fleet(nats_url, 3) as (client, handlers, _):
         assert len(await client.on_all(lambda one: one.get("k"), max_replies=2)) == 2
         assert sum(len(each.seen) for each in handlers) == 2
@@ -144,9 +145,11 @@ async def test_bounds_must_be_valid(options: dict[str, Any], message: str) -> No
     assert message in error.value.message or "timeout" in error.value.message
 
 
-@pytest.mark.usefixtures("patient_discovery")
-async def test_commands_that_are_not_idempotent_are_refused(nats_url: str) -> None:
+async def test_commands_that_are_not_idempotent_are_refused(
+    nats_url: str, expect_answers: ExpectAnswers
+) -> None:
     """Such a command is not sent to any instance, and an instance refuses it too."""
+    expect_answers(2)
     async with fleet(nats_url, 2) as (client, handlers, services):
         with pytest.raises(InvalidArgumentError, match="neither a query nor idempotent"):
             await client.on_all(lambda one: one.run("k", GO))
@@ -155,8 +158,11 @@ async def test_commands_that_are_not_idempotent_are_refused(nats_url: str) -> No
         assert [each.seen for each in handlers] == [[], []]
 
 
-async def test_invalid_argument_is_raised_at_once(nats_url: str) -> None:
+async def test_invalid_argument_is_raised_at_once(
+    nats_url: str, expect_answers: ExpectAnswers
+) -> None:
     """An argument that cannot be sent raises; one that instances refuse is their reply."""
+    expect_answers(2)
     async with fleet(nats_url, 2) as (client, _, _services):
         with pytest.raises(InvalidArgumentError):
             await client.on_all(lambda one: one.get("k", correlation_id=""))
@@ -185,9 +191,11 @@ async def test_id_of_instance_must_be_one_token(instance_id: str) -> None:
         ProbeClient(MemoryTransport()).on_instance(instance_id)
 
 
-@pytest.mark.usefixtures("patient_discovery")
-async def test_authentication_holds_for_each_instance(nats_url: str) -> None:
+async def test_authentication_holds_for_each_instance(
+    nats_url: str, expect_answers: ExpectAnswers
+) -> None:
     """Without a token each instance refuses; with one each answers."""
+    expect_answers(2)
     auth = {"with_auth": {"validator": FakeValidator()}}
     async with fleet(nats_url, 2, **auth) as (client, handlers, _):
         refused = await client.on_all(lambda one: one.get("k"))
@@ -197,9 +205,11 @@ async def test_authentication_holds_for_each_instance(nats_url: str) -> None:
         assert all(reply.error is None for reply in await known.on_all(lambda one: one.get("k")))
 
 
-@pytest.mark.usefixtures("patient_discovery")
-async def test_rate_limit_holds_for_each_instance(nats_url: str) -> None:
+async def test_rate_limit_holds_for_each_instance(
+    nats_url: str, expect_answers: ExpectAnswers
+) -> None:
     """Each instance counts the calls against its own limit."""
+    expect_answers(2)
     limit = {"with_rate_limit": {"max_requests_per_second": 0.01, "burst": 1}}
     async with fleet(nats_url, 2, **limit) as (client, _, _services):
         first = await client.on_all(lambda one: one.get("k"))
@@ -209,9 +219,11 @@ async def test_rate_limit_holds_for_each_instance(nats_url: str) -> None:
     assert codes == [Code.RESOURCE_EXHAUSTED] * 2
 
 
-@pytest.mark.usefixtures("patient_discovery")
-async def test_telemetry_has_span_of_each_instance(nats_url: str) -> None:
+async def test_telemetry_has_span_of_each_instance(
+    nats_url: str, expect_answers: ExpectAnswers
+) -> None:
     """The client and each instance record a span for each call."""
+    expect_answers(2)
     with recording() as observed:
         async with fleet(nats_url, 2, with_telemetry={"sampling": EVERYTHING}) as (
             plain,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from testkit.discovery import ExpectAnswers
 from testkit.probe import (
     FindParameters,
     Happened,
@@ -260,9 +261,11 @@ async def test_interceptors_run_before_payload_validation(nats_url: str, raw: An
     assert b"violations" not in reply.data
 
 
-@pytest.mark.usefixtures("patient_discovery")
-async def test_services_share_a_connection_and_leave_it_open(nats_url: str) -> None:
+async def test_services_share_a_connection_and_leave_it_open(
+    nats_url: str, expect_answers: ExpectAnswers
+) -> None:
     """Services and clients do not close a transport that was passed to them."""
+    expect_answers(2)
     transport = NatsTransport(nats_url)
     for _ in range(2):
         first = NatsServiceBuilder(Probe(), transport=transport).build()

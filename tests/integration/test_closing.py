@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from testkit.clocks import shift_time
 from testkit.probe import ProbeClient
 from testkit.tcp_proxy import TcpProxy
-from testkit.waiting import eventually, settle
+from testkit.waiting import LIMIT, eventually, settle
 from weenats import ConnectionOptions, UnavailableError
 from weenats.testing import NatsServer
 from weenats.testing.nats_server import free_ports
@@ -113,8 +114,12 @@ async def test_block_can_be_entered_again_once_there_is_a_server() -> None:
     with NatsServer() as own:
         client = ProbeClient.connect(own.url, verify="off")
         own.kill()
+        time = shift_time()
+        connecting = asyncio.create_task(client.__aenter__())
+        await settle()
+        time.advance(10 * LIMIT)
         with pytest.raises(UnavailableError):
-            await client.__aenter__()
+            await connecting
         own.start()
         async with client:
             assert client.transport.is_connected

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from testkit.discovery import ExpectAnswers
 from testkit.probe import CONTRACT, Outcome, Probe, ProbeClient, Run
 from testkit.waiting import LIMIT
 from testkit.wire import assert_valid, dump
@@ -91,9 +92,11 @@ async def test_stats_count_requests_errors_and_time(
     assert forget["processing_time"] == forget["average_processing_time"] == 0
 
 
-@pytest.mark.usefixtures("patient_discovery")
-async def test_instances_on_one_connection_answer_separately(nats_url: str) -> None:
+async def test_instances_on_one_connection_answer_separately(
+    nats_url: str, expect_answers: ExpectAnswers
+) -> None:
     """Services that share a connection answer by instance id until they stop."""
+    expect_answers(3)
     transport = NatsTransport(nats_url)
     services = [NatsServiceBuilder(Probe(), transport=transport).build() for _ in range(3)]
     for service in services:
@@ -108,6 +111,7 @@ async def test_instances_on_one_connection_answer_separately(nats_url: str) -> N
         assert (await client.get_service_info(instance_id)).id == instance_id
         assert (await client.get_service_stats(instance_id)).id == instance_id
     await services[0].stop()
+    expect_answers(2)
     remaining = [each.id for each in await client.list_instances()]
     assert remaining == sorted(service.instance_id for service in services[1:])
     with pytest.raises(NoRespondersError):

@@ -6,9 +6,8 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from testkit.clocks import shift_time
+from testkit.discovery import ExpectAnswers
 from testkit.probe import Outcome, Probe, ProbeClient, Run
 from testkit.waiting import LIMIT, settle, until
 from testkit.wire import load_valid
@@ -114,9 +113,11 @@ async def test_stats_without_monitoring(client: ProbeClient, raw: RawClient) -> 
     assert all("data" not in each for each in stats["endpoints"])
 
 
-@pytest.mark.usefixtures("patient_discovery")
-async def test_list_stats_returns_all_instances(nats_url: str) -> None:
+async def test_list_stats_returns_all_instances(
+    nats_url: str, expect_answers: ExpectAnswers
+) -> None:
     """All instances are queried at once, and the results are sorted by id."""
+    expect_answers(3)
     services = [NatsServiceBuilder(Probe(), nats_url).with_monitoring().build() for _ in range(3)]
     for service in services:
         await service.start()

@@ -7,6 +7,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,7 +128,7 @@ async def test_end_of_a_tls_connection_is_not_logged_by_asyncio(
     authority: CertificateAuthority, trusting: ssl.SSLContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Asyncio warns of nothing when a server or a client ends a connection with TLS."""
-    options = ConnectionOptions(tls=trusting, reconnect_wait=0.02)
+    options = replace(FAST, tls=trusting)
     with NatsServer(config=tls_config(authority.certificate("localhost").pem)) as server:
         async with connected(f"tls://localhost:{server.port}", options) as transport:
             server.kill()

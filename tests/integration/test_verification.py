@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from testkit import shops
+from testkit.discovery import ExpectAnswers
 from testkit.foreign_service import foreign_service, micro
 from testkit.nats_users import as_user, config_of
 from testkit.waiting import LIMIT, until
@@ -48,7 +49,7 @@ def fresh(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, single_instance: None
 ) -> Iterator[None]:
     """What other tests found is forgotten, and no process is started to compare contracts."""
-    del single_instance  # a test with more of them takes `patient_discovery`
+    del single_instance  # a test with more of them takes `expect_answers`
     caplog.set_level(logging.INFO, logger="weenats.client")
     monkeypatch.setattr(verification, "entry_points", lambda group: [Found(breaking)])
     verification.forget_verified()
@@ -193,9 +194,11 @@ async def test_client_is_newer(nats_url: str) -> None:
         assert await client.ping()
 
 
-@pytest.mark.usefixtures("patient_discovery")
-async def test_two_versions_side_by_side(nats_url: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_two_versions_side_by_side(
+    nats_url: str, caplog: pytest.LogCaptureFixture, expect_answers: ExpectAnswers
+) -> None:
     """The instance that is not compatible is found beside others, whichever answers calls."""
+    expect_answers(2)
     async with (
         shops.builder(shops.OLD, nats_url).build() as old,
         shops.builder(shops.BREAKING, nats_url).build() as new,
@@ -394,9 +397,11 @@ async def test_text_of_others_is_escaped(nats_url: str, caplog: pytest.LogCaptur
     assert warning.isprintable()
 
 
-@pytest.mark.usefixtures("patient_discovery")
 async def test_at_most_a_few_versions_are_asked(
-    nats_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    nats_url: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    expect_answers: ExpectAnswers,
 ) -> None:
     """A flood of instances with contracts of their own costs a bounded number of requests."""
     asked: list[str] = []
@@ -410,6 +415,7 @@ async def test_at_most_a_few_versions_are_asked(
         micro("shop", f"i{n}", identity={"metadata": {"contract": f"sha256:{n}"}})
         for n in range(20)
     ]
+    expect_answers(len(flood))
     with foreign_service(nats_url, *flood, name="shop"):
         async with shops.client(shops.OLD, nats_url) as client:
             await verified(client)

@@ -63,7 +63,7 @@ async def check_refusal(url: str, reason: str, **options: Any) -> None:
         reason: a regular expression.
         options: of the connection.
     """
-    timeout = 0.5
+    timeout = 0.1
     while True:
         impatient = ConnectionOptions(reconnect_wait=0.02, connect_timeout=timeout, **options)
         with pytest.raises(UnavailableError) as refused:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import Any, Final, TypeVar
 
@@ -15,17 +16,40 @@ Answer = TypeVar("Answer")
 LIMIT: Final = 30.0
 """Seconds that a test waits for something that happens at once on a machine that is idle."""
 _POLL: Final = 0.01
+_REST: Final = 0.001
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    """Run the event loop until a condition holds, without a pause between two checks.
+    """Run the event loop until a condition holds, which is checked each time it has run something.
 
     Raises:
         TimeoutError: the condition did not hold within LIMIT seconds of the loop's time.
     """
     async with asyncio.timeout(LIMIT):
-        while not condition():  # noqa: ASYNC110 - any condition will do
-            await asyncio.sleep(0)
+        with _resting(asyncio.get_running_loop()):
+            while not condition():  # noqa: ASYNC110 - any condition will do
+                await asyncio.sleep(0)
+
+
+@contextmanager
+def _resting(loop: Any) -> Iterator[None]:
+    """Let an event loop wait a little for input while nothing but one `sleep(0)` is ready.
+
+    It would compute instead, and take the time from what it waits for. A timer does not do, as
+    tests stop the time of their loops.
+    """
+    selector = getattr(loop, "_selector", None)
+    if selector is None or "select" in vars(selector):  # uvloop; another task does it already
+        yield
+        return
+    select = selector.select
+    selector.select = lambda timeout=None: select(
+        _REST if timeout == 0 and len(loop._ready) == 1 else timeout
+    )
+    try:
+        yield
+    finally:
+        del selector.select
 
 
 async def eventually(condition: Callable[[], Any]) -> None:
@@ -37,6 +61,20 @@ async def eventually(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(LIMIT):
         while not condition():  # noqa: ASYNC110 - any condition will do
             await asyncio.sleep(_POLL)
+
+
+async def ask_until(
+    accepts: Callable[[Answer], Any], ask: Callable[[], Awaitable[Answer]]
+) -> Answer:
+    """Ask a server or a service until its answer is accepted, and return that.
+
+    Raises:
+        TimeoutError: there was none within LIMIT seconds.
+    """
+    async with asyncio.timeout(LIMIT):
+        while not accepts(answer := await ask()):  # noqa: ASYNC110 - any answer will do
+            await asyncio.sleep(_POLL)
+    return answer
 
 
 async def answered(call: Callable[[], Awaitable[Answer]]) -> Answer:

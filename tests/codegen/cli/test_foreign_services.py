@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from testkit.discovery import ExpectAnswers
 from testkit.foreign_service import foreign_service, micro
 from weenats_codegen.cli.main import main
 
@@ -48,12 +49,15 @@ LISTINGS = (
 )
 
 
-@pytest.mark.usefixtures("patient_discovery")
 @pytest.mark.parametrize("arguments", LISTINGS, ids=" ".join)
 def test_odd_service_affects_only_its_row(
-    arguments: list[str], receipts_url: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    receipts_url: str,
+    capsys: pytest.CaptureFixture[str],
+    expect_answers: ExpectAnswers,
 ) -> None:
     """Listings show the other services, exit with 0, and print no control characters."""
+    expect_answers(1 + len(ODD))
     with foreign_service(receipts_url, *ODD.values()):
         assert main([*arguments, "--servers", receipts_url]) == 0
     shown = capsys.readouterr()
@@ -65,7 +69,6 @@ def test_odd_service_affects_only_its_row(
         json.loads(shown.out, parse_constant=pytest.fail)
 
 
-@pytest.mark.usefixtures("patient_discovery")
 @pytest.mark.parametrize(
     ("answers", "rows"),
     [
@@ -74,7 +77,6 @@ def test_odd_service_affects_only_its_row(
         (micro(stats={"last_error": None}), [("odd", "odd-1", 1)]),
         ({**micro(), "STATS": b"garbage"}, [("odd", "odd-1", None)]),
         ({**micro(), "PING": b"garbage"}, [("odd", "odd-1", 1)]),
-        ({"PING": b"garbage"}, []),
     ],
 )
 def test_services_lists_foreign_services(
@@ -82,8 +84,10 @@ def test_services_lists_foreign_services(
     rows: list[tuple[str, str, int | None]],
     receipts_url: str,
     capsys: pytest.CaptureFixture[str],
+    expect_answers: ExpectAnswers,
 ) -> None:
     """A service that keeps to ADR-32 is listed as it is; invalid replies are warned of."""
+    expect_answers(2)
     with foreign_service(receipts_url, answers):
         assert main(["services", "--json", "--servers", receipts_url]) == 0
     shown = capsys.readouterr()
@@ -94,11 +98,23 @@ def test_services_lists_foreign_services(
     assert ("sent an invalid reply to" in shown.err) == (b"garbage" in answers.values())
 
 
-@pytest.mark.usefixtures("patient_discovery")
+def test_service_with_an_invalid_ping_alone(
+    receipts_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What answers nothing but PING, and that wrongly, is warned of and has no row."""
+    monkeypatch.setattr("weenats.discovery._QUIET", 0.5)
+    with foreign_service(receipts_url, {"PING": b"garbage"}):
+        assert main(["services", "--json", "--servers", receipts_url]) == 0
+    shown = capsys.readouterr()
+    assert [each["name"] for each in json.loads(shown.out)] == ["receipts"]
+    assert "sent an invalid reply to" in shown.err
+
+
 def test_foreign_service_can_be_named(
-    receipts_url: str, capsys: pytest.CaptureFixture[str]
+    receipts_url: str, capsys: pytest.CaptureFixture[str], expect_answers: ExpectAnswers
 ) -> None:
     """`services` and `top` take the name of a service of any framework."""
+    expect_answers(1)
     with foreign_service(receipts_url, micro("MyService"), name="MyService"):
         for verb in (["services"], ["top", "--once", "--interval", "0.1"]):
             assert main([*verb, "MyService", "--servers", receipts_url]) == 0

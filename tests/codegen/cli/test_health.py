@@ -12,6 +12,7 @@ import pytest
 
 from receipts import AddItem, ReceiptsClient
 from receipts.handlers import Receipts
+from testkit.discovery import ExpectAnswers
 from testkit.foreign_service import foreign_service, micro
 from testkit.waiting import LIMIT, eventually
 from weenats import InternalError, NatsServiceBuilder
@@ -92,9 +93,11 @@ def ejected() -> Iterator[Running]:
     yield from running(Ejected)
 
 
-@pytest.mark.usefixtures("patient_discovery")
-def test_health_of_all_instances(mixed: Running, capsys: pytest.CaptureFixture[str]) -> None:
+def test_health_of_all_instances(
+    mixed: Running, capsys: pytest.CaptureFixture[str], expect_answers: ExpectAnswers
+) -> None:
     """Each instance and each check is shown; one that is not ready makes the exit code 1."""
+    expect_answers(2)
     assert main(["health", "receipts", "--servers", mixed.url]) == 1
     shown = capsys.readouterr()
     assert shown.err == "weenats: 1 of 2 instances of receipts are not ready\n"
@@ -104,12 +107,16 @@ def test_health_of_all_instances(mixed: Running, capsys: pytest.CaptureFixture[s
     assert "the check returned False" in shown.out
 
 
-@pytest.mark.usefixtures("patient_discovery")
 @pytest.mark.parametrize(("number", "code"), [(0, 0), (1, 1)])
 def test_health_of_one_instance(
-    number: int, code: int, mixed: Running, capsys: pytest.CaptureFixture[str]
+    number: int,
+    code: int,
+    mixed: Running,
+    capsys: pytest.CaptureFixture[str],
+    expect_answers: ExpectAnswers,
 ) -> None:
     """The exit code is that of the instance; --json prints what it reports."""
+    expect_answers(2)
     arguments = ["health", "receipts", "--instance", mixed.ids[number], "--servers", mixed.url]
     assert main([*arguments, "--json"]) == code
     shown = capsys.readouterr()

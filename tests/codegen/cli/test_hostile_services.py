@@ -8,6 +8,7 @@ import json
 import nats
 import pytest
 
+from testkit.discovery import ExpectAnswers
 from testkit.foreign_service import encoded, foreign_service, micro
 from weenats.testing import NatsServer
 from weenats_codegen.cli.main import main
@@ -162,14 +163,15 @@ def test_call_escapes_names_of_operations(
 
 
 def test_impostors_do_not_hide_an_instance(
-    nats_url: str, capsys: pytest.CaptureFixture[str]
+    nats_url: str, capsys: pytest.CaptureFixture[str], expect_answers: ExpectAnswers
 ) -> None:
     """An instance and an impostor with its id each have a row, and there is one warning."""
+    expect_answers(2)
     real = micro("twin", "t-1", stats={"num_requests": 123})
     fake = micro("twin", "t-1", identity={"version": "6.6.6"}, stats={"num_requests": 456})
     with foreign_service(nats_url, fake), foreign_service(nats_url, real):
         for verb in ("services", "top"):
-            once = [] if verb == "services" else ["--once"]
+            once = [] if verb == "services" else ["--once", "--interval", "0.1"]
             assert main([verb, *once, "--json", "--servers", nats_url]) == 0
             printed = capsys.readouterr()
             assert "6.6.6" in printed.out

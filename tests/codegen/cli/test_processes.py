@@ -35,7 +35,7 @@ def note(word):
 def stop(*_):
     note("stopping")
     while not os.path.exists("go"):
-        pass
+        time.sleep(0.01)
     sys.exit(int(target == "unclean"))
 signal.signal(signal.SIGTERM, signal.SIG_IGN if target == "stubborn" else stop)
 mode = pathlib.Path("mode").read_text()

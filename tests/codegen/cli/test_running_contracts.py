@@ -12,6 +12,7 @@ import pytest
 
 from receipts.contract_document import DOCUMENT
 from testkit import shops
+from testkit.discovery import ExpectAnswers
 from testkit.foreign_service import foreign_service, micro
 from weenats import NatsService
 from weenats.testing import NatsServer
@@ -42,11 +43,14 @@ async def both(nats_url: str) -> AsyncIterator[tuple[NatsService, NatsService]]:
             yield old, new
 
 
-@pytest.mark.usefixtures("patient_discovery")
 async def test_two_running_versions(
-    nats_url: str, both: tuple[NatsService, NatsService], capsys: pytest.CaptureFixture[str]
+    nats_url: str,
+    both: tuple[NatsService, NatsService],
+    capsys: pytest.CaptureFixture[str],
+    expect_answers: ExpectAnswers,
 ) -> None:
     """Each running contract has its own comparison, with instances and calls."""
+    expect_answers(2)
     assert await run("diff", nats_url, contract(shops.BREAKING)) == 1
     out, err = capsys.readouterr()
     assert err == ""
@@ -57,11 +61,14 @@ async def test_two_running_versions(
     assert f"\n    {contract(shops.BREAKING)}/service.json#/commands/refund\n" in out
 
 
-@pytest.mark.usefixtures("patient_discovery")
 async def test_json(
-    nats_url: str, both: tuple[NatsService, NatsService], capsys: pytest.CaptureFixture[str]
+    nats_url: str,
+    both: tuple[NatsService, NatsService],
+    capsys: pytest.CaptureFixture[str],
+    expect_answers: ExpectAnswers,
 ) -> None:
     """Programs get instances and calls of each running contract."""
+    expect_answers(2)
     command = ["check", contract(shops.OLD), "--against", nats_url, "--json"]
     assert await run(*command) == 1
     found = json.loads(capsys.readouterr().out)
@@ -75,11 +82,14 @@ async def test_json(
     assert "version-lowered" in {each["rule"] for each in second["findings"]}
 
 
-@pytest.mark.usefixtures("patient_discovery")
 async def test_sarif_and_annotations(
-    nats_url: str, both: tuple[NatsService, NatsService], capsys: pytest.CaptureFixture[str]
+    nats_url: str,
+    both: tuple[NatsService, NatsService],
+    capsys: pytest.CaptureFixture[str],
+    expect_answers: ExpectAnswers,
 ) -> None:
     """Code hosts get the instances and calls with each finding."""
+    expect_answers(2)
     del both
     assert await run("diff", nats_url, contract(shops.BREAKING), "--format", "sarif") == 1
     [sarif] = json.loads(capsys.readouterr().out)["runs"]
@@ -90,11 +100,14 @@ async def test_sarif_and_annotations(
     assert "concerns: refund (0 calls)%0Arunning: " in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("patient_discovery")
 async def test_files_may_be_the_old_version(
-    nats_url: str, both: tuple[NatsService, NatsService], capsys: pytest.CaptureFixture[str]
+    nats_url: str,
+    both: tuple[NatsService, NatsService],
+    capsys: pytest.CaptureFixture[str],
+    expect_answers: ExpectAnswers,
 ) -> None:
     """The contract of a client, compared with what runs, shows what breaks the client."""
+    expect_answers(2)
     del both
     assert await run("diff", contract(shops.OLD), nats_url) == 1
     out = capsys.readouterr().out
@@ -154,11 +167,11 @@ ODD = {
 }
 
 
-@pytest.mark.usefixtures("patient_discovery")
 async def test_odd_instances_cost_their_own_row(
-    nats_url: str, capsys: pytest.CaptureFixture[str]
+    nats_url: str, capsys: pytest.CaptureFixture[str], expect_answers: ExpectAnswers
 ) -> None:
     """The other instances are compared; what is not known is not called compatible."""
+    expect_answers(1 + len(ODD))
     odd = [instance(name, document, f"sha256:{name}") for name, (document, _) in ODD.items()]
     command = ["check", contract(shops.OLD), "--against", nats_url, "--format"]
     outputs: dict[str, str] = {}
@@ -182,11 +195,11 @@ async def test_odd_instances_cost_their_own_row(
     assert outputs["github"].count(start) == len(ODD)
 
 
-@pytest.mark.usefixtures("patient_discovery")
 async def test_older_and_foreign_instances(
-    nats_url: str, capsys: pytest.CaptureFixture[str]
+    nats_url: str, capsys: pytest.CaptureFixture[str], expect_answers: ExpectAnswers
 ) -> None:
     """Without digest, or with one and without an answer, an instance is not compared."""
+    expect_answers(2)
     with foreign_service(nats_url, instance("i1"), instance("i2", digest=None), name="shop"):
         assert await run("check", contract(shops.OLD), "--against", nats_url) == 2
     out = capsys.readouterr().out
@@ -205,11 +218,11 @@ async def test_wrong_digest(nats_url: str, capsys: pytest.CaptureFixture[str]) -
     assert "shop 2.0.0 -> 2.0.0: compatible" in out
 
 
-@pytest.mark.usefixtures("patient_discovery")
 async def test_honest_instance_is_preferred(
-    nats_url: str, capsys: pytest.CaptureFixture[str]
+    nats_url: str, capsys: pytest.CaptureFixture[str], expect_answers: ExpectAnswers
 ) -> None:
     """Of instances with the same digest, one that sends what has it decides."""
+    expect_answers(3)
     package = shops.package(shops.OLD)
     old, wrong = (shops.package(each).CONTRACT.document().encode() for each in shops.VERSIONS[::2])
     digest = package.CONTRACT.digest
@@ -236,11 +249,14 @@ async def test_impostor_of_another_name(nats_url: str, capsys: pytest.CaptureFix
     assert "the service shop is new" in out
 
 
-@pytest.mark.usefixtures("patient_discovery")
 async def test_flood_of_contracts(
-    nats_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    nats_url: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    expect_answers: ExpectAnswers,
 ) -> None:
     """Only so many contracts are read, those with most instances; the others are named."""
+    expect_answers(7)
     monkeypatch.setattr(running_contracts, "_MAX_CONTRACTS", 2)
     flood = [instance(f"i{number}", b"{}", f"sha256:{number}") for number in range(5)]
     async with (
@@ -254,12 +270,12 @@ async def test_flood_of_contracts(
     assert out.count("there are more than 2 different contracts of the service") == 4
 
 
-@pytest.mark.usefixtures("patient_discovery")
 @pytest.mark.parametrize("output", ["text", "json", "sarif", "github"])
 async def test_output_is_escaped(
-    nats_url: str, capsys: pytest.CaptureFixture[str], output: str
+    nats_url: str, capsys: pytest.CaptureFixture[str], output: str, expect_answers: ExpectAnswers
 ) -> None:
     """No text of an instance or of its contract controls the terminal."""
+    expect_answers(2)
     document = shops.contract(shops.OLD) | {"description": EVIL}
     document["commands"]["order"]["payload"] = {"required": [EVIL], "enum": [{EVIL: EVIL}]}
     answers = [
@@ -288,14 +304,15 @@ async def test_contract_that_cannot_be_compared(
     assert "its contract cannot be compared: RecursionError" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("patient_discovery")
 async def test_page_of_what_runs(
     nats_url: str,
     both: tuple[NatsService, NatsService],
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
+    expect_answers: ExpectAnswers,
 ) -> None:
     """The page and the AsyncAPI documents have each service in its highest version."""
+    expect_answers(3)
     del both
     with foreign_service(nats_url, micro("odd", "f1"), name="odd"):
         assert await run("docs", "--against", nats_url, "--out", str(tmp_path)) == 0

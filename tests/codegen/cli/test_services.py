@@ -7,6 +7,7 @@ import pytest
 
 from receipts import CONTRACT
 from testkit.cli_service import TARGET, TEA, weenats_run
+from testkit.discovery import ExpectAnswers
 from testkit.transports import answering, connected
 from weenats.protocol.messages import PingResponse
 from weenats.testing import NatsServer
@@ -75,11 +76,14 @@ def test_services_lists_instances(receipts_url: str, capsys: pytest.CaptureFixtu
     assert "add-item" in shown
 
 
-@pytest.mark.usefixtures("patient_discovery")
 def test_contract_mismatch_is_reported(
-    tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    repository: Path,
+    capsys: pytest.CaptureFixture[str],
+    expect_answers: ExpectAnswers,
 ) -> None:
     """`services` and `call` warn when instances have different contracts."""
+    expect_answers(2)
     (tmp_path / "newer.py").write_text(
         "from dataclasses import replace\n"
         "from receipts import CONTRACT\n"
@@ -108,11 +112,14 @@ def test_contract_mismatch_is_reported(
         assert capsys.readouterr().err.startswith(told)
 
 
-@pytest.mark.usefixtures("patient_discovery")
 def test_call_finds_operation_of_any_instance(
-    repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    repository: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    expect_answers: ExpectAnswers,
 ) -> None:
     """An operation that only one of several instances has can be called."""
+    expect_answers(2)
     (tmp_path / "newer.py").write_text(
         "from dataclasses import replace\n"
         "from receipts import CONTRACT\n"

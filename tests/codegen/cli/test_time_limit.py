@@ -10,6 +10,7 @@ from threading import Thread
 import pytest
 
 from testkit import shops
+from testkit.discovery import ExpectAnswers
 from testkit.foreign_service import foreign_service, micro
 from weenats_codegen.cli import running_contracts
 from weenats_codegen.cli.main import main
@@ -49,11 +50,14 @@ def test_limit_around_another() -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a finalizer
 def test_contract_that_takes_forever(
-    nats_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    nats_url: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    expect_answers: ExpectAnswers,
 ) -> None:
     """A contract that is too large to be read in time is not compared."""
     monkeypatch.setattr(running_contracts, "MAX_SECONDS", 0.2)
-    monkeypatch.setattr("weenats.discovery._QUIET", 0.5)
+    expect_answers(1)
     count = 15_000
     chain = {f"a{n}": {"properties": {"x": {"$ref": f"#/$defs/a{n + 1}"}}} for n in range(count)}
     document = shops.contract(shops.OLD) | {"$defs": {**chain, f"a{count}": True}}

@@ -17,6 +17,7 @@ import pytest
 
 from receipts import AddItem, ReceiptsClient
 from receipts.handlers import Receipts
+from testkit.discovery import ExpectAnswers
 from testkit.forked_commands import forked_command
 from testkit.processes import child_process
 from testkit.waiting import LIMIT
@@ -62,11 +63,13 @@ def top(*arguments: str, **options: Any) -> AbstractContextManager[subprocess.Po
     return child_process(command, **options)
 
 
-@pytest.mark.usefixtures("patient_discovery")
 def test_top_once_json(
-    instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]
+    instances: tuple[str, list[str]],
+    capsys: pytest.CaptureFixture[str],
+    expect_answers: ExpectAnswers,
 ) -> None:
     """With --once and --json one document is printed on one line, with every instance."""
+    expect_answers(2)
     url, ids = instances
     arguments = ["top", "--servers", url, "--once", "--json", "--interval", "0.5"]
     assert main(arguments) == 0
@@ -84,11 +87,13 @@ def test_top_once_json(
     assert [silent[each] for each in ("p50", "p99", "inFlight", "queued")] == [None] * 4
 
 
-@pytest.mark.usefixtures("patient_discovery")
 def test_top_once_prints_plain_table(
-    instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]
+    instances: tuple[str, list[str]],
+    capsys: pytest.CaptureFixture[str],
+    expect_answers: ExpectAnswers,
 ) -> None:
     """Without a terminal a plain table is printed, without escape sequences."""
+    expect_answers(2)
     url, ids = instances
     assert main(["top", "receipts", "--servers", url, "--once", "--interval", "0.2"]) == 0
     shown = capsys.readouterr().out

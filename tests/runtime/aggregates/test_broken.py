@@ -206,9 +206,12 @@ async def test_consumer_of_the_relay_is_gone(
         assert revisions == [1, 2]
 
 
-async def test_missing_message_is_not_a_commit(nats_url: str, service: Any) -> None:
+async def test_missing_message_is_not_a_commit(
+    nats_url: str, service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A sequence that the stream never had is NOT_FOUND after some attempts."""
     del service
+    monkeypatch.setattr("weenats.aggregates.store._PAUSES", (0.01,) * 5)
     transport = NatsTransport(nats_url)
     with pytest.raises(NotFoundError):
         await CommitStore(transport, "wallets").get(2**40)

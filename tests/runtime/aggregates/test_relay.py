@@ -13,7 +13,7 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from testkit.telemetry import EVERYTHING, recording
-from testkit.waiting import LIMIT, eventually
+from testkit.waiting import ask_until, eventually
 from testkit.wallets import builder, client, wallets
 from weenats import (
     ConnectionOptions,
@@ -200,9 +200,7 @@ async def test_durable_event_is_stored_once(caller: Any, key: str, nats_url: str
         messages = [each async for each in jetstream.read("wallets-events", subject)]
         return [each for each in messages if json.loads(each.payload)["aggregate"]["key"] == key]
 
-    async with asyncio.timeout(LIMIT):
-        while len(messages := await stored()) < 2:
-            pass
+    messages = await ask_until(lambda found: len(found) >= 2, stored)
     await transport.close()
     events = [json.loads(each.payload) for each in messages]
     assert [(each["revision"], each["data"]["cents"]) for each in events] == [(1, 5), (2, 6)]
@@ -373,16 +371,12 @@ async def test_a_stuck_relay_is_seen(
             await eventually(lambda: pending() == 1)
             assert (await check()).status == "ok"  # not yet
             monkeypatch.setattr(relay, "_STUCK", 0.0)
-            async with asyncio.timeout(LIMIT):
-                while (entry := await check()).status == "ok":
-                    pass
+            entry = await ask_until(lambda found: found.status != "ok", check)
             assert entry.message == (
                 "it cannot publish events: UNAVAILABLE: wallets-events is full"
             )
             is_full = False
-            async with asyncio.timeout(LIMIT):
-                while (await check()).status != "ok":
-                    pass
+            await ask_until(lambda found: found.status == "ok", check)
             await eventually(lambda: pending() == 0)
             transport = NatsTransport(url)
             streams = await JetStream(transport).streams()

@@ -7,6 +7,7 @@ from collections import defaultdict
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -28,7 +29,7 @@ from testkit.parcels import (
     remove_streams,
 )
 from testkit.telemetry import EVERYTHING, recording
-from testkit.waiting import cancel_call, eventually, settle, until
+from testkit.waiting import ask_until, cancel_call, eventually, settle, until
 from weenats import (
     FailedPreconditionError,
     InvalidArgumentError,
@@ -37,7 +38,7 @@ from weenats import (
 )
 from weenats.events import EventConsumer, EventRoute, ReceivedEvent, consume, publish
 from weenats.protocol.partitions import partition_of
-from weenats.streams.consumer_states import consumer_states
+from weenats.streams.consumer_states import ConsumerState, consumer_states
 from weenats.streams.consumers import StreamConsumer
 from weenats.telemetry import TelemetryManager, TelemetrySettings
 from weenats.testing import NatsServer
@@ -202,13 +203,12 @@ async def test_events_of_a_later_contract_reach_other(
 
 async def eventually_idle(transport: NatsTransport, name: str) -> None:
     """Wait until a consumer has processed everything."""
-    async with asyncio.timeout(30):
-        while True:
-            [state] = [
-                each for each in await consumer_states(transport, STREAM) if each.name == name
-            ]
-            if not (state.pending or state.unacknowledged):
-                return
+
+    def is_idle(states: list[ConsumerState]) -> bool:
+        [state] = [each for each in states if each.name == name]
+        return not (state.pending or state.unacknowledged)
+
+    await ask_until(is_idle, partial(consumer_states, transport, STREAM))
 
 
 async def test_an_instance_that_dies_loses_nothing(nats_url: str, parcels: ParcelsClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -11,12 +12,12 @@ import pytest
 from testkit.clocks import shift_time
 from testkit.parcels import PARCELS_EVENTS_STREAM, Delivered, ParcelsClient, Recorder, Shipped
 from testkit.telemetry import EVERYTHING, recording
-from testkit.waiting import eventually, settle, until
+from testkit.waiting import ask_until, eventually, settle, until
 from weenats import CallNext, NatsTransport, Response
 from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitStateChange, IsFailure
 from weenats.events import ReceivedEvent, consume
 from weenats.protocol.partitions import partition_of
-from weenats.streams.consumer_states import consumer_states
+from weenats.streams.consumer_states import ConsumerState, consumer_states
 from weenats.streams.dead_letters import DeadLetters
 from weenats.telemetry import TelemetryManager, TelemetrySettings
 from weenats.transport.jetstream import Pull, PulledMessage
@@ -34,11 +35,11 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def idle(transport: NatsTransport, name: str) -> None:
     """Wait until a consumer has processed everything."""
-    async with asyncio.timeout(30):
-        while True:
-            states = await consumer_states(transport, STREAM)
-            if not any(each.pending or each.unacknowledged for each in states if each.name == name):
-                return
+
+    def is_idle(states: list[ConsumerState]) -> bool:
+        return not any(each.pending or each.unacknowledged for each in states if each.name == name)
+
+    await ask_until(is_idle, partial(consumer_states, transport, STREAM))
 
 
 async def letters(transport: NatsTransport) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,11 +15,11 @@ from testkit.parcels import (
     Recorder,
     parcel_streams,
 )
-from testkit.waiting import LIMIT, until
+from testkit.waiting import ask_until, until
 from weenats import FailedPreconditionError, NatsTransport
 from weenats.events import consume
 from weenats.streams.consumers import StreamConsumer
-from weenats.streams.dead_letters import DeadLetters
+from weenats.streams.dead_letters import DeadLetter, DeadLetters
 from weenats.transport.jetstream import (
     ConsumerConfig,
     JetStream,
@@ -34,6 +34,11 @@ async def fail_once(event: Any) -> None:
     """Fail with the first delivery of an event."""
     if event.attempt == 1:
         raise ValueError
+
+
+async def listed(letters: DeadLetters) -> list[DeadLetter]:
+    """Return the dead letters that there are."""
+    return [each async for each in letters.list()]
 
 
 @pytest.mark.parametrize(
@@ -128,9 +133,7 @@ async def test_a_dead_letter_of_no_consumer_stays(nats_url: str) -> None:
         letters, part = DeadLetters(transport, STREAM), StreamConsumer(transport, STREAM, "billing")
         await ParcelsClient(transport).publish_delivered("p-1", Delivered(count=1))
         async with await consume(transport, Recorder(fail), "billing", max_deliver=1):
-            async with asyncio.timeout(LIMIT):
-                while not (found := [each async for each in letters.list()]):
-                    pass
+            found = await ask_until(bool, partial(listed, letters))
         await part.delete()
         with pytest.raises(FailedPreconditionError, match="of the consumer billing, which is not"):
             await letters.retry(found[0])
@@ -149,9 +152,7 @@ async def test_a_dead_letter_that_was_dropped_comes_again_after_a_replay(nats_ur
         await ParcelsClient(transport).publish_delivered("p-1", Delivered(count=1))
         for _ in range(3):
             async with await consume(transport, Recorder(fail), "billing", max_deliver=1):
-                async with asyncio.timeout(LIMIT):
-                    while not (found := [each async for each in letters.list()]):
-                        pass
+                found = await ask_until(bool, partial(listed, letters))
             assert len(found) == 1
             await letters.drop(found[0])
             await part.delete()

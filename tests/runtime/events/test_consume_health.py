@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from testkit.parcels import (
     Recorder,
 )
 from testkit.telemetry import Recording, recording
-from testkit.waiting import eventually, until
+from testkit.waiting import ask_until, eventually, until
 from weenats import NatsServiceBuilder, NatsTransport
 from weenats.circuit_breaker import CircuitBreakerPolicy
 from weenats.events import consume
@@ -142,17 +143,13 @@ async def test_a_service_reports_its_consumers(nats_url: str, parcels: ParcelsCl
         transport = NatsTransport(nats_url)
         part = StreamConsumer(transport, STREAM, "billing")
         await part.delete()
-        async with asyncio.timeout(30):
-            while (found := await checked(parcels))[0] == "ok":
-                pass
+        found = await ask_until(lambda found: found[0] != "ok", partial(checked, parcels))
         [entry] = found[1]
         assert (entry.name, entry.status) == ("consumer billing", "error")
         assert entry.message is not None
         assert entry.message.startswith("it receives no events: UNAVAILABLE: billing-")
         await part.prepare("beginning", 30)
-        async with asyncio.timeout(30):
-            while (await checked(parcels))[0] != "ok":
-                pass
+        await ask_until(lambda found: found[0] == "ok", partial(checked, parcels))
         await parcels.publish_delivered("p-1", Delivered(count=1))
         await until(lambda: recorder.seen)
         await transport.close()
@@ -169,12 +166,12 @@ async def test_a_service_reports_what_delays_events(
             raise ConnectionError
 
     async def report(text: str) -> None:
-        async with asyncio.timeout(30):
-            while True:
-                status, [entry] = await checked(parcels)
-                assert (status, entry.status) == ("ok", "ok")
-                if text in (entry.message or "nothing"):
-                    return
+        def shows_it(found: tuple[str, list[HealthCheckEntry]]) -> bool:
+            status, [entry] = found
+            assert (status, entry.status) == ("ok", "ok")
+            return text in (entry.message or "nothing")
+
+        await ask_until(shows_it, partial(checked, parcels))
 
     policy = CircuitBreakerPolicy(failure_threshold=1, recovery_timeout=0.3)
     options = {"circuit_breaker": policy, "backoff": [0.01]}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from testkit.parcels import PARCELS_EVENTS_STREAM, Delivered, ParcelsClient, Recorder
-from testkit.waiting import eventually, until
+from testkit.waiting import ask_until, eventually, until
 from weenats import FailedPreconditionError, NatsTransport, NotFoundError, PermissionDeniedError
 from weenats.events import ReceivedEvent, consume
 from weenats.protocol.partitions import partition_of
@@ -27,11 +27,11 @@ def letters(transport: NatsTransport) -> DeadLetters:
 
 async def buried(letters: DeadLetters, number: int = 1) -> list[DeadLetter]:
     """Wait until there are dead letters."""
-    async with asyncio.timeout(30):
-        while True:
-            found = [each async for each in letters.list()]
-            if len(found) >= number:
-                return found
+
+    async def found() -> list[DeadLetter]:
+        return [each async for each in letters.list()]
+
+    return await ask_until(lambda letters: len(letters) >= number, found)
 
 
 async def deliver(parcels: ParcelsClient, *counts: int, **options: Any) -> None:

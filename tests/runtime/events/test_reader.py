@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from testkit.parcels import (
     parcel_streams,
     remove_streams,
 )
-from testkit.waiting import LIMIT, until
+from testkit.waiting import LIMIT, ask_until, until
 from weenats import InvalidArgumentError, NatsTransport
 from weenats.events import consuming, read_events
 from weenats.streams import apply_streams, plan_streams
@@ -114,9 +115,7 @@ async def test_the_first_of_new_events_is_read_again(
     reading = read_events(transport, DELIVERED, start="new")
     first = asyncio.create_task(anext(reading))
     jetstream = JetStream(transport)
-    async with asyncio.timeout(LIMIT):
-        while not (await jetstream.stream_info(STREAM.name)).consumers:
-            pass
+    await ask_until(lambda info: info.consumers, partial(jetstream.stream_info, STREAM.name))
     await deliver(parcels, 1, 2)
     assert [(await first).data.count, (await anext(reading)).data.count] == [1, 2]
     assert len(lost) == 1

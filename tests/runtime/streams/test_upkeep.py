@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from testkit.parcels import PARCELS_EVENTS_STREAM, parcel_streams
+from testkit.waiting import ask_until
 from weenats import NatsTransport, PermissionDeniedError
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.consumer_upkeep import ConsumerUpkeep
@@ -53,8 +55,9 @@ async def acknowledge(transport: NatsTransport, number: int) -> None:
     assert message.payload == b"%d" % number
     message.ack()
     jetstream = JetStream(transport)
-    while (await jetstream.consumer_info(STREAM.name, NAME)).unacknowledged:
-        pass
+    await ask_until(
+        lambda info: not info.unacknowledged, partial(jetstream.consumer_info, STREAM.name, NAME)
+    )
 
 
 async def edit(transport: NatsTransport, **settings: Any) -> None:

@@ -91,11 +91,11 @@ async def test_renewed_certificate_is_presented(
     good = client.read_bytes()
     client.write_bytes(stranger.read_bytes())
     files = TlsFiles(authority.pem, client, None)
-    options = ConnectionOptions(tls=files, tls_handshake_first=True, connect_timeout=1)
+    options = ConnectionOptions(tls=files, tls_handshake_first=True, connect_timeout=LIMIT)
     async with TcpProxy(int(nats_url.rpartition(":")[2]), tls=serving) as proxy:
         url = f"localhost:{proxy.port}"
         with pytest.raises(UnavailableError):
-            await NatsTransport(url, options).connect()
+            await NatsTransport(url, replace(options, connect_timeout=0.1)).connect()
         client.write_bytes(good)
         async with connected(url, replace(options, connect_timeout=LIMIT)) as transport:
             assert transport.is_connected

@@ -134,12 +134,15 @@ class ExclusivePull(Pull):
     async def _end(self) -> None:
         """End it, and let the server pin another reader at once."""
         await super()._end()
-        if self._pin and self.holds(self.turn):
-            with suppress(ServiceError):
+        with suppress(ServiceError, TimeoutError):
+            if self._pin and self.holds(self.turn):
                 what = f"{_GROUP} of {self._operation}"
                 body: dict[str, JsonValue] = {"group": _GROUP}
                 operation = f"CONSUMER.UNPIN.{self._operation}"
                 await call(self._transport, operation, body, what=what, timeout=_UNPIN_TIMEOUT)
+            else:  # the server pins its last request with the next message, unless it is asked
+                async with asyncio.timeout(_UNPIN_TIMEOUT):
+                    await self._info()
 
     async def _wait_for_earlier(self) -> None:
         """Wait until everything that was delivered and not acknowledged has arrived here.

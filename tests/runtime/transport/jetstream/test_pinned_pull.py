@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from testkit.waiting import eventually
+from testkit.waiting import ask_until, eventually
 from weenats import NatsTransport, UnavailableError
 from weenats.testing import NatsServer
 from weenats.transport.base import Delivery
@@ -102,6 +103,16 @@ async def test_another_reader_goes_on_at_once(jetstream: JetStream, stream: str)
         assert second.turn == 1
 
 
+@pytest.mark.usefixtures("consumer")
+async def test_reader_that_left_is_not_pinned(jetstream: JetStream, stream: str) -> None:
+    """The next message goes to the next reader, though the last one left without any."""
+    async with reader(jetstream, stream):
+        pass
+    await publish(jetstream, stream, 1, 1)
+    async with reader(jetstream, stream) as messages:
+        assert await take(messages, 1) == [1]
+
+
 async def test_silent_reader_is_replaced(
     jetstream: JetStream, stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,9 +155,9 @@ async def test_lost_ack_is_repeated(jetstream: JetStream, stream: str) -> None:
         await eventually(lambda: len(messages._arrived) == 3)  # after `ack_wait`
         await publish(jetstream, stream, 4, 4)
         assert await take(messages, 1) == [4]
-        async with asyncio.timeout(30):
-            while (await jetstream.consumer_info(stream, "c")).unacknowledged:
-                pass
+        await ask_until(
+            lambda info: not info.unacknowledged, partial(jetstream.consumer_info, stream, "c")
+        )
 
 
 async def test_lost_message_comes_before_later_ones(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from itertools import count
 
 import pytest
 
-from testkit.waiting import cancel_call, eventually, until
+from testkit.waiting import ask_until, cancel_call, eventually, until
 from weenats import ConnectionClosedError, ConnectionOptions, NatsTransport, UnavailableError
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import (
@@ -232,8 +233,7 @@ async def test_deleting_ends_a_pull(
     await jetstream.create_stream(StreamConfig(what, (f"{what}.>",), storage="memory"))
     await jetstream.create_consumer(what, ConsumerConfig("c"))
     async with jetstream.pull(what, "c") as messages:
-        while not (await jetstream.consumer_info(what, "c")).waiting:
-            pass
+        await ask_until(lambda info: info.waiting, partial(jetstream.consumer_info, what, "c"))
         if what == "consumer":
             await jetstream.delete_consumer(what, "c")
         else:
