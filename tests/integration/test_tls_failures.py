@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from testkit.certificates import CertificateAuthority
-from testkit.transports import check_refusal, connected, disconnected, reconnected
+from testkit.transports import FAST, check_refusal, connected, disconnected, reconnected
 from testkit.waiting import LIMIT, eventually
 from weenats import ConnectionOptions, NatsTransport
 from weenats.testing import NatsServer

@@ -35,8 +35,8 @@ from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.instances import not_running, reported_health, trouble
 from weenats_codegen.cli.large_payloads import stored_payload, whole_reply
 from weenats_codegen.cli.output import emit, emit_value, shown_json
-from weenats_codegen.cli.suggestions import did_you_mean
 from weenats_codegen.naming import labels_meant
+from weenats_codegen.parser.diagnostics import did_you_mean
 from weenats_codegen.parser.walk import STANDARD_QUERY
 
 if TYPE_CHECKING:

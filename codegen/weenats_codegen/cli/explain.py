@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import emit, plain
-from weenats_codegen.cli.suggestions import did_you_mean
 from weenats_codegen.cli.targets import build, builder_of
 from weenats_codegen.naming import labels_meant
+from weenats_codegen.parser.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -10,7 +10,7 @@ from weenats.errors import InternalError, ServiceError
 from weenats.protocol.messages import HealthCheckData, StatsResponse
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import warn
-from weenats_codegen.cli.suggestions import did_you_mean
+from weenats_codegen.parser.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
     from weenats.transport.nats import NatsTransport

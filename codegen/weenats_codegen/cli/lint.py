@@ -8,9 +8,9 @@ import typer
 
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import emit, write
-from weenats_codegen.cli.suggestions import did_you_mean
 from weenats_codegen.lint.linter import RULES
 from weenats_codegen.loading import report
+from weenats_codegen.parser.diagnostics import did_you_mean
 from weenats_codegen.parser.source import find_contracts
 
 if TYPE_CHECKING:

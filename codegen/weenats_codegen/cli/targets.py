@@ -15,7 +15,7 @@ from typing_extensions import TypeIs
 from weenats.service import NatsService, NatsServiceBuilder, ServiceHandlers
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.locations import user_location
-from weenats_codegen.cli.suggestions import did_you_mean
+from weenats_codegen.parser.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
     from weenats.projections import Projection

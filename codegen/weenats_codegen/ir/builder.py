@@ -20,7 +20,7 @@ from weenats_codegen.ir.library import shared_shapes
 from weenats_codegen.ir.previous import event_versions
 from weenats_codegen.ir.shapes import shape
 from weenats_codegen.ir.shapes.grammar import ref_name
-from weenats_codegen.ir.streams import stream_of_events, streams
+from weenats_codegen.ir.streams import seconds_of, stream_of_events, streams
 from weenats_codegen.parser.walk import entries, owners
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 Members = dict[str, Any]
 _MAX_BYTES: Final = 64 * 1024 * 1024
 """How large the payload or result of a large operation may be if its contract does not say it."""
-_SECONDS_OF_UNIT: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def build(source: Source, bundle: Bundle, libraries: Sequence[Library] = ()) -> Contract:
@@ -168,7 +167,7 @@ class _Builder:
             item=self._item(place.child("result")) if value.get("page") else "",
             iterate=naming.iterating_method(entry.python_name),
             deprecated=value.get("deprecated", False),
-            once=_seconds(value.get("once")),
+            once=seconds_of(value.get("once")),
             large=value.get("maxBytes", _MAX_BYTES) if value.get("large") else None,
         )
 
@@ -196,16 +195,11 @@ def _rate_limit(value: Members | None) -> RateLimit | None:
     )
 
 
-def _seconds(text: str | None) -> int | None:
-    """Return a number of seconds, minutes, hours or days in seconds."""
-    return None if text is None else int(text[:-1]) * _SECONDS_OF_UNIT[text[-1]]
-
-
 def _durability(value: Members | None) -> Durability | None:
     if value is None:
         return None
     sync = value.get("sync")
-    seconds = 0 if sync == "always" else _seconds(sync)
+    seconds = 0 if sync == "always" else seconds_of(sync)
     return Durability(replicas=value.get("replicas", 1), sync=seconds)
 
 

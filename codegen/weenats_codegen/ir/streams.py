@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PARTITIONS: Final = 16
 """How many partitions a stream has if its contract does not say it."""
-_AGE: Final = re.compile(r"([1-9][0-9]*)([smhd])")
+_DURATION: Final = re.compile(r"([1-9][0-9]*)([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DEAD_LETTERS: Final = "-dead-letters"
 _COMMITS: Final = "-commits"
@@ -203,7 +203,7 @@ def _stream(name: str, given: Mapping[str, JsonValue], events: list[str]) -> Str
         constant=naming.constant_name(f"{name}-stream"),
         events=tuple(events),
         partitions=cast("int", given.get("partitions", DEFAULT_PARTITIONS)),
-        max_age=_seconds(given.get("maxAge")),
+        max_age=seconds_of(given.get("maxAge")),
         max_bytes=cast("int | None", given.get("maxBytes")),
         max_messages=cast("int | None", given.get("maxMessages")),
         replicas=cast("int", given.get("replicas", 1)),
@@ -211,7 +211,7 @@ def _stream(name: str, given: Mapping[str, JsonValue], events: list[str]) -> Str
     )
 
 
-def _seconds(age: JsonValue) -> int | None:
+def seconds_of(duration: JsonValue) -> int | None:
     """Return a duration in seconds; None also for what is not one, which the linter reports."""
-    found = _AGE.fullmatch(age) if isinstance(age, str) else None
+    found = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
     return None if found is None else int(found[1]) * _SECONDS[found[2]]

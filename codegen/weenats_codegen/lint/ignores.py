@@ -1,6 +1,5 @@
 """Findings that a contract accepts, each with a reason."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from posixpath import normpath
@@ -8,7 +7,7 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from weenats_codegen.lint.rule import Finding, Rule
-from weenats_codegen.parser.diagnostics import Diagnostic, Location, quoted
+from weenats_codegen.parser.diagnostics import Diagnostic, Location, did_you_mean, quoted
 from weenats_codegen.parser.walk import Node
 
 UNUSED_IGNORE: Final = Rule(
@@ -100,8 +99,7 @@ def _ignore(root: str, node: Node) -> Ignore:
 
 def _unused(entry: Ignore, known: dict[str, Rule]) -> Iterator[Diagnostic]:
     if entry.rule not in known:
-        close = difflib.get_close_matches(entry.rule, known, n=1)
-        remedy = f"did you mean {close[0]}?" if close else "`weenats lint --rules` lists them"
+        remedy = did_you_mean(entry.rule, known, "`weenats lint --rules` lists them")
         message = f"ignores the unknown rule {quoted(entry.rule)}"
     elif known[entry.rule].level == "error":
         message, remedy = f"ignores {entry.rule}, which is an error", "correct the error instead"

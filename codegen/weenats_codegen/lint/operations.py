@@ -1,13 +1,12 @@
 """Operations: what they refer to is declared, and their limits are usable."""
 
-import difflib
 import keyword
 from collections.abc import Iterator
 from typing import Final
 
 from weenats_codegen import reserved
 from weenats_codegen.naming import package_name
-from weenats_codegen.parser.diagnostics import Diagnostic, quoted
+from weenats_codegen.parser.diagnostics import Diagnostic, did_you_mean, quoted
 from weenats_codegen.parser.walk import Node, entries, owners
 
 _REFERENCES: Final = (
@@ -31,10 +30,10 @@ def check_declared(contract: Node) -> Iterator[Diagnostic]:
                 if isinstance(item.value, str) and item.value not in known:
                     suggestions += 1
                     is_like = len(item.value) <= _MAX_LENGTH and suggestions <= _MAX_SUGGESTIONS
-                    close = difflib.get_close_matches(item.value, names, n=1) if is_like else []
+                    similar = names if is_like else []
                     yield item.diagnostic(
                         f"the {kind} {quoted(item.value)} is not declared",
-                        f"did you mean {close[0]}?" if close else f"declare it under {kind}s",
+                        did_you_mean(item.value, similar, f"declare it under {kind}s"),
                     )
 
 

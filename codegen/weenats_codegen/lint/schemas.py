@@ -1,6 +1,5 @@
 """One schema at a time: valid in its dialect, with patterns that can be matched."""
 
-import difflib
 from collections.abc import Iterator
 from functools import cache
 from typing import Final
@@ -9,13 +8,14 @@ import jsonschema_rs
 from pydantic import JsonValue
 
 from weenats_codegen.lint.validation import Violation, schema_violations
-from weenats_codegen.parser.diagnostics import Diagnostic, quoted
+from weenats_codegen.parser.diagnostics import Diagnostic, did_you_mean, quoted
 from weenats_codegen.parser.dialects import MANY, NAMED, ONE, Dialect
 from weenats_codegen.parser.patterns import normalized
 from weenats_codegen.parser.resources import Place
 from weenats_codegen.parser.walk import Node, Schema
 
 _TYPES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
+_USE_TYPES: Final = f"use {', '.join(_TYPES)}, or a list of several, each once"
 _TYPE_ALIASES: Final = {
     **dict.fromkeys(("date", "datetime", "str", "text", "uuid"), "string"),
     **dict.fromkeys(("decimal", "double", "float"), "number"),
@@ -110,11 +110,10 @@ def _type_remedy(value: JsonValue) -> str:
     wrong = next((name for name in names if name not in _TYPES), None)
     if isinstance(wrong, str):
         name = wrong.lower()
-        close = difflib.get_close_matches(name, _TYPES, n=1)
-        meant = _TYPE_ALIASES.get(name) or next(iter(close), None)
-        if meant is not None:
-            return f"did you mean {meant}?"
-    return f"use {', '.join(_TYPES)}, or a list of several, each once"
+        if name in _TYPE_ALIASES:
+            return f"did you mean {_TYPE_ALIASES[name]}?"
+        return did_you_mean(name, _TYPES, _USE_TYPES)
+    return _USE_TYPES
 
 
 def _check_patterns(schema: Node, dialect: Dialect) -> Iterator[Diagnostic]:

@@ -1,13 +1,12 @@
 """service.yaml and its meta-schema: members that are missing, unknown or have an invalid value."""
 
-import difflib
 import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from weenats_codegen.lint.validation import Violation, violations
-from weenats_codegen.parser.diagnostics import Diagnostic, quoted
+from weenats_codegen.parser.diagnostics import Diagnostic, did_you_mean, quoted
 from weenats_codegen.parser.walk import STANDARD_QUERY, Node
 from weenats_codegen.resources import service_meta_schema
 
@@ -101,9 +100,8 @@ def _check_unknown(contract: Node, error: Violation) -> Iterator[Diagnostic]:
     for name in error.value:
         if name in known:
             continue
-        close: list[str] = difflib.get_close_matches(str(name), known, n=1, cutoff=_SIMILARITY)
         message = f"the member {quoted(name)} is unknown"
-        remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+        remedy = did_you_mean(str(name), known, f"known are {', '.join(known)}", _SIMILARITY)
         if (*error.path[-2:], name) == ("queries", STANDARD_QUERY, "result"):
             message = "the query get always returns the aggregate itself"
             remedy = "remove the result, or rename the query"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from urllib.parse import quote
 
@@ -82,6 +83,19 @@ def quoted(value: object) -> str:
     """Return a value of a contract for use in a message: quoted, printable and not too long."""
     text = json.dumps(value, ensure_ascii=True)
     return text if len(text) <= _MAX_QUOTED_LENGTH else f"{text[: _MAX_QUOTED_LENGTH - 3]}..."
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str, similarity: float = 0.6) -> str:
+    """Return a remedy for a name that does not exist: the most similar one.
+
+    Args:
+        name: What the user wrote.
+        known: The names that exist.
+        otherwise: The remedy if none of them is similar.
+        similarity: How similar a name must be, 0 to 1.
+    """
+    close = get_close_matches(name, sorted(set(known)), n=1, cutoff=similarity)
+    return f"did you mean {close[0]}?" if close else otherwise
 
 
 def escaped(text: str, keep: str = "") -> str:

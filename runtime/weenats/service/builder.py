@@ -355,9 +355,7 @@ class NatsServiceBuilder:
             is_failure=is_failure,
             listener=listener,
         )
-        self._check_first_call("with_circuit_breaker")
-        member = Member("with_circuit_breaker", policy, _circuit_breakers, Position.INNERMOST)
-        return self._with_member(member)
+        return self._with_breakers(policy)
 
     def with_telemetry(
         self,
@@ -602,6 +600,11 @@ class NatsServiceBuilder:
 
     def _operations(self) -> list[AnyOperation]:
         return [endpoint.operation for endpoint in self._handlers.endpoints()]
+
+    def _with_breakers(self, policy: CircuitBreakerPolicy) -> Self:
+        self._check_first_call("with_circuit_breaker")
+        member = Member("with_circuit_breaker", policy, _circuit_breakers, Position.INNERMOST)
+        return self._with_member(member)
 
     def _check_first_call(self, method: str) -> None:
         if any(each.added_by == method for each in self._settings.members):

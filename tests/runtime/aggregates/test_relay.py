@@ -157,9 +157,7 @@ async def test_commits_that_are_not_sent_yet_are_counted(
 
 async def eventually_none_unsent(transport: NatsTransport) -> None:
     """Wait until the relay has sent everything."""
-    async with asyncio.timeout(LIMIT):
-        while await unsent(DEPOSITS, transport):
-            pass
+    await ask_until(lambda counts: not counts, lambda: unsent(DEPOSITS, transport))
 
 
 async def test_stopping_returns_the_commit_at_once(
