@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
+from weenats._internal.timestamps import age
 from weenats.errors import NotFoundError, ServiceError
 from weenats.events.reader import continues
 from weenats.projections.generation import POSITION, projection_bucket
@@ -130,4 +130,4 @@ async def _lag(transport: Transport, stream: str, service: str, position: int) -
         return 0.0
     except ServiceError:
         return None
-    return (datetime.now(UTC) - oldest.time).total_seconds()
+    return age(oldest.time)

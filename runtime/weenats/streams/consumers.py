@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from weenats._internal.timestamps import age
 from weenats.errors import (
     AlreadyExistsError,
     FailedPreconditionError,
@@ -29,6 +29,7 @@ from weenats.transport.jetstream import (
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from datetime import datetime
 
     from weenats.contract import Stream
     from weenats.transport.base import Transport
@@ -371,5 +372,4 @@ async def _lag(jetstream: JetStream, infos: Sequence[ConsumerInfo]) -> float | N
         )
     except ServiceError:  # it may not read stored events
         return None
-    now = datetime.now(UTC)
-    return max(((now - each).total_seconds() for each in times if each is not None), default=0.0)
+    return max((age(each) for each in times if each is not None), default=0.0)
