@@ -16,6 +16,15 @@ def utc_timestamp(seconds_ahead: float = 0.0) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def age(moment: datetime) -> float:
+    """Return how many seconds ago something happened by the clock of another machine, at least 0.
+
+    Args:
+        moment: when it happened.
+    """
+    return max((datetime.now(UTC) - moment).total_seconds(), 0.0)
+
+
 def since_epoch(moment: int) -> int:
     """Return a moment of the monotonic clock in nanoseconds since the epoch.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from weenats._internal.concurrency import for_each
+from weenats._internal.timestamps import age
 from weenats.errors import NotFoundError, PermissionDeniedError, ServiceError
 from weenats.streams.settings import CONSUMER, SERVICE
 from weenats.streams.store import missing
@@ -134,7 +134,7 @@ async def age_of_next(jetstream: JetStream, stream: str, subject: str, start: in
         message = await jetstream.next(stream, subject, start=start)
     except NotFoundError:
         return 0.0
-    return (datetime.now(UTC) - message.time).total_seconds()
+    return age(message.time)
 
 
 async def _state(jetstream: JetStream, name: str, infos: Sequence[ConsumerInfo]) -> ConsumerState:
