@@ -21,7 +21,7 @@ from testkit.waiting import LIMIT, answered, eventually
 from weenats import NatsTransport, ServiceError
 from weenats.events import consume
 from weenats.streams import apply_streams, plan_streams
-from weenats.testing import NatsCluster
+from weenats.testing import ClusterServer, NatsCluster
 from weenats.transport.jetstream import JetStream
 from weenats.transport.jetstream.api import call
 
@@ -70,18 +70,28 @@ async def publish(publisher: ParcelsClient, key: str) -> None:
 
 
 async def kill(cluster: NatsCluster, transport: NatsTransport) -> None:
-    """Kill one server after the other, each of which starts again.
+    """Kill one server after the other, each of which starts again when the others miss it.
 
     The next one waits until all three have the whole stream: without two that have it, the stream
     has no leader.
     """
     for server in cluster.servers:
-        await asyncio.to_thread(server.kill)
-        await asyncio.sleep(0.2)
+        await asyncio.to_thread(kill_noticed, cluster, server)
         await asyncio.to_thread(server.start)
         async with asyncio.timeout(2 * LIMIT):
             while not await is_complete(transport):  # noqa: ASYNC110 - servers bring it about
                 await asyncio.sleep(0.01)
+
+
+def kill_noticed(cluster: NatsCluster, server: ClusterServer) -> None:
+    """Kill a server, and wait until the others have no route to it any more."""
+    killed = server.monitor("/varz")["server_id"]
+    server.kill()
+    for other in cluster.servers:
+        while other is not server and killed in {
+            each.get("remote_id") for each in other.monitor("/routez")["routes"]
+        }:
+            pass
 
 
 async def is_complete(transport: NatsTransport) -> bool:
