@@ -37,15 +37,15 @@ collect_ignore = ["codegen/golden"]  # the contract tests there belong to packag
 def pytest_configure(config: pytest.Config) -> None:
     """Let tests interrupt processes that they start, wherever pytest was started.
 
-    Processes that run tests side by side look for garbage among old objects a tenth as often: there
-    are many, such as the classes of generated models. Tests that measure run in other processes.
+    Processes that run tests side by side look for garbage a tenth as often: there are many objects,
+    such as the classes of generated models. Tests that measure run in other processes.
     """
     restore_interrupts()
     # A busy machine may need longer than usual. Tests of this limit set it.
     ConnectionOptions.__init__.__kwdefaults__["connect_timeout"] = LIMIT
     if hasattr(config, "workerinput"):
         young, middle, old = gc.get_threshold()
-        gc.set_threshold(young, middle, 10 * old)
+        gc.set_threshold(10 * young, middle, old)
 
 
 @pytest.hookimpl(wrapper=True)

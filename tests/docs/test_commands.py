@@ -25,9 +25,10 @@ from testkit.processes import child_process, without_coverage
 NOT_RUN = {"git", "cd", "docker", "kubectl", "nats-server", "uvicorn", "gunicorn"}
 """Commands that need a network, or a program of somebody else."""
 STARTS_EMPTY = "README.md"
-"""The document whose commands begin in an empty folder, and run in interpreters of their own.
+"""The document whose commands begin in an empty folder, in which they generate the sample.
 
-Others have the sample, and run in forks, which are faster.
+What it serves runs in an interpreter of its own, since forks have the sample of this repository
+already. Everything else runs in forks, which are faster.
 """
 
 
@@ -125,8 +126,6 @@ class Shell:
     def _weenats(self, *arguments: str) -> str:
         if arguments[0] in {"streams", "dead-letters"}:  # no service has to run for them
             self._environment.setdefault("NATS_URL", self._nats_url)
-        if not self._forks:
-            return self._call([*WEENATS, *arguments], self._folder)
         with forked_command(
             *arguments, cwd=self._folder, environment=self._environment, merge=True
         ) as process:
