@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from weenats.contract import Event, Stream
     from weenats.transport.base import Transport
-    from weenats.transport.jetstream import ConsumerInfo, PulledMessage, StreamInfo
+    from weenats.transport.jetstream import ConsumerInfo, StreamInfo
     from weenats.transport.jetstream.config import Start
 
 __all__ = [
@@ -139,15 +139,17 @@ async def read_stored(
             async with _reader(jetstream, stream, events, place) as reader:
                 if not follow and not reader.pending:
                     return
-                async for message in _without_gaps(jetstream, stream, reader.config.name):
-                    path = message.subject.split(".", 3)[3]
-                    notification = codecs[path].decode(message.payload)
-                    event = ReceivedEvent[Any, Any](notification, message.headers)
-                    event.sequence = message.sequence
-                    place, created = message.sequence + 1, info.created
-                    yield StoredEvent(path, event, message.sequence, message.pending)
-                    if not follow and not message.pending:
-                        return
+                name = reader.config.name
+                async with jetstream.gapless_pull(stream.name, name, batch=_AHEAD) as messages:
+                    async for message in messages:
+                        path = message.subject.split(".", 3)[3]
+                        notification = codecs[path].decode(message.payload)
+                        event = ReceivedEvent[Any, Any](notification, message.headers)
+                        event.sequence = message.sequence
+                        place, created = message.sequence + 1, info.created
+                        yield StoredEvent(path, event, message.sequence, message.pending)
+                        if not follow and not message.pending:
+                            return
         except StreamMissingError as error:
             raise missing(stream, answer=error) from None
         except ConsumerMissingError:
@@ -222,19 +224,6 @@ async def _reader(
     finally:
         with suppress(ServiceError):
             await jetstream.delete_consumer(stream.name, name)
-
-
-async def _without_gaps(
-    jetstream: JetStream, stream: Stream, name: str
-) -> AsyncGenerator[PulledMessage]:
-    """Yield the messages of a consumer until one was lost."""
-    async with jetstream.pull(stream.name, name, batch=_AHEAD) as messages:
-        expected = 1
-        async for message in messages:
-            if message.consumer_sequence != expected:
-                return
-            expected += 1
-            yield message
 
 
 def stream_of(events: Iterable[Event[Any]]) -> Stream:

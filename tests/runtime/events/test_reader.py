@@ -31,10 +31,10 @@ from weenats.testing import NatsServer
 from weenats.transport import Delivery
 from weenats.transport.jetstream import (
     JetStream,
-    Pull,
     StreamMissingError,
     StreamReplacedError,
 )
+from weenats.transport.jetstream.gapless_pull import GaplessPull
 
 STREAM = PARCELS_EVENTS_STREAM
 _BEFORE_ALL_TIMES = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))
@@ -106,6 +106,19 @@ async def test_a_lost_message_is_read_again(
     assert len(lost) == 1
 
 
+async def test_a_lost_message_is_read_again_although_none_follows(
+    parcels: ParcelsClient, transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A heartbeat of the server says that the last event was delivered, but it never arrived."""
+    monkeypatch.setattr("weenats.transport.jetstream.pull._HEARTBEAT", 0.2)
+    await deliver(parcels, *range(5))
+    lost = lose(monkeypatch, b'"count":4')
+    async with asyncio.timeout(LIMIT):
+        read = [each async for each in read_events(transport, DELIVERED, follow=False)]
+    assert [each.data.count for each in read] == list(range(5))
+    assert len(lost) == 1
+
+
 async def test_the_first_of_new_events_is_read_again(
     parcels: ParcelsClient, transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,7 +137,7 @@ async def test_the_first_of_new_events_is_read_again(
 
 def lose(monkeypatch: pytest.MonkeyPatch, payload: bytes) -> list[Delivery]:
     """Lose the first delivery with this in its payload; return what was lost."""
-    on_delivery, lost = Pull._on_delivery, list[Delivery]()
+    on_delivery, lost = GaplessPull._on_delivery, list[Delivery]()
 
     def deliver_or_lose(pull: Any, delivery: Delivery) -> None:
         if payload in delivery.payload and not lost:
@@ -132,7 +145,7 @@ def lose(monkeypatch: pytest.MonkeyPatch, payload: bytes) -> list[Delivery]:
         else:
             on_delivery(pull, delivery)
 
-    monkeypatch.setattr(Pull, "_on_delivery", deliver_or_lose)
+    monkeypatch.setattr(GaplessPull, "_on_delivery", deliver_or_lose)
     return lost
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -584,11 +584,11 @@ async def test_no_view_is_read_after_the_end(transport: NatsTransport, deliver: 
             opening.set()
             await asyncio.Event().wait()
 
-    kinds: Iterator[type[KeyValueView[int]]] = iter([])
-    blocked = replace(COUNTS, view=lambda generation: next(kinds, KeyValueView)(generation, int))
+    kind: type[KeyValueView[int]] = KeyValueView
+    blocked = replace(COUNTS, view=lambda generation: kind(generation, int))
     async with blocked.run(transport) as counts:
         await counts.caught_up()
-        kinds = iter([Blocked])
+        kind = Blocked
         late = asyncio.create_task(counts.view())
         await opening.wait()
     with pytest.raises(UnavailableError, match="runs no more"):

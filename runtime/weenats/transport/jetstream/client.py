@@ -28,6 +28,7 @@ from weenats.transport.jetstream.config import (
     StreamInfo,
 )
 from weenats.transport.jetstream.errors import JetStreamRefusedError, StreamMissingError
+from weenats.transport.jetstream.gapless_pull import GaplessPull
 from weenats.transport.jetstream.key_value import KeyValue
 from weenats.transport.jetstream.messages import (
     PublishAck,
@@ -424,6 +425,21 @@ class JetStream:
             batch: how many messages are asked for ahead.
         """
         return Pull(
+            self._transport,
+            f"{stream}.{consumer}",
+            lambda: self.consumer_info(stream, consumer),
+            batch,
+        )
+
+    def gapless_pull(self, stream: str, consumer: str, *, batch: int) -> GaplessPull:
+        """Return the messages of a new consumer without acknowledgements, until one was lost.
+
+        Args:
+            stream: the name of the stream.
+            consumer: the name of the consumer, which has no other reader.
+            batch: how many messages are asked for ahead.
+        """
+        return GaplessPull(
             self._transport,
             f"{stream}.{consumer}",
             lambda: self.consumer_info(stream, consumer),
