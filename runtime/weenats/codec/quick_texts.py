@@ -35,13 +35,14 @@ def with_quick_texts(schema: CoreSchema) -> CoreSchema | None:
 
 def _replaced(part: object, found: list[CoreSchema] | None) -> Any:
     """Return a part of a schema with quick schemas, which are added to `found`; None for none."""
-    schema = cast("dict[str, Any]", part) if isinstance(part, dict) else dict[str, Any]()
+    given = part
+    schema = cast("dict[str, Any]", given) if isinstance(given, dict) else dict[str, Any]()
     if found is not None and (quick := _quick(schema)) is not None:
         found.append(quick)
         return quick
     if any(schema.get("type") == each for each in _CHOICES):  # or a member named `type`
         found = None
-    result = replace_parts(cast("object", part), lambda each: _replaced(each, found))
+    result = replace_parts(part, lambda each: _replaced(each, found))
     if any(schema.get("type") == each for each in _WITH_CONFIG):
         config = cast("dict[str, Any]", schema.get("config") or {})
         return result if config.get("strict") else {**result, "config": {**config, "strict": True}}
