@@ -25,7 +25,10 @@ settings.register_profile(
 settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=100)
 # For tests that run a thousand times, and whose failing example nobody reads.
 settings.register_profile(
-    "mutation", parent=settings.get_profile("quick"), phases=[Phase.explicit, Phase.generate]
+    "mutation",
+    parent=settings.get_profile("quick"),
+    max_examples=20,
+    phases=[Phase.explicit, Phase.generate],
 )
 settings.load_profile("quick")
 
