@@ -4,6 +4,7 @@ import gc
 import sys
 from collections.abc import Generator
 from functools import lru_cache
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -53,13 +54,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Do not look for garbage among modules and tests: they are many, and stay."""
+    """Do not look for garbage among modules and tests: they are many, and stay.
+
+    The process that tests fork imports for seconds, on a busy machine for minutes: it begins now,
+    not in the first test that needs it, whose time is limited.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
         gc.enable()
+        if "testkit.forks" in sys.modules:
+            forkserver.ensure_running()
 
 
 @pytest.fixture(scope="module")

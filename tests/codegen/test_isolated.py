@@ -26,7 +26,7 @@ def arguments(service: str = shops.BREAKING) -> tuple[str, bytes, str]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process of a busy machine has more time."""
-    monkeypatch.setattr(isolated, "_TIMEOUT", LIMIT)
+    monkeypatch.setattr(isolated, "_TIMEOUT", 3 * LIMIT)
 
 
 @pytest.mark.usefixtures("patient")

@@ -21,6 +21,7 @@ from testkit.documents import DOCUMENTS, Document
 from testkit.forked_commands import ForkedCommand, forked_command
 from testkit.paths import REPOSITORY
 from testkit.processes import child_process, without_coverage
+from testkit.waiting import LIMIT
 
 NOT_RUN = {"git", "cd", "docker", "kubectl", "nats-server", "uvicorn", "gunicorn"}
 """Commands that need a network, or a program of somebody else."""
@@ -129,7 +130,7 @@ class Shell:
         with forked_command(
             *arguments, cwd=self._folder, environment=self._environment, merge=True
         ) as process:
-            printed, _ = process.communicate(60)
+            printed, _ = process.communicate(4 * LIMIT)
         assert process.returncode == 0, (arguments, printed)
         return printed
 
@@ -141,7 +142,6 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
             check=False,
         )
         assert done.returncode == 0, (words, done.stdout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import nats
@@ -13,6 +14,7 @@ from nats.aio.client import Client as RawClient
 from nats.aio.msg import Msg
 
 from testkit.probe import Probe, ProbeClient
+from testkit.waiting import LIMIT
 from weenats import NatsServiceBuilder
 
 Ask = Callable[..., Awaitable[Msg]]
@@ -45,7 +47,9 @@ async def client(nats_url: str, service: Any) -> AsyncIterator[ProbeClient]:
 @pytest.fixture
 async def raw(nats_url: str) -> AsyncIterator[RawClient]:
     """A plain nats-py connection: what a client in another language would have."""
-    connection = await nats.connect(nats_url)
+    connection = await nats.connect(nats_url, connect_timeout=int(LIMIT))
+    # Half a second otherwise, which a busy machine may need.
+    connection.request = partial(connection.request, timeout=LIMIT)  # type: ignore[method-assign]
     yield connection
     await connection.close()
 
@@ -59,7 +63,7 @@ async def ask(raw: RawClient, service: Any) -> Callable[..., Awaitable[dict[str,
         subject: str, body: Any, headers: dict[str, str] | None = None
     ) -> dict[str, Any]:
         payload = body if isinstance(body, bytes) else json.dumps(body).encode()
-        reply = await raw.request(subject, payload, timeout=5, headers=headers)
+        reply = await raw.request(subject, payload, timeout=30, headers=headers)
         answer: dict[str, Any] = {**json.loads(reply.data), "headers": reply.headers or {}}
         return answer
 

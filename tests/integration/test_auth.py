@@ -327,7 +327,7 @@ async def test_token_outside_metadata_authentication_is_ignored(
     }
     async with serving(nats_url, FakeValidator()):
         reply = await raw.request(
-            "receipts.command.receipt.add-item", json.dumps(body).encode(), 5, headers=headers
+            "receipts.command.receipt.add-item", json.dumps(body).encode(), headers=headers
         )
     assert json.loads(reply.data)["error"]["code"] == "UNAUTHENTICATED"
 
@@ -344,7 +344,7 @@ async def test_authentication_precedes_payload_validation(nats_url: str, raw: An
                 "metadata": {**METADATA, "context": context},
             }
             reply = await raw.request(
-                "receipts.command.receipt.add-item", json.dumps(body).encode(), 5
+                "receipts.command.receipt.add-item", json.dumps(body).encode()
             )
             replies.append((json.loads(reply.data)["error"], reply.headers))
     assert all(each == replies[0] for each in replies)

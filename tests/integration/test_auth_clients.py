@@ -271,6 +271,7 @@ async def test_reply_says_whether_the_token_was_refused(
             await connection.request(
                 "probe.command.thing.run",
                 b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"%b"}}' % action,
+                timeout=30,
             )
             for action in (b"unauthenticated", b"unavailable")
         ]

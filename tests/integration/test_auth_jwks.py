@@ -74,7 +74,7 @@ def service(nats_url: str, issuer: HttpServer) -> NatsService:
 @pytest.fixture
 async def receipts(nats_url: str) -> AsyncIterator[ReceiptsClient]:
     """A client."""
-    async with ReceiptsClient.connect(nats_url) as client:
+    async with ReceiptsClient.connect(nats_url, timeout=LIMIT) as client:
         yield client
 
 

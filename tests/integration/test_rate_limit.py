@@ -29,8 +29,8 @@ async def test_rate_limit_error_on_the_wire(nats_url: str) -> None:
     async with NatsServiceBuilder(Probe(), nats_url).with_rate_limit(0.01, burst=1).build():
         raw = await nats.connect(nats_url)
         try:
-            await raw.request("probe.command.thing.run", request, timeout=5)
-            reply = await raw.request("probe.command.thing.run", request, timeout=5)
+            await raw.request("probe.command.thing.run", request, timeout=30)
+            reply = await raw.request("probe.command.thing.run", request, timeout=30)
         finally:
             await raw.close()
     answer = json.loads(reply.data)

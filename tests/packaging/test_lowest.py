@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).with_name("lowest.py")
 def run_script(pyproject: Path) -> subprocess.CompletedProcess[str]:
     """Run the script with this pyproject.toml."""
     command = [sys.executable, SCRIPT, pyproject]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def requirements(repository: Path) -> list[Requirement]:

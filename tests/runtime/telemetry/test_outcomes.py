@@ -450,7 +450,7 @@ async def _raw_requests(url: str) -> AsyncIterator[Callable[..., Awaitable[dict[
     connection = await nats.connect(url)
 
     async def ask(subject: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
-        reply = await connection.request(subject, body, timeout=5, headers=headers)
+        reply = await connection.request(subject, body, timeout=30, headers=headers)
         answer: dict[str, Any] = json.loads(reply.data)
         return answer
 

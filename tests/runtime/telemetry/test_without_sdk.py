@@ -16,4 +16,4 @@ def test_calls_work_without_the_sdk(nats_url: str) -> None:
     """No span is created, and an incoming trace is still propagated."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-W", "error", SCRIPT, nats_url]
-    subprocess.run(command, check=True, timeout=60, env=environment)
+    subprocess.run(command, check=True, env=environment)

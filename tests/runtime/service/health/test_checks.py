@@ -183,7 +183,7 @@ async def test_every_kind_of_callable_is_supported(checks: Make) -> None:
 
 async def test_checks_run_concurrently(checks: Make) -> None:
     """No check waits for another one to finish."""
-    ready, barrier = asyncio.Event(), threading.Barrier(2, timeout=10)
+    ready, barrier = asyncio.Event(), threading.Barrier(2, timeout=LIMIT)
 
     async def first() -> None:
         await ready.wait()
