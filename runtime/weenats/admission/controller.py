@@ -30,7 +30,8 @@ _GROWTH: Final = 1.1
 _STEP: Final = 0.001
 _MAX_CONCURRENCY: Final = 1000
 _TURN: Final = 0.002
-"""Seconds after which a task runs no further jobs, so that the event loop does its other work."""
+"""Seconds after which a task runs no more jobs than may run at once, so that the event loop does
+its other work. With fewer at a time, replies would be written in smaller pieces."""
 _MAX_CANCELLED: Final = 1000
 _MAX_QUEUED_BYTES: Final = 128 * 1024 * 1024
 _ID_LENGTH: Final = 26
@@ -235,7 +236,7 @@ class Admission:
         task = self._create_task(self._run_ready(variables), name="weenats", context=variables)
         self._next = task if self._ready else None  # an eager task has run its job already
 
-    async def _run_ready(self, variables: Context) -> None:
+    async def _run_ready(self, variables: Context) -> None:  # noqa: C901 - no call a message
         """Run jobs that are ready, one after the other, until one waits for something.
 
         That one keeps the task: the next task, which begins before this one goes on, runs the
@@ -248,8 +249,10 @@ class Admission:
         ready, clock = self._ready, self._clock
         started = clock()
         end = started + _TURN
+        least = self._max_concurrency
         while ready:
             job = ready.popleft()
+            least -= 1
             if job.answered:  # it was cancelled
                 continue
             worker, has_others = job.worker, bool(ready)
@@ -276,7 +279,7 @@ class Admission:
             if self._turns != turn:  # it has waited
                 self._alone.add(worker)
                 return
-            if not has_others or is_cancelled or now > end:
+            if not has_others or is_cancelled or (now > end and least <= 0):
                 return
             if not _is_as_before(variables, self._variables):
                 self._alone.add(worker)
