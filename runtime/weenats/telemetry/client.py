@@ -14,7 +14,7 @@ from weenats.protocol import subjects
 from weenats.protocol.subjects import Kind
 from weenats.telemetry import semconv
 from weenats.telemetry.manager import current_parent
-from weenats.telemetry.propagation import header_lines
+from weenats.telemetry.propagation import header_lines, unsampled_lines
 from weenats.telemetry.recording import CallRecorder, Recording, end_span
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class OutgoingCalls(CallRecorder):
         parent = current_parent()
         unsampled = self._manager.unsampled(parent, self._kind)
         if unsampled is not None:
-            headers = header_lines(unsampled.get_span_context(), parent)
+            headers = unsampled_lines(unsampled, parent)
             return Recording(self._end, None, headers)
         attributes = dict(self._attributes)
         if context is not None:

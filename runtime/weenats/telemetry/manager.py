@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.trace import (
+    INVALID_SPAN,
     NoOpTracerProvider,
     ProxyTracerProvider,
     Span,
@@ -208,7 +209,7 @@ class TelemetryManager:
         """
         return self.meter.create_counter(name, unit, description).add
 
-    def unsampled(self, parent: Context, kind: Kind) -> Span | None:
+    def unsampled(self, parent: Context, kind: Kind) -> DeferredSpan | None:
         """Decide whether to record a span: as its parent, else by the share of its kind of message.
 
         Args:
@@ -221,8 +222,7 @@ class TelemetryManager:
         span = span_of(parent)
         if type(span) is DeferredSpan:
             return None if span.is_sampled else unsampled_child(span)
-        above = span.get_span_context()
-        if above.is_valid:
+        if span is not INVALID_SPAN and (above := span.get_span_context()).is_valid:
             return None if above.trace_flags & TraceFlags.SAMPLED else unsampled_child(span)
         if random() < self.settings.share(kind):  # noqa: S311 - not a secret
             return None

@@ -48,6 +48,7 @@ __all__ = [
     "span_context",
     "span_of",
     "unsampled_child",
+    "unsampled_lines",
     "unsampled_root",
     "with_span",
 ]
@@ -98,9 +99,11 @@ class DeferredSpan(NonRecordingSpan):
 
     Attributes:
         is_sampled: whether the trace is sampled.
+        is_new: whether the trace begins with it, so that it has no ids before they are asked for.
     """
 
     is_sampled = False
+    is_new = False
     _context = INVALID_SPAN_CONTEXT
 
     def __init__(self, make: Callable[[Any], SpanContext], source: object) -> None:
@@ -187,7 +190,9 @@ def with_span(context: Context, span: Span) -> Context:
 
 def unsampled_root() -> DeferredSpan:
     """Return the root span of a new trace that is not recorded, neither here nor downstream."""
-    return DeferredSpan(_new_unsampled, None)
+    span = DeferredSpan(_new_unsampled, None)
+    span.is_new = True
+    return span
 
 
 def unsampled_child(parent: Span) -> DeferredSpan:
@@ -274,6 +279,19 @@ def header_lines(span_context: SpanContext, context: Context) -> bytes:
     if context and (baggage := _baggage(context)):
         lines += f"baggage: {baggage}\r\n".encode()
     return lines
+
+
+def unsampled_lines(span: DeferredSpan, context: Context) -> bytes:
+    """Return the encoded headers of a span that is not recorded, and that only these headers name.
+
+    Args:
+        span: the span.
+        context: the context with the baggage.
+    """
+    if context or not span.is_new:
+        return header_lines(span.get_span_context(), context)
+    # Without the objects that keep ids.
+    return b"traceparent: 00-%032x-%016x-00\r\n" % (getrandbits(128) or 1, getrandbits(64) or 1)
 
 
 def _is_tracestate(text: str) -> bool:
