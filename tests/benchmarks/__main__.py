@@ -110,9 +110,11 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def tables(options: argparse.Namespace, base: Path | None, url: str) -> Iterator[Table]:
+def tables(options: argparse.Namespace, base: Path | None, server: NatsServer) -> Iterator[Table]:
     """Measure; return each table as soon as it is complete."""
-    plan = calls.Plan(url, options.loop, options.rounds, options.seconds)
+    plan = calls.Plan(
+        server.url, options.loop, options.rounds, options.seconds, (server.process_id,)
+    )
     if options.jetstream:
         yield durable.table(plan, options.durable)
         return
@@ -142,7 +144,7 @@ def main() -> None:
     show(f"{options.loop}, Python {sys.version.split()[0]}, {options.rounds} interleaved rounds")
     with NatsServer() as server, ExitStack() as stack:
         base = options.base and stack.enter_context(revisions.checkout(options.base))
-        for each in tables(options, base, server.url):
+        for each in tables(options, base, server):
             results.append(each)
             show(f"\n{each.text()}")
             sys.stdout.flush()

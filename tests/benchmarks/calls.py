@@ -6,7 +6,8 @@ ratios within each round.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import median
 
 import shipments
@@ -26,12 +27,14 @@ class Plan:
         loop: `asyncio` or `uvloop`.
         rounds: interleaved rounds.
         seconds: length of each measurement.
+        servers: the ids of the processes of the nats-servers.
     """
 
     url: str
     loop: str
     rounds: int
     seconds: float
+    servers: Sequence[int] = ()
 
     def run(self, pairs: Sequence[Pair], in_flight: Sequence[int]) -> Samples:
         """Measure every contender in every round, each round in another order; then end them."""
@@ -43,17 +46,32 @@ class Plan:
                 first = turn % len(pairs)
                 for number in in_flight:
                     for pair in [*pairs[first:], *pairs[:first]]:
-                        samples[number, pair.name].append(pair.measure(number, self.seconds))
+                        before = _cpu_of(self.servers)
+                        sample = pair.measure(number, self.seconds)
+                        spent = _cpu_of(self.servers) - before
+                        samples[number, pair.name].append(replace(sample, nats_cpu=spent))
         finally:
             for pair in pairs:
                 pair.stop()
         return samples
 
 
+def _cpu_of(processes: Sequence[int]) -> float:
+    """Return the seconds of CPU that all threads of processes have taken; 0 without /proc."""
+    threads = [each for process in processes for each in Path(f"/proc/{process}/task").glob("*")]
+    return sum(int((each / "schedstat").read_text().split()[0]) for each in threads) / 1e9
+
+
 def ratio(samples: Samples, in_flight: int, name: str, to: str) -> float:
     """Return the median of the ratios within each round."""
     pairs = zip(samples[in_flight, name], samples[in_flight, to], strict=True)
     return median(ours.rate / theirs.rate for ours, theirs in pairs)
+
+
+def cpu_ratio(samples: Samples, in_flight: int, name: str, to: str) -> float:
+    """Return the median of the ratios of CPU a call within each round, with that of servers."""
+    pairs = zip(samples[in_flight, name], samples[in_flight, to], strict=True)
+    return median(ours.whole_cpu / theirs.whole_cpu for ours, theirs in pairs)
 
 
 def contenders(samples: Samples, names: dict[str, str], in_flight: Sequence[int]) -> Table:

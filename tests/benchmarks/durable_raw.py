@@ -46,15 +46,15 @@ COMMIT = json.dumps(
 ).encode()
 
 
-async def serve(url: str, what: str) -> None:
+async def serve(url: str, what: str, replicas: str = "1") -> None:
     """Create the stream; fill it for those who consume, or serve commands."""
     connection = await nats.connect(url)
     jetstream = connection.jetstream()
-    await jetstream.add_stream(name=STREAM, subjects=[f"{EVENTS}.>"])
+    await durable.add_stream(connection, STREAM, f"{EVENTS}.>")
     if what == "consume":
         await fill(connection, STREAM, [f"{EVENTS}.order"], REQUEST)
     elif what == "commit":
-        await jetstream.add_stream(name=COMMITS, subjects=[f"{COMMITS}.>"])
+        await durable.add_stream(connection, COMMITS, f"{COMMITS}.>", replicas)
         await serve_commands(connection, jetstream)
 
 
@@ -93,8 +93,9 @@ async def serve_commands(connection: Client, jetstream: JetStreamContext) -> Non
     await connection.flush()
 
 
-async def connect(url: str, what: str) -> Call:
+async def connect(url: str, what: str, replicas: str = "1") -> Call:
     """Return what publishes, consumes or sends a command."""
+    del replicas
     connection = await nats.connect(url)
     if what == "publish":
         return await publishing(connection.jetstream())

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import ClassVar, Final
 from uuid import uuid4
 
@@ -14,10 +15,19 @@ from harness import Call
 from typed import Confirmation, CreateOrder, serving
 from weenats import NatsTransport
 from weenats.aggregates import Decision
+from weenats.aggregates.store import commit_stream
 from weenats.client import ServiceClient
 from weenats.codec.events import event_codec
 from weenats.context import MessageContext, RequestContext
-from weenats.contract import Aggregate, Command, Entity, Event, ServiceContract, Stream
+from weenats.contract import (
+    Aggregate,
+    Command,
+    DurabilityDemand,
+    Entity,
+    Event,
+    ServiceContract,
+    Stream,
+)
 from weenats.events import EventConsumer, EventRoute, ReceivedEvent, consume, publish
 from weenats.model import Model
 from weenats.protocol.identifiers import STAMPER
@@ -168,14 +178,17 @@ class Counting(EventConsumer):
         return (EventRoute.of(ORDERED, self.ordered),)
 
 
-async def serve(url: str, what: str) -> None:
+async def serve(url: str, what: str, replicas: str = "1") -> None:
     """Create the stream; fill it for those who consume, or serve commands."""
     transport = NatsTransport(url)
     await apply_streams(transport, await plan_streams(transport, CONTRACT.streams))
     if what == "consume":
         await _fill(url)
     elif what == "commit":
+        demand = DurabilityDemand(replicas=int(replicas))
+        Accounts.contract = replace(SOURCED, durability=demand)
         await serving(NatsServiceBuilder(Accounts(), servers=url))
+        await durable.lead(await nats.connect(url), commit_stream(SOURCED.name))
     await transport.close()
 
 
@@ -190,8 +203,9 @@ async def _fill(url: str) -> None:
     await durable_raw.fill(await nats.connect(url), STREAM.name, subjects, payload)
 
 
-async def connect(url: str, what: str) -> Call:
+async def connect(url: str, what: str, replicas: str = "1") -> Call:
     """Return what publishes, consumes or sends a command."""
+    del replicas
     if what == "commit":
         return await _commanding(url)
     transport = NatsTransport(url)

@@ -42,6 +42,8 @@ class Sample:
     p99: float
     client_cpu: float
     server_cpu: float
+    nats_cpu: float = 0.0
+    """Of the nats-servers, if it was measured."""
 
     @property
     def rate(self) -> float:
@@ -52,6 +54,11 @@ class Sample:
     def cpu(self) -> float:
         """Seconds of CPU a call, client and server together."""
         return (self.client_cpu + self.server_cpu) / self.calls
+
+    @property
+    def whole_cpu(self) -> float:
+        """Seconds of CPU a call, with that of the nats-servers."""
+        return self.cpu + self.nats_cpu / self.calls
 
 
 class Pair:

@@ -33,7 +33,7 @@ async def _nothing(_: NatsConnection) -> None:
 def connected() -> tuple[Any, Any]:
     """Return a connection, and a transport that takes it for an open one."""
     events = ConnectionEvents(lambda *_: None, _nothing, _nothing, _nothing, _nothing)
-    connection: Any = NatsConnection(events, 4096)
+    connection: Any = NatsConnection(events, None)
     connection._transport, connection._status = _Socket(connection), NatsConnection.CONNECTED
     connection._draining = True  # there is no socket that could be full
     transport: Any = NatsTransport("nats://unused")

@@ -1,7 +1,7 @@
 """Contender "weenats": what generated code does, a typed call with no features.
 
 It does more than the one by hand: metadata with ids and a timestamp, correlation, a deadline,
-strict validation, declared errors, statistics, tasks under a limit of concurrency.
+strict validation, declared errors, statistics, a task for each request under a limit.
 """
 
 from contextlib import AsyncExitStack

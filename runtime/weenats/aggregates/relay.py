@@ -89,6 +89,7 @@ class Relay:
     ) -> None:
         self._telemetry = telemetry
         self._failing: dict[str, tuple[float, ServiceError]] = {}
+        """By aggregate, whose events cannot be published, or by consumer, which cannot be read."""
         self._recent = recent
         self._transport = transport
         self._events = {event.path: event for event in events}
@@ -158,10 +159,11 @@ class Relay:
                 async with self._jetstream.exclusive_pull(
                     self._stream, name, batch=_BATCH
                 ) as messages:
+                    self._failing.pop(name, None)
                     while await self._pass_on(aggregate, messages, await messages.take()):
                         pass
             except ServiceError as error:
-                self._note_failure(aggregate, error)
+                self._note_failure(name, error)
                 _LOG.warning("cannot publish the events of %s: %s", aggregate, error)
             if self._upkeep is not None:
                 self._upkeep.look_soon()
@@ -261,9 +263,9 @@ class Relay:
             self._failing.pop(aggregate, None)
         return True
 
-    def _note_failure(self, aggregate: str, error: ServiceError) -> None:
-        since, _ = self._failing.get(aggregate, (monotonic(), error))
-        self._failing[aggregate] = since, error
+    def _note_failure(self, what: str, error: ServiceError) -> None:
+        since, _ = self._failing.get(what, (monotonic(), error))
+        self._failing[what] = since, error
 
     def _send(
         self,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextvars import ContextVar
-from typing import Any, Final
+from contextvars import ContextVar, copy_context
+from typing import Any, Final, cast
 
 import pytest
 
@@ -30,6 +30,13 @@ class _Watched(ScriptedWorker):
         self.tasks.append(asyncio.current_task())
         await super().run(job)
         self.finished.append(job)
+
+
+class _Incomparable:
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("not comparable")
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 async def _run(worker: FakeWorker, count: int, max_concurrency: int = 100) -> Admission:
@@ -93,6 +100,24 @@ async def test_job_does_not_see_the_context_variables_of_another() -> None:
 
     await _run(_Watched(leave), 20)
     assert seen == [""] * 20
+
+
+async def test_values_that_cannot_be_compared() -> None:
+    """A context variable whose value cannot be compared disturbs no other job."""
+    seen: list[object] = []
+
+    async def leave(_: Job) -> None:
+        seen.append(_LEFT.get())
+        _LEFT.set(cast("str", _Incomparable()))
+
+    _LEFT.set(cast("str", _Incomparable()))
+    variables = copy_context()
+    worker = _Watched(leave)
+    admission = Admission(max_concurrency=100, max_queue=20, variables=variables)
+    for _ in range(20):
+        admission.submit(worker.job())
+    await until(lambda: len(worker.finished) == 20)
+    assert seen == [variables[_LEFT]] * 20
 
 
 async def test_job_does_not_see_the_message_of_another() -> None:

@@ -439,3 +439,28 @@ async def test_consumer_with_several_readers_is_refused(own_nats_server: NatsSer
         await jetstream.create_consumer("wallets-commits", ConsumerConfig("relay-wallet"))
         with pytest.raises(FailedPreconditionError, match="several readers at a time"):
             await builder(url).build().start()
+
+
+async def test_relay_that_gets_commits_again_is_well(
+    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its problem ends with the failure, also when no event follows."""
+    monkeypatch.setattr(relay, "_AGAIN", 0.01)
+    monkeypatch.setattr(relay, "_STUCK", 0.0)
+    problems: list[str] = []
+    begin = ExclusivePull.__aenter__
+
+    async def fail_twice(pull: ExclusivePull) -> ExclusivePull:
+        problems.append(instance.problem)
+        if len(problems) < 3:
+            raise UnavailableError("there is no leader")
+        return await begin(pull)
+
+    async with builder(own_nats_server.url).build() as service:
+        transport = service._assembly.aggregates._jetstream._transport
+        instance = Relay(transport, "wallets", [wallets.DEPOSITED], RecentCommits())
+        monkeypatch.setattr(ExclusivePull, "__aenter__", fail_twice)
+        await instance.start()
+        await eventually(lambda: len(problems) > 2 and not instance.problem)
+        await instance.close()
+    assert "there is no leader" in problems[2]

@@ -97,6 +97,7 @@ class ExclusivePull(Pull):
         self._pin = ""
         self._pin_line = b""
         self._asked = 0.0
+        self._heard = 0.0
         self._next = 0
         self._complete = 0
         self._last = 0
@@ -107,7 +108,9 @@ class ExclusivePull(Pull):
         Args:
             turn: the value of `turn` when it took its messages.
         """
-        return turn == self.turn and monotonic() - self._asked < _PIN_TIMEOUT * _HELD
+        # A request that was sent says little: the server of the consumer may be gone.
+        since = min(self._asked, self._heard)
+        return turn == self.turn and bool(self._pin) and monotonic() - since < _PIN_TIMEOUT * _HELD
 
     async def take(self) -> list[PulledMessage]:
         """Return the next messages in their order, at least one, each one once in a turn.
@@ -164,6 +167,7 @@ class ExclusivePull(Pull):
 
     @override
     def _on_delivery(self, delivery: Delivery) -> None:
+        self._heard = monotonic()
         if delivery.status == _WRONG_PIN:
             self._pin, self._outstanding = "", 0
             self._request()

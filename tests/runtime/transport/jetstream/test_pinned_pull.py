@@ -200,3 +200,34 @@ async def test_reader_goes_on_after_a_restart(own_nats_server: NatsServer) -> No
                 taken += await take(messages, 1)
         assert [each for each in taken if each > 5] == [6, 7, 8, 9]
     await transport.close()
+
+
+@pytest.mark.usefixtures("consumer")
+async def test_reader_whose_place_another_one_took(jetstream: JetStream, stream: str) -> None:
+    """Once the server has refused it messages, it does not rely on its turn."""
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(reader(jetstream, stream))
+        await publish(jetstream, stream, 1, 2)
+        assert await take(first, 2) == [1, 2]
+        second = await stack.enter_async_context(reader(jetstream, stream))
+        first._begin_turn("another")  # as if the server had pinned another one
+        assert first.holds(2)
+        first._outstanding = 0
+        first._request()
+        await eventually(lambda: not first.holds(2))
+        assert not second.turn
+
+
+@pytest.mark.usefixtures("consumer")
+async def test_requests_without_answer_hold_nothing(
+    jetstream: JetStream, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that the server of the consumer does not answer does not rely on its turn."""
+    async with reader(jetstream, stream) as messages:
+        await publish(jetstream, stream, 1, 2)
+        assert await take(messages, 2) == [1, 2]
+        assert messages.holds(1)
+        monkeypatch.setattr(messages, "_on_delivery", lambda _: None)
+        messages._heard = float("-inf")  # long ago
+        messages._terms(1)
+        assert not messages.holds(1)
