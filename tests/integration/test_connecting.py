@@ -113,7 +113,7 @@ async def test_reconnecting_beside_a_hanging_name(
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     urls = ["nats://hanging.example:4222", own_nats_server.url]
     try:
-        async with connected(urls, FAST) as transport:
+        async with connected(urls, replace(FAST, connect_timeout=5)) as transport:
             own_nats_server.kill()
             await disconnected(transport)
             connection = transport._connection

@@ -236,7 +236,8 @@ def _interrupted_by_signals() -> Generator[None]:
     taken = [each for each in numbers if signal.getsignal(each) is signal.SIG_DFL]
     try:
         for each in taken:
-            signal.signal(each, signal.default_int_handler)
+            # At SIGINT asyncio cancels its work; an exception may be raised where none is heard.
+            signal.signal(each, lambda *_: signal.raise_signal(signal.SIGINT))
         yield
     finally:
         for each in taken:
