@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any
@@ -30,19 +29,23 @@ def impatient_server() -> Iterator[NatsServer]:
 
 
 def serve(pipe: Connection, url: str) -> None:
-    """Process events, and subscribe to others."""
+    """Process events, and subscribe to others; hang with the first until the test says `go on`."""
     # How long the server delivers events to an instance that hangs.
     vars(pull).update(_EXPIRES=1.0, _HEARTBEAT=0.4)
+    has_hung = False
 
     async def act(event: Any) -> None:
+        nonlocal has_hung
         pipe.send(event.data.count)
+        if not has_hung:
+            has_hung = True
+            assert pipe.recv() == "go on"
 
     async def run() -> None:
         transport = NatsTransport(url)
         await transport.connect()
         transport.subscribe(MOVED.subject, lambda delivery: None)
         await consume(transport, Recorder(act), "billing", ack_wait=1.0)
-        pipe.send("consumes")
         await asyncio.Event().wait()
 
     asyncio.run(run())
@@ -54,22 +57,18 @@ async def test_consumer_that_does_not_read(impatient_server: NatsServer) -> None
     async with parcel_streams(url) as transport:
         parcels = ParcelsClient(transport)
         with fork(serve, url) as consumer:
-            assert await consumer.receive() == "consumes"
             await parcels.publish_delivered("p-1", Delivered(count=0))
             assert await consumer.receive() == 0
-            consumer.signal(signal.SIGSTOP)
-            try:
-                while "Slow Consumer" not in impatient_server.log():
-                    transport.publish(MOVED.subject, _CHUNK)
-                    await transport.fence()
-                for count in range(1, _EVENTS):
-                    await parcels.publish_delivered(f"p-{count % 3}", Delivered(count=count))
-            finally:
-                consumer.signal(signal.SIGCONT)
-            seen: set[int] = set()
-            while len(seen) < _EVENTS - 1:
+            while "Slow Consumer" not in impatient_server.log():
+                transport.publish(MOVED.subject, _CHUNK)
+                await transport.fence()
+            for count in range(1, _EVENTS):
+                await parcels.publish_delivered(f"p-{count % 3}", Delivered(count=count))
+            consumer.pipe.send("go on")
+            seen = {0}
+            while len(seen) < _EVENTS:
                 seen.add(await consumer.receive())
-            assert seen == set(range(1, _EVENTS))
+            assert seen == set(range(_EVENTS))
 
 
 async def test_consumer_that_hangs(own_nats_server: NatsServer) -> None:
@@ -83,16 +82,13 @@ async def test_consumer_that_hangs(own_nats_server: NatsServer) -> None:
             seen.append(event.data.count)
 
         with fork(serve, url) as consumer:
-            assert await consumer.receive() == "consumes"
-            consumer.signal(signal.SIGSTOP)
-            try:
-                for count in range(_EVENTS):
-                    await parcels.publish_delivered("p-1", Delivered(count=count))
-                async with await consume(transport, Recorder(act), "billing", ack_wait=1.0):
-                    await eventually(lambda: len({*seen}) == _EVENTS)
-                    assert seen == sorted(seen)
-            finally:
-                consumer.signal(signal.SIGCONT)
+            for count in range(_EVENTS):
+                await parcels.publish_delivered("p-1", Delivered(count=count))
+            assert await consumer.receive() == 0
+            async with await consume(transport, Recorder(act), "billing", ack_wait=1.0):
+                await eventually(lambda: len({*seen}) == _EVENTS)
+                assert seen == sorted(seen)
+            consumer.pipe.send("go on")
             await parcels.publish_delivered("p-1", Delivered(count=_EVENTS))
             late = await consumer.receive()
             while late != _EVENTS:

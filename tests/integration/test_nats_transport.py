@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 from collections.abc import AsyncIterator, Callable
 from time import monotonic
 
@@ -140,11 +138,10 @@ async def test_hanging_server_is_detected(own_nats_server: NatsServer) -> None:
     options = ConnectionOptions(reconnect_wait=0.02, ping_interval=0.05, connect_timeout=0.2)
     async with connected(own_nats_server.url, options) as transport:
         transport.subscribe("echo", answering(transport))
-        server = own_nats_server.process_id
         try:
-            await break_connection(transport, lambda: os.kill(server, signal.SIGSTOP))
+            await break_connection(transport, own_nats_server.pause)
         finally:
-            os.kill(server, signal.SIGCONT)
+            own_nats_server.resume()
         assert (await request_again(transport, "echo", b"on")).payload == b"on"
 
 
@@ -237,13 +234,13 @@ async def _send_to_stopped(server: NatsServer) -> None:
         arrived: list[bytes] = []
         transport.subscribe("event", lambda delivery: arrived.append(delivery.payload[:4]))
         await transport.fence()
-        os.kill(server.process_id, signal.SIGSTOP)
+        server.pause()
         sent = 0
         with contextlib.suppress(ResourceExhaustedError):
             for sent in range(1_000):
                 transport.publish("event", b"%04d" % sent + b"x" * 200_000)
                 await asyncio.sleep(0)
-        os.kill(server.process_id, signal.SIGCONT)
+        server.resume()
         assert 64 < sent * 200_000 / 2**20 < 128  # what we keep, and what sockets hold
         await transport.fence()
         assert arrived == [b"%04d" % number for number in range(sent)]

@@ -11,9 +11,10 @@ import pytest
 from nats.aio.client import Client as RawClient
 
 from testkit.chained_service import ChainedService, Handle
+from testkit.clocks import shift_time
 from testkit.probe import ProbeClient
 from testkit.transports import connected
-from testkit.waiting import LIMIT, exceed_deadline
+from testkit.waiting import LIMIT, exceed_deadline, settle
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -188,24 +189,22 @@ async def test_strict_verification_and_unreachable_server() -> None:
 
 async def test_subscribing_at_a_server_that_hangs(own_nats_server: NatsServer) -> None:
     """A subscription that the server does not confirm fails after connect_timeout."""
-    options = ConnectionOptions(connect_timeout=0.3, close_timeout=0.1)
-    client = ProbeClient.connect(own_nats_server.url, connection=options)
-    await client.transport.connect()
-    own_nats_server.pause()
-    async with asyncio.timeout(LIMIT / 4):
-        with pytest.raises(ConnectionLostError, match="does not answer"):
-            await client.subscribe_happened(asyncio.sleep)
-    own_nats_server.resume()
-    await client.close()
+    options = ConnectionOptions(connect_timeout=LIMIT, close_timeout=0.1)
+    async with ProbeClient.connect(own_nats_server.url, connection=options) as client:
+        own_nats_server.pause()
+        subscribing = asyncio.create_task(client.subscribe_happened(asyncio.sleep))
+        await settle()
+        shift_time().advance(LIMIT)
+        async with asyncio.timeout(LIMIT / 2):
+            with pytest.raises(ConnectionLostError, match="does not answer"):
+                await subscribing
 
 
 async def test_stored_messages_of_a_server_that_hangs(own_nats_server: NatsServer) -> None:
     """Each step of reading a stream has the time limit of JetStream, not that of the connection."""
-    transport = NatsTransport(own_nats_server.url, ConnectionOptions(close_timeout=0.1))
-    await transport.connect()
-    own_nats_server.pause()
-    async with asyncio.timeout(LIMIT / 4):
-        with pytest.raises(DeadlineExceededError, match="does not answer in time"):
-            await anext(JetStream(transport, timeout=0.05).read("orders"))
-    await transport.close()
-    own_nats_server.resume()
+    options = ConnectionOptions(connect_timeout=LIMIT, close_timeout=0.1)
+    async with connected(own_nats_server.url, options) as transport:
+        own_nats_server.pause()
+        async with asyncio.timeout(LIMIT / 2):
+            with pytest.raises(DeadlineExceededError, match="does not answer in time"):
+                await anext(JetStream(transport, timeout=0.05).read("orders"))

@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final, Self
 
+from weenats._internal.processes import suspend
 from weenats._internal.uncopyable import Uncopyable
 
 __all__ = ["NatsServer", "NatsServerError", "free_ports"]
@@ -134,10 +135,12 @@ class NatsServer(Uncopyable):
     def pause(self) -> None:
         """Suspend the server with its connections open, like a machine that hangs (SIGSTOP).
 
+        Nothing that is sent afterwards is answered before `resume`.
+
         Raises:
             NatsServerError: the server is not running.
         """
-        os.kill(self.process_id, signal.SIGSTOP)
+        suspend(self.process_id)
         self._is_paused = True
 
     def resume(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 from testkit.chaos.settings import ProcessSettings
 from testkit.processes import without_coverage
+from weenats._internal.processes import suspend
 
 _HERE: Final = Path(__file__).parent
 _PATIENCE: Final = 60.0
@@ -86,7 +87,8 @@ class Child:
 
     def pause(self) -> None:
         """Pause the process."""
-        self._signal(signal.SIGSTOP)
+        if self._running.returncode is None:
+            suspend(self._running.pid)
 
     def resume(self) -> None:
         """Resume the process."""

@@ -87,11 +87,11 @@ class RoutedServer:
 
     def pause(self) -> None:
         """Pause the server."""
-        os.kill(self._nats.process_id, signal.SIGSTOP)
+        self._nats.pause()
 
     def resume(self) -> None:
         """Resume the server."""
-        os.kill(self._nats.process_id, signal.SIGCONT)
+        self._nats.resume()
 
     def stop(self) -> None:
         """Stop the server for good."""
