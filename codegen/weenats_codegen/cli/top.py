@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -236,12 +237,16 @@ def _interrupted_by_signals() -> Generator[None]:
     taken = [each for each in numbers if signal.getsignal(each) is signal.SIG_DFL]
     try:
         for each in taken:
-            # At SIGINT asyncio cancels its work; an exception may be raised where none is heard.
-            signal.signal(each, lambda *_: signal.raise_signal(signal.SIGINT))
+            signal.signal(each, _interrupt)
         yield
     finally:
         for each in taken:
             signal.signal(each, signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # At SIGINT asyncio cancels its work; an exception may be raised where none is heard.
+    signal.raise_signal(signal.SIGINT)
 
 
 def write(measurements: Sequence[Measurement], consumers: Consumers) -> None:
