@@ -244,7 +244,7 @@ def _interrupted_by_signals() -> Generator[None]:
             signal.signal(each, signal.SIG_DFL)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
     # At SIGINT asyncio cancels its work; an exception may be raised where none is heard.
     signal.raise_signal(signal.SIGINT)
 
