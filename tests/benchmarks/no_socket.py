@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from statistics import median
 from typing import Any, Final
 
+from weenats.transport.message_checks import DEFAULT_MAX_CONTROL_LINE
 from weenats.transport.nats import NatsTransport
 from weenats.transport.nats_py.connection import ConnectionEvents, NatsConnection
 
@@ -33,7 +34,7 @@ async def _nothing(_: NatsConnection) -> None:
 def connected() -> tuple[Any, Any]:
     """Return a connection, and a transport that takes it for an open one."""
     events = ConnectionEvents(lambda *_: None, _nothing, _nothing, _nothing, _nothing)
-    connection: Any = NatsConnection(events, None)
+    connection: Any = NatsConnection(events, DEFAULT_MAX_CONTROL_LINE)
     connection._transport, connection._status = _Socket(connection), NatsConnection.CONNECTED
     connection._draining = True  # there is no socket that could be full
     transport: Any = NatsTransport("nats://unused")
