@@ -16,9 +16,9 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final, Self
 
-from weenats._internal.processes import suspend
 from weenats._internal.uncopyable import Uncopyable
 from weenats.testing.orphans import OrphanWatch
+from weenats.testing.processes import suspend
 
 __all__ = ["NatsServer", "NatsServerError", "free_ports"]
 

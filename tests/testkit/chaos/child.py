@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from testkit.chaos.settings import ProcessSettings
 from testkit.processes import without_coverage
-from weenats._internal.processes import suspend
+from weenats.testing.processes import suspend
 
 _HERE: Final = Path(__file__).parent
 _PATIENCE: Final = 60.0

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from testkit.processes import child_process
-from weenats._internal.processes import suspend
 from weenats.testing import NatsServer
+from weenats.testing.processes import suspend
 
 
 def test_suspended_process_has_stopped(own_nats_server: NatsServer) -> None:
