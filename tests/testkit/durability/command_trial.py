@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import inf
 from random import Random
 from time import monotonic
@@ -177,7 +178,7 @@ class CommandTrial:
         async with wallets.WalletsClient.connect(terms.urls, connection=CONNECTION) as client:
             states = {}
             for key in sorted({each.subject_key for each in commits}):
-                found = await client.get_wallet(key, timeout=LIMIT)
+                found = await answered(partial(client.get_wallet, key, timeout=LIMIT))
                 states[key] = (found.revision, Wallet(found.state.balance, found.state.changes))
         journals = sorted(terms.folder.glob("*.journal"))
         report.findings = check(CommandRun(read_calls(journals), commits, events, states))
