@@ -101,7 +101,6 @@ class MessageContext:
         causation_id: the id of the message that caused this one, None when unknown.
         deadline: when the caller stops waiting, on the monotonic clock; None for never.
         otel_context: the OpenTelemetry context of the message, None without telemetry.
-        leave: undoes what telemetry has set for the task of the message; None for nothing.
     """
 
     __slots__ = (
@@ -111,7 +110,6 @@ class MessageContext:
         "causation_id",
         "correlation_id",
         "deadline",
-        "leave",
         "message_id",
         "otel_context",
         "timestamp",
@@ -135,7 +133,6 @@ class MessageContext:
         self._headers: Mapping[str, str] | None = headers
         self.deadline = deadline
         self.otel_context: Context | None = None
-        self.leave: Callable[[], None] | None = None
         self._values: dict[Key[Any], Any] | None = None
 
     def __getitem__(self, key: Key[ValueT]) -> ValueT:
@@ -308,7 +305,7 @@ class RequestContext(MessageContext):
         self._metadata_context = metadata_context
         self._headers = headers
         self.deadline = deadline
-        self.otel_context = self.leave = None
+        self.otel_context = None
         self._values = None
         self.side = side
         self.operation = operation

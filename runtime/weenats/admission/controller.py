@@ -2,11 +2,10 @@
 
 import asyncio
 import math
-from collections import deque
 from contextvars import Context
 from functools import partial
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.validation import check_integer
@@ -30,9 +29,6 @@ _LOG: Final = LimitedLogger("weenats.admission")
 _GROWTH: Final = 1.1
 _STEP: Final = 0.001
 _MAX_CONCURRENCY: Final = 1000
-_TURN: Final = 0.002
-"""Seconds after which a task runs no more jobs than may run at once, so that the event loop does
-its other work. With fewer at a time, replies would be written in smaller pieces."""
 _MAX_CANCELLED: Final = 1000
 _MAX_QUEUED_BYTES: Final = 128 * 1024 * 1024
 _ID_LENGTH: Final = 26
@@ -83,16 +79,10 @@ class Admission:
     ) -> None:
         self._max_concurrency = max_concurrency
         self._clock = clock
-        self._loop = asyncio.get_running_loop()
         # As `start_task`, without a call of Python: all messages take this way.
-        self._create_task = partial(asyncio.Task, loop=self._loop)
-        self._variables = Context() if variables is None else variables.copy()
-        self._variables.run(CURRENT.set, None)  # as between two jobs of one task
+        self._create_task = partial(asyncio.Task, loop=asyncio.get_running_loop())
+        self._variables = Context() if variables is None else variables
         self._running: set[Job] = set()
-        self._ready: deque[Job] = deque()
-        self._next: asyncio.Task[None] | None = None
-        self._turns = 0
-        self._alone: set[Worker] = set()
         self._queue = BoundedQueue[Job](
             max_queue,
             max_queue_time,
@@ -227,67 +217,28 @@ class Admission:
 
     def _start(self, job: Job) -> None:
         self._running.add(job)
-        self._ready.append(job)
-        # A task that was cancelled before its first step has run no job.
-        if self._next is None or job.worker in self._alone or self._next.done():
-            self._begin_task()
+        variables = job.variables = self._variables.copy()
+        name = job.delivery.subject  # asyncio would format a number
+        job.task = self._create_task(self._run(job), name=name, context=variables)
 
-    def _begin_task(self) -> None:
-        variables = self._variables.copy()
-        # With a name: asyncio would format a number.
-        work = self._run_ready(variables)
-        self._next = self._create_task(work, name="weenats", context=variables)
-
-    async def _run_ready(self, variables: Context) -> None:  # noqa: C901 - no call a message
-        """Run jobs that are ready, one after the other, until one waits for something.
-
-        That one keeps the task: the next task, which begins before this one goes on, runs the
-        others. A job does not see what another one has left behind in its task.
-        """
-        task: Any = asyncio.current_task(self._loop)
-        turn = self._turns = self._turns + 1
-        if self._next is task:
-            self._next = None
-        ready, clock = self._ready, self._clock
-        started = clock()
-        end = started + _TURN
-        least = self._max_concurrency
-        while ready:
-            job = ready.popleft()
-            least -= 1
-            if job.answered:  # it was cancelled
-                continue
-            worker, has_others = job.worker, bool(ready)
-            if has_others and self._next is None:
-                self._begin_task()
-            task.set_name(job.delivery.subject)
-            job.task, job.variables, job.started = task, variables, started
-            try:
-                await worker.run(job)
-            except (asyncio.CancelledError, SystemExit, KeyboardInterrupt):
+    async def _run(self, job: Job) -> None:
+        clock = self._clock
+        started = job.started = clock()
+        try:
+            await job.worker.run(job)
+        except (asyncio.CancelledError, SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            # GeneratorExit is raised by the handler, or where a task ends that never finished.
+            if isinstance(error, GeneratorExit) and not job.is_current:
                 raise
-            except BaseException as error:
-                # GeneratorExit is raised by the handler, or where a task ends that never finished.
-                if isinstance(error, GeneratorExit) and not job.is_current:
-                    raise
-                self._refuse(job, InternalError())  # unless it was answered before
-                text = "unexpected error while handling a message on %s"
-                _LOG.exception(text, job.delivery.subject)
-            finally:
-                now = clock()
-                is_cancelled = task.cancelling() > 0
-                self._service_times.add(worker, now - started, is_cancelled)
-                self._on_task_done(job)
-            if self._turns != turn:  # it has waited
-                self._alone.add(worker)
-                return
-            if not has_others or is_cancelled or (now > end and least <= 0):
-                return
-            if not _is_as_before(variables, self._variables):
-                self._alone.add(worker)
-                return
-            self._alone.discard(worker)
-            started = now
+            self._refuse(job, InternalError())  # unless it was answered before
+            _LOG.exception("unexpected error while handling a message on %s", job.delivery.subject)
+        finally:
+            task = job.task
+            cut_short = task is not None and task.cancelling() > 0
+            self._service_times.add(job.worker, clock() - started, cut_short)
+            self._on_task_done(job)
 
     def _on_task_done(self, job: Job) -> None:
         # As `_untrack`, without calls: all messages take this way.
@@ -332,11 +283,12 @@ class Admission:
             self._free_slot(job)
 
     def _free_slot(self, job: Job) -> None:
-        """Release the place of a job that has not begun; others release it at their end."""
-        if job not in self._running:
+        """Release the place of a job whose task has not started; others release it at their end."""
+        if job.task is None:
             self._queue.remove(job)
             self._untrack(job)
         elif job.started is None:
+            # A task that is cancelled before its first step never runs its `finally`.
             self._on_task_done(job)
 
     def _refuse(self, job: Job, error: ServiceError) -> None:
@@ -352,18 +304,6 @@ class Admission:
         reply = job.delivery.reply
         if self._calls.get(reply) is job:
             del self._calls[reply]
-
-
-def _is_as_before(variables: Context, before: Context) -> bool:
-    """Leave the message of this task; return whether its context variables are as before it."""
-    message = CURRENT.get()
-    CURRENT.set(None)
-    if message is not None and message.leave is not None:
-        message.leave()
-    try:
-        return variables == before
-    except Exception:  # noqa: BLE001 - values of the application are compared
-        return False
 
 
 def _is_current(job: Job) -> bool:

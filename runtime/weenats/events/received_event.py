@@ -53,7 +53,7 @@ class ReceivedEvent(MessageContext, Generic[DataT, KeyT]):
         ) = notification
         self._headers = headers
         self.deadline: float | None = None
-        self.otel_context = self.leave = None
+        self.otel_context = None
         self._values = None
         self.sequence: int | None = None
         self.attempt = 1

@@ -90,8 +90,7 @@ async def subscribe(
     Args:
         transport: the connection, which a subscription in a service does not outlive.
         event: the event.
-        handler: an async function that is called with each event. Several run at the same time;
-            one that waits for something has a task of its own.
+        handler: an async function that is called with each event, in a task of its own.
         telemetry: records CONSUMER spans and metrics.
         options: see SubscribeOptions.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import WeakKeyDictionary, proxy
 
@@ -124,7 +123,7 @@ class EventTelemetry:
         parent = extract_trace_context(context.headers)
         span = self._start(parent, context)
         context.otel_context = with_span(parent, span)
-        context.leave = partial(otel.detach, otel.attach(context.otel_context))
+        otel.attach(context.otel_context)  # until the task ends
         return Recording(self._end, span)
 
     def refuse(self, headers: Mapping[str, str], error: ServiceError) -> None:

@@ -125,7 +125,7 @@ class ServedOperation(CallRecorder):
             parent = extract_trace_context(context.headers)
             span = self._manager.unsampled(parent, self._kind) or self._start(context, parent)
             context.otel_context = with_span(parent, span)
-            context.leave = partial(otel.detach, otel.attach(context.otel_context))
+            otel.attach(context.otel_context)  # until the task of the request ends
         return call_next(context)
 
     def refused(self, delivery: Delivery, received: int, error: ServiceError) -> None:
