@@ -51,11 +51,14 @@ def compared(
 ) -> Table:
     """Return the table of the contenders, and of a typed call of another revision."""
     pairs = [Pair(name, plan.url, plan.loop) for name in names]
-    if base is not None:
-        path = revisions.import_path(base)
-        pairs.append(Pair("typed", plan.url, plan.loop, path, BASE))
-        names = {**names, BASE: "weenats, the base revision"}
-    return calls.contenders(plan.run(pairs, in_flight), names, in_flight)
+    with ExitStack() as stack:
+        if base is not None:
+            path = revisions.import_path(base)
+            # On one server the services of both revisions would share the calls of both clients.
+            url = stack.enter_context(NatsServer()).url
+            pairs.append(Pair("typed", url, plan.loop, path, BASE))
+            names = {**names, BASE: "weenats, the base revision"}
+        return calls.contenders(plan.run(pairs, in_flight), names, in_flight)
 
 
 def path_of(side: str, base: Path | None, rounds: int) -> Table:
