@@ -46,7 +46,9 @@ def rows(spans: Sequence[ReadableSpan]) -> list[Row]:
         children = [each for each in spans if (each.parent and each.parent.span_id) == parent]
         for each in sorted(children, key=lambda span: span.start_time or 0):
             yield Row(each, depth)
-            yield from below(each.get_span_context().span_id, depth + 1)
+            context = each.get_span_context()
+            assert context is not None
+            yield from below(context.span_id, depth + 1)
 
     return list(below(None, 0))
 
