@@ -6,6 +6,7 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from testkit.forks import fork
 from testkit.parcels import PARCELS_EVENTS_STREAM
 from testkit.projections import COUNTS, NAME, TOTAL, Counting, Failing, named, remove_projection
 from testkit.rebuilds import kill_rebuilds, rebuild
-from testkit.waiting import eventually
+from testkit.waiting import ask_until, eventually
 from weenats import NatsTransport, NotFoundError
 from weenats.projections import Projection
 from weenats.projections.builder import Progress, ProjectionBuilder
@@ -58,11 +59,11 @@ async def test_a_rebuild_swaps_views(transport: NatsTransport, deliver: Any) -> 
         await deliver(21)
         await counts.caught_up()
         assert await view.get(TOTAL) == SUM + 21
-        async with asyncio.timeout(30):
-            while len(await projection_status(COUNTS, transport)) > 1:  # noqa: ASYNC110 - a server
-                await asyncio.sleep(0.01)
+        found = await ask_until(
+            lambda views: len(views) == 1, partial(projection_status, COUNTS, transport)
+        )
         assert await old.get(TOTAL) is None
-        assert [each.number for each in await projection_status(COUNTS, transport)] == [2]
+        assert [each.number for each in found] == [2]
 
 
 async def test_versions_have_their_own_views(transport: NatsTransport, deliver: Any) -> None:
