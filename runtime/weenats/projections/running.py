@@ -76,15 +76,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         """
         self._check_running()
         if monotonic() - self._checked >= CHECK:
-            if self._looking is None:
-                # All queries wait for one look: those of others would close the view of the first.
-                self._looking = start_task(self._look(), context=Context())
-                self._looking.add_done_callback(self._on_looked)
-            try:
-                await asyncio.shield(self._looking)
-            except asyncio.CancelledError:
-                self._check_running()
-                raise
+            await self._look_together()
             self._check_running()
         return self._views[-1][1]
 
@@ -191,6 +183,17 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         except Exception as error:  # noqa: BLE001 - any exception of a view
             _LOG.error("cannot remove old views of %s", self._projection.name, exc_info=error)
         return await self._builder.catalog.records()
+
+    async def _look_together(self) -> None:
+        """Look, or wait for the look of another query: two would close a view that one returns."""
+        if self._looking is None:
+            self._looking = start_task(self._look(), context=Context())
+            self._looking.add_done_callback(self._on_looked)
+        try:
+            await asyncio.shield(self._looking)
+        except asyncio.CancelledError:
+            self._check_running()  # then `close` has cancelled the look
+            raise
 
     def _on_looked(self, looking: asyncio.Task[None]) -> None:
         self._looking = None
