@@ -36,8 +36,8 @@ _LONGEST_PAUSE: Final = 0.25
 _REUSED: Final = "the message id was used before, with another payload or operation"
 _UNAVAILABLE: Final = "repeats cannot be recognized now, so the command was not executed"
 _INVALID: Final = (
-    "the entry {0} is not valid; it expires as one that is valid does, and to have the command"
-    " executed before: nats kv del {1} {0}"
+    "the entry {0} is not valid; it expires after the time that `once` says; to let the command be"
+    " executed earlier: nats kv del {1} {0}"
 )
 _ENTRY_SIZE: Final = 512
 """The bytes of an entry without its reply, with headers, at most."""
@@ -121,7 +121,8 @@ class Replies:
             raise FailedPreconditionError(
                 f"the stream {name} would not keep replies as long as `once` says: it needs"
                 f" retention 'limits', a max_age of at least {self._longest} s or none, with"
-                " max_msgs or max_bytes discard: new, and must store what it gets, as it is"
+                " max_msgs or max_bytes discard: new, and neither sealed, no_ack, subject_transform"
+                " nor mirror"
             )
 
     def _forgets(self, found: StreamConfig) -> bool:
