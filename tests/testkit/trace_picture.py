@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from receipts import AddItem, Finalize, ReceiptFinalized, ReceiptsClient
 from receipts.handlers import Receipts
+from testkit.waiting import LIMIT
 from weenats import NatsServiceBuilder, ReceivedEvent
 from weenats.testing import NatsServer
 
@@ -74,7 +75,7 @@ async def recorded() -> list[Row]:
                     exporter.clear()
                     heard.clear()
                     await receipts.finalize(key, Finalize())
-                    await asyncio.wait_for(heard.wait(), 5)
+                    await asyncio.wait_for(heard.wait(), LIMIT)
     return rows(exporter.get_finished_spans())
 
 
