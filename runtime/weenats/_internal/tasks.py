@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from contextvars import Context
 
-__all__ = ["finish", "start_task"]
+__all__ = ["finish", "retrieve", "start_task"]
 T = TypeVar("T")
 _FINISHING: Final[set[asyncio.Task[None]]] = set()
 """The event loop does not keep its tasks from being garbage-collected."""
@@ -38,3 +38,13 @@ async def finish(work: Coroutine[Any, Any, None]) -> None:
     _FINISHING.add(task)
     task.add_done_callback(_FINISHING.discard)
     await asyncio.shield(task)
+
+
+def retrieve(task: asyncio.Task[Any]) -> None:
+    """Retrieve the exception of a task that has ended: asyncio would log it if nobody waits for it.
+
+    Args:
+        task: the task.
+    """
+    if not task.cancelled():
+        task.exception()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 from typing_extensions import TypeVar
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import finish, start_task
+from weenats._internal.tasks import finish, retrieve, start_task
 from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import ConnectionClosedError, UnavailableError
 from weenats.events.reader import replaced
@@ -197,8 +197,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
 
     def _on_looked(self, looking: asyncio.Task[None]) -> None:
         self._looking = None
-        if not looking.cancelled():
-            looking.exception()  # the queries that waited for it got it, if any are left
+        retrieve(looking)
 
     async def _look(self) -> None:
         """Open the view that is to be read now; the one before stays open for a while."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from warnings import warn
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import start_task
+from weenats._internal.tasks import retrieve, start_task
 from weenats._internal.text import printable
 from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import (
@@ -330,8 +330,7 @@ class NatsTransport(Uncopyable):
 
     def _on_opened(self, opening: asyncio.Task[None]) -> None:
         self._opening = None
-        if not opening.cancelled():
-            opening.exception()  # those who waited for it got it, if any are left
+        retrieve(opening)
 
     async def _open(self, servers: Sequence[Server]) -> NatsConnection:
         events = ConnectionEvents(
