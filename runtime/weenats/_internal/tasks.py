@@ -1,4 +1,4 @@
-"""Starting tasks, and ending work whose caller may be cancelled meanwhile."""
+"""Starting and ending tasks, whose callers may be cancelled meanwhile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from contextvars import Context
 
-__all__ = ["finish", "retrieve", "start_task"]
+__all__ = ["cancel_and_wait", "finish", "retrieve", "start_task"]
 T = TypeVar("T")
 _FINISHING: Final[set[asyncio.Task[None]]] = set()
 """The event loop does not keep its tasks from being garbage-collected."""
@@ -26,6 +26,17 @@ def start_task(work: Coroutine[Any, Any, T], *, context: Context | None = None) 
         context: its context variables; None for a copy of those of the caller.
     """
     return asyncio.Task(work, loop=asyncio.get_running_loop(), context=context)
+
+
+async def cancel_and_wait(task: asyncio.Task[Any] | None) -> None:
+    """Cancel a task and wait until it has ended, whatever it raises.
+
+    Args:
+        task: the task; None for none.
+    """
+    if task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def finish(work: Coroutine[Any, Any, None]) -> None:

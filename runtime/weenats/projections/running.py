@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 from typing_extensions import TypeVar
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import finish, retrieve, start_task
+from weenats._internal.tasks import cancel_and_wait, finish, retrieve, start_task
 from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import ConnectionClosedError, UnavailableError
 from weenats.events.reader import replaced
@@ -116,9 +116,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
     async def close(self) -> None:
         """Close the views."""
         self._has_ended = True
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait([self._looking])
+        await cancel_and_wait(self._looking)
         while self._views:
             await self._views.pop()[1].close()
 
@@ -174,8 +172,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
                         inspected = monotonic()
                     self.health.succeeded()
             finally:
-                following.cancel()
-                await asyncio.wait({following})
+                await cancel_and_wait(following)
 
     async def _records(self) -> tuple[Record, ...]:
         try:
@@ -259,6 +256,5 @@ async def running(
 
 
 async def _end(running: RunningProjection[Any], following: asyncio.Task[None]) -> None:
-    following.cancel()
-    await asyncio.wait({following})
+    await cancel_and_wait(following)
     await running.close()

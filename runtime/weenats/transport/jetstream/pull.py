@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, Self
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import finish, start_task
+from weenats._internal.tasks import cancel_and_wait, finish, start_task
 from weenats.errors import ConnectionClosedError, PermissionDeniedError, ServiceError
 from weenats.transport.base import DENIED
 from weenats.transport.jetstream.api import PREFIX
@@ -136,9 +136,7 @@ class Pull:
     async def _end(self) -> None:
         self._is_closed = True
         self._arrival.set()
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
+        await cancel_and_wait(self._watching)
         if self._subscription is not None:
             await self._transport.unsubscribe([self._subscription])
         with suppress(ServiceError):
