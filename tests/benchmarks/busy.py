@@ -13,8 +13,11 @@ _WORK: Final = 0.002
 Orders, OrdersClient = typed.under(os.environ.get("BENCH_SERVICE", "bench-busy"))
 
 
-class Busy(Orders):  # type: ignore[valid-type,misc] - made above
+class Busy(typed.Orders):
     """Orders that cost CPU."""
+
+    contract = Orders.contract
+    operation = Orders.operation
 
     @override
     async def create_order(

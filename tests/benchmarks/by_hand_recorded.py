@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import jwt
 import nats
-from aiobreaker import CircuitBreaker
+from aiobreaker import CircuitBreaker  # type: ignore[import-untyped]
 from aiolimiter import AsyncLimiter
 from nats.aio.msg import Msg
 from opentelemetry import propagate, trace

@@ -14,6 +14,7 @@ from nats.js.api import ConsumerConfig
 import durable
 import durable_raw
 from harness import Call
+from raw import REQUEST
 
 STREAM, EVENTS = "bench-ordered-events", "bench-ordered.stream"
 
@@ -24,7 +25,7 @@ async def serve(url: str, what: str) -> None:
     connection = await nats.connect(url)
     await connection.jetstream().add_stream(name=STREAM, subjects=[f"{EVENTS}.>"])
     subjects = [f"{EVENTS}.{partition}.order" for partition in range(durable.PARTITIONS)]
-    await durable_raw.fill(connection, STREAM, subjects, durable_raw.REQUEST)
+    await durable_raw.fill(connection, STREAM, subjects, REQUEST)
 
 
 async def connect(url: str, what: str) -> Call:

@@ -23,7 +23,7 @@ COUNT: Final = 50
 def operations(count: int = COUNT) -> list[Any]:
     """Return commands, none of which shares a model with another one."""
 
-    def own(kind: type[Model], number: int) -> type[Model]:
+    def own(kind: type[Model], number: int) -> Any:
         members = {"__annotations__": dict(kind.__annotations__), "__module__": kind.__module__}
         return type(f"{kind.__name__}{number}", (Model,), members)
 

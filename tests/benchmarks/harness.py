@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Final, Protocol
@@ -106,7 +106,7 @@ class _Where:
 
 
 def _start(
-    target: Callable[[Connection, _Where], Awaitable[None]], where: _Where
+    target: Callable[[Connection, _Where], Coroutine[Any, Any, None]], where: _Where
 ) -> tuple[multiprocessing.process.BaseProcess, Connection]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -118,7 +118,9 @@ def _start(
 
 
 def _run(
-    target: Callable[[Connection, _Where], Awaitable[None]], pipe: Connection, where: _Where
+    target: Callable[[Connection, _Where], Coroutine[Any, Any, None]],
+    pipe: Connection,
+    where: _Where,
 ) -> None:
     sys.path[:0] = where.path
     uses_uvloop = where.loop == "uvloop"

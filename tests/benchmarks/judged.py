@@ -52,9 +52,10 @@ JSON_SCHEMAS: Final = JsonSchemas(
         }
     )
 )
+_Create = Command[typed.CreateOrder, typed.Confirmation]
 
 
-def judged(command: Command[typed.CreateOrder, typed.Confirmation]) -> object:
+def judged(command: _Create) -> _Create:
     """Return the same command with judges."""
     return replace(
         command,

@@ -121,7 +121,8 @@ async def serve(url: str, size: str) -> None:
 async def connect(url: str, size: str) -> Call:
     """Call with a ready payload."""
     command = ship(size)
-    kind = type("Client", (ServiceClient,), {"contract": command.contract})
+    members = {"contract": command.contract}
+    kind: type[ServiceClient] = type("Client", (ServiceClient,), members)
     client = await _open.enter_async_context(kind.connect(url))
     ready = Shipment.model_validate_json(to_json(shipment(int(size))))
 

@@ -17,7 +17,7 @@ from testkit.parcels import (
     ParcelsClient,
     Recorder,
 )
-from testkit.waiting import LIMIT, answered, eventually
+from testkit.waiting import LIMIT, answered, eventually, wait_for
 from weenats import NatsTransport, ServiceError
 from weenats.events import consume
 from weenats.streams import apply_streams, plan_streams
@@ -87,11 +87,13 @@ def kill_noticed(cluster: NatsCluster, server: ClusterServer) -> None:
     """Kill a server, and wait until the others have no route to it any more."""
     killed = server.monitor("/varz")["server_id"]
     server.kill()
-    for other in cluster.servers:
-        while other is not server and killed in {
-            each.get("remote_id") for each in other.monitor("/routez")["routes"]
-        }:
-            pass
+    others = [each for each in cluster.servers if each is not server]
+
+    def is_missed() -> bool:
+        routes = [route for other in others for route in other.monitor("/routez")["routes"]]
+        return all(route.get("remote_id") != killed for route in routes)
+
+    wait_for(is_missed)
 
 
 async def is_complete(transport: NatsTransport) -> bool:

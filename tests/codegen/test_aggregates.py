@@ -17,6 +17,7 @@ import yaml
 from opentelemetry.trace import SpanKind
 
 from testkit.telemetry import EVERYTHING, recording
+from testkit.waiting import LIMIT
 from weenats import (
     InvalidArgumentError,
     NatsServiceBuilder,
@@ -202,11 +203,11 @@ async def test_events(orders: ModuleType, client: Any) -> None:
     ):
         await client.place(ID, orders.Order(item="tea"))
         await client.publish_day_closed(date(2026, 3, 1), {}, revision=7)
-        event = await asyncio.wait_for(placed.get(), 5)
+        event = await asyncio.wait_for(placed.get(), LIMIT)
         assert (event.key, event.revision) == (ID, None)
-        event = await asyncio.wait_for(changed.get(), 5)
+        event = await asyncio.wait_for(changed.get(), LIMIT)
         assert (event.key, event.revision) == (None, None)
-        event = await asyncio.wait_for(closed.get(), 5)
+        event = await asyncio.wait_for(closed.get(), LIMIT)
         assert (event.key, event.revision) == (date(2026, 3, 1), 7)
     with pytest.raises(InvalidArgumentError, match="catalog-changed has no aggregate"):
         await client.publish_catalog_changed(orders.CatalogChanged(), revision=1)
@@ -231,7 +232,7 @@ async def test_events_with_invalid_keys_are_dropped(
             client.transport.publish(
                 "orders.events.day.day-closed", json.dumps(notification).encode()
             )
-        assert (await asyncio.wait_for(seen.get(), 5)).key == date(2026, 3, 2)
+        assert (await asyncio.wait_for(seen.get(), LIMIT)).key == date(2026, 3, 2)
     assert "/aggregate/key" in caplog.text
     assert "yesterday" not in caplog.text
 

@@ -29,7 +29,7 @@ SEED = int(os.environ.get("SEED") or randrange(1, 2**31))
 @pytest.mark.timing  # an event whose consumer stalls longer than ack_wait is processed twice
 async def test_killed_consumers(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """2,000 events, and each of three consumers is killed."""
-    terms = EventTerms(own_nats_server.url, tmp_path, keys=20, count=1000)
+    terms = EventTerms(own_nats_server.url, tmp_path, keys=20, burst=1000)
     report = await EventTrial(terms, 2000, pause=0.5, seed=SEED, rounds=1).run()
     print(report)
     assert report.findings.kinds == set()

@@ -63,7 +63,7 @@ async def ask(raw: RawClient, service: Any) -> Callable[..., Awaitable[dict[str,
         subject: str, body: Any, headers: dict[str, str] | None = None
     ) -> dict[str, Any]:
         payload = body if isinstance(body, bytes) else json.dumps(body).encode()
-        reply = await raw.request(subject, payload, timeout=30, headers=headers)
+        reply = await raw.request(subject, payload, headers=headers)
         answer: dict[str, Any] = {**json.loads(reply.data), "headers": reply.headers or {}}
         return answer
 

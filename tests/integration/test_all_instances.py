@@ -291,7 +291,7 @@ async def test_unknown_subject_of_instance(nats_url: str, raw: RawClient, name: 
     """An operation that an instance does not serve alone is UNIMPLEMENTED, not a timeout."""
     async with fleet(nats_url, 1) as (_, handlers, (service,)):
         subject = f"probe.instance.{service.instance_id}.{name}"
-        reply = await raw.request(subject, b"{}", timeout=LIMIT)
+        reply = await raw.request(subject, b"{}")
         assert json.loads(reply.data)["error"]["code"] == "UNIMPLEMENTED"
         assert reply.headers is not None
         assert "Nats-Service-Error" in reply.headers

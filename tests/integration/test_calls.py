@@ -256,7 +256,7 @@ async def test_interceptors_run_before_payload_validation(nats_url: str, raw: An
 
     body = b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":5}}'
     async with NatsServiceBuilder(Probe(), nats_url).with_interceptor(refuse).build():
-        reply = await raw.request("probe.command.thing.run", body, timeout=30)
+        reply = await raw.request("probe.command.thing.run", body)
     assert b"PERMISSION_DENIED" in reply.data
     assert b"violations" not in reply.data
 

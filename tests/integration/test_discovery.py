@@ -10,7 +10,7 @@ import pytest
 
 from testkit.discovery import ExpectAnswers
 from testkit.probe import CONTRACT, Outcome, Probe, ProbeClient, Run
-from testkit.waiting import LIMIT
+from testkit.waiting import LIMIT, ask_until
 from testkit.wire import assert_valid, dump
 from weenats import (
     InternalError,
@@ -130,9 +130,7 @@ async def test_health_while_draining(nats_url: str, gate: Gate) -> None:
         await gate.entered.acquire()
         assert (await client.check_health()).status == "ok"
         stopping = asyncio.create_task(service.stop())
-        async with asyncio.timeout(LIMIT):
-            while (health := await client.check_health()).status == "ok":
-                pass
+        health = await ask_until(lambda health: health.status != "ok", client.check_health)
         assert_valid("health-check", health.model_dump(by_alias=True, mode="json"))
         assert not stopping.done()
         gate.opened.set()

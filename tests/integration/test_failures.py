@@ -129,7 +129,7 @@ async def test_unknown_command_has_no_responders(raw: Any, service: Any) -> None
     from nats.errors import NoRespondersError
 
     with pytest.raises(NoRespondersError):
-        await raw.request("probe.command.thing.fly", b"{}", timeout=30)
+        await raw.request("probe.command.thing.fly", b"{}")
 
 
 async def test_request_without_reply_subject_is_dropped(

@@ -150,7 +150,7 @@ async def test_declared_errors_are_sent_with_name_and_data(ask: Any, handlers: P
 
 async def test_health(raw: RawClient, service: Any) -> None:
     """`{service}.health` returns a HealthCheck."""
-    answer = json.loads((await raw.request("probe.health", b"", timeout=30)).data)
+    answer = json.loads((await raw.request("probe.health", b"")).data)
     assert answer == {
         "type": "io.nats.micro.v1.ping_response",
         "name": "probe",

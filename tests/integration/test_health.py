@@ -14,7 +14,7 @@ from testkit.clocks import shift_time
 from testkit.http_server import HttpServer, answer
 from testkit.probe import Probe, ProbeClient, Run
 from testkit.tokens import jwk, private_key
-from testkit.waiting import LIMIT, settle, until
+from testkit.waiting import LIMIT, ask_until, settle, until
 from testkit.wire import load_valid
 from weenats import (
     JwtAuthConfig,
@@ -179,9 +179,7 @@ async def test_draining_is_live_but_not_ready(nats_url: str, gate: Gate) -> None
         call = asyncio.create_task(client.run("k", Run(action="hold")))
         await gate.entered.acquire()
         stopping = asyncio.create_task(service.stop())
-        async with asyncio.timeout(LIMIT):
-            while (health := await client.check_health()).status == "ok":
-                pass
+        health = await ask_until(lambda health: health.status != "ok", client.check_health)
         assert summarize(health) == ("error", True, False, {"store": "ok"})
         assert not stopping.done()
         gate.opened.set()

@@ -30,7 +30,7 @@ from testkit.probe import (
     Run,
 )
 from testkit.tokens import FakeValidator, token
-from testkit.waiting import LIMIT
+from testkit.waiting import LIMIT, ask_until
 from weenats import (
     CallNext,
     CallOptions,
@@ -148,10 +148,8 @@ async def test_large_payloads_and_results_are_exchanged(these: Running) -> None:
         action = fill * SIZE
         for client in (these.client, *map(these.client.on_instance, _ids(these))):
             assert await client.run("k", Run(action=action)) == Outcome(text=action)
-    async with asyncio.timeout(LIMIT):
-        # The marks of removed objects are left for a second.
-        while await these.bytes() > 20_000:  # noqa: ASYNC110 - the server is asked
-            await asyncio.sleep(0.01)
+    # The marks of removed objects are left for a second.
+    await ask_until(lambda size: size <= 20_000, these.bytes)
 
 
 def _ids(these: Running) -> list[str]:
@@ -443,9 +441,7 @@ async def test_cancelled_upload_leaves_nothing(
     await entered.wait()
     calling.cancel()
     await asyncio.wait([calling])
-    async with asyncio.timeout(LIMIT):
-        while await these.bytes() > 1000:  # noqa: ASYNC110 - the server is asked
-            await asyncio.sleep(0.01)
+    await ask_until(lambda size: size <= 1000, these.bytes)
 
 
 @pytest.mark.usefixtures("single_instance")

@@ -22,7 +22,7 @@ from testkit.transports import (
     fence_all,
     soon,
 )
-from testkit.waiting import LIMIT
+from testkit.waiting import LIMIT, ask_until
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -214,15 +214,11 @@ async def test_subscriptions_come_back_when_they_are_allowed(
                 'subscribe: {deny: ["Secret.>"', 'subscribe: {deny: ["probe.command.>"'
             )
         )
-        async with asyncio.timeout(LIMIT):
-            while (health := await client.check_health()).status == "ok":  # noqa: ASYNC110 - asks it
-                await asyncio.sleep(0.01)
+        health = await ask_until(lambda health: health.status != "ok", client.check_health)
         assert health.data is not None
         assert "NATS denies the subscription to probe.command." in (health.data.reason or "")
         reload(PERMISSIONS)
-        async with asyncio.timeout(LIMIT):
-            while (await client.check_health()).status != "ok":  # noqa: ASYNC110 - asks it
-                await asyncio.sleep(0.01)
+        await ask_until(lambda health: health.status == "ok", client.check_health)
         assert (await client.run("k", Run(action="a"))).text == "a"
     refused = [each for each in caplog.messages if "NATS refused a subscription" in each]
     assert len(refused) == len(set(refused))  # not at each attempt

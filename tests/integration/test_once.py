@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,7 @@ from testkit.forks import Connection, fork
 from testkit.once import BUCKET, ONCE, OnceClient, OnceProbe, Pair, two_instances
 from testkit.probe import MissingDetails, NotReadyError, Outcome, PartMissingError, Probe, Run
 from testkit.tokens import FakeValidator, good_claims, token
-from testkit.waiting import LIMIT, cancel_call, eventually, until
+from testkit.waiting import LIMIT, ask_until, cancel_call, eventually, until
 from weenats import (
     DeadlineExceededError,
     FailedPreconditionError,
@@ -62,13 +62,6 @@ def counted(handlers: Probe, error: BaseException | None = None) -> None:
         return Outcome(text=str(len(handlers.seen)))
 
     handlers.actions["go"] = go
-
-
-async def become_true(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until the server says that something holds."""
-    async with asyncio.timeout(LIMIT):
-        while not await condition():  # noqa: ASYNC110 - the server is asked
-            await asyncio.sleep(0.01)
 
 
 async def outcome(call: Any) -> object:
@@ -339,7 +332,7 @@ async def test_lease_is_renewed_while_the_handler_runs(pair: Pair, gate: Any) ->
     async def renewed() -> bool:
         return (await jetstream.stream_info(BUCKET)).last_sequence >= before + 4
 
-    await become_true(renewed)
+    await ask_until(bool, renewed)
     gate.opened.set()
     assert await asyncio.gather(*calls) == [Outcome(text="k")] * 2
     assert len(pair.handlers.seen) == 1
@@ -405,7 +398,7 @@ async def test_bucket_that_is_deleted(pair: Pair, caplog: pytest.LogCaptureFixtu
     async def works() -> bool:
         return isinstance(await outcome(pair.clients[1].run("k", GO)), Outcome)
 
-    await become_true(works)
+    await ask_until(bool, works)
 
 
 async def test_jetstream_that_goes_away() -> None:

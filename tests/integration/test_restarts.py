@@ -13,7 +13,7 @@ import pytest
 from testkit import serve_probe
 from testkit.forks import Fork, fork
 from testkit.probe import Probe, ProbeClient, Run
-from testkit.waiting import LIMIT
+from testkit.waiting import LIMIT, ask_until
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -179,8 +179,7 @@ async def test_second_signal_ends_the_drain(nats_url: str) -> None:
         call = asyncio.create_task(client.run("k", Run(action="hold")))
         await _until_reached(client)
         child.signal(signal.SIGTERM)
-        while (await client.check_health()).status == "ok":
-            pass
+        await ask_until(lambda health: health.status != "ok", client.check_health)
         child.signal(signal.SIGTERM)
         with pytest.raises(UnavailableError):
             await asyncio.wait_for(call, LIMIT)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from time import monotonic
 from typing import Any, Final
@@ -20,7 +21,7 @@ from testkit.jetstream_users import INBOX, service_as, users_config
 from testkit.nats_users import as_user
 from testkit.once import CONTRACT, OnceClient, OnceProbe
 from testkit.probe import RUN, Probe, Run
-from testkit.waiting import LIMIT, cancel_call, until
+from testkit.waiting import LIMIT, ask_until, cancel_call, until
 from weenats import (
     Endpoint,
     NatsService,
@@ -214,9 +215,7 @@ async def test_ledger_of_one_limit(url: str) -> None:
     first = await ledgers[1].take("a", limit, 45)
     assert 5 <= first.amount <= 45
     for ledger in ledgers:  # of a dead instance as well: nobody has to return it
-        async with asyncio.timeout(LIMIT):
-            while not (await ledger.take("a", limit, 1)).amount:  # noqa: ASYNC110 - it leaks
-                await asyncio.sleep(0.01)
+        await ask_until(lambda grant: grant.amount, partial(ledger.take, "a", limit, 1))
     await JetStream(transport).update_stream(replace(ledger_config("probe"), max_messages=9))
     await ledgers[0].open()  # other settings are left alone
     await transport.close()
@@ -286,9 +285,7 @@ async def test_entry_ahead_of_the_clock(url: str, ahead: float) -> None:
     await ledger._bucket.put(key, json.dumps(entry).encode())
     limit = RateLimit(max_requests_per_second=50, burst=50)
     assert (await ledger.take(name, limit, 1)).amount == 0
-    async with asyncio.timeout(LIMIT):
-        while not (await ledger.take(name, limit, 1)).amount:  # noqa: ASYNC110 - it leaks
-            await asyncio.sleep(0.01)
+    await ask_until(lambda grant: grant.amount, partial(ledger.take, name, limit, 1))
     await transport.close()
 
 

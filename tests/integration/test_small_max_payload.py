@@ -122,7 +122,7 @@ async def test_durable_features_do_not_start(url: str) -> None:
             await NatsServiceBuilder(handlers, url).build().start()
 
 
-async def test_replies_that_cannot_be_kept(url: str) -> None:
+async def test_replies_that_cannot_be_kept() -> None:
     """A reply that does not fit into an entry of `once` is an error, also when it is repeated."""
     with NatsServer(config="max_payload: 700\n") as server:
         async with (

@@ -82,13 +82,13 @@ async def test_call_without_timeout_header(transport: NatsTransport, raw: RawCli
         NatsServiceBuilder(limited, transport=transport).build(),
         NatsServiceBuilder(open_ended, transport=transport).build(),
     ):
-        reply = await raw.request("limited.command.thing.run", REQUEST, timeout=30)
+        reply = await raw.request("limited.command.thing.run", REQUEST)
         assert json.loads(reply.data)["error"]["code"] == "DEADLINE_EXCEEDED"
-        await raw.request("open-ended.command.thing.run", REQUEST, timeout=30)
+        await raw.request("open-ended.command.thing.run", REQUEST)
         assert open_ended.seen[0].deadline is None
         limited.handle = return_immediately
         headers = {"Wee-Timeout": "60000"}
-        await raw.request("limited.command.thing.run", REQUEST, timeout=30, headers=headers)
+        await raw.request("limited.command.thing.run", REQUEST, headers=headers)
     remaining = limited.seen[-1].remaining
     assert remaining is not None
     assert 60 - LIMIT < remaining < 60

@@ -52,7 +52,7 @@ async def main(url: str) -> dict[str, object]:
         receipts = plain.with_telemetry()
         async with await receipts.subscribe_item_added(note):
             receipt = await receipts.add_item("r-1", AddItem(name="Coffee", price=4.5, quantity=2))
-            await asyncio.wait_for(told.wait(), 10)
+            await asyncio.wait_for(told.wait(), 30)
         try:
             await receipts.remove_item("r-1", RemoveItem(name="Tea"))
         except ItemNotFoundError as error:

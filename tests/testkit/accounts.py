@@ -41,7 +41,7 @@ def package() -> ModuleType:
 
 
 accounts: Final[Any] = package()
-OLD_EVENTS: Final = (
+OLD_EVENTS: Final[tuple[dict[str, Any], ...]] = (
     {"type": "deposited", "data": {"euros": 2}},
     {"type": "deposited", "dataVersion": 2, "data": {"amount": 30, "note": "cash"}},
     {"type": "deposited", "dataVersion": 3, "data": {"cents": 4, "currency": "EUR", "rate": 2}},

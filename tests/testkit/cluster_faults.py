@@ -218,7 +218,7 @@ def put_leader_last(cluster: NatsCluster) -> None:
 def is_deserted(server: ClusterServer) -> bool:
     """Return whether a server has no connections, or has ended."""
     try:
-        return server.monitor("/connz")["total"] == 0
+        return not server.monitor("/connz")["total"]
     except OSError:
         return not server.is_running
 

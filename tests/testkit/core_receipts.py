@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from weenats.events import publish
 _CONTRACT: Final = replace(CONTRACT, streams=())
 
 
-def _publisher(event: Event[Any]) -> Callable[..., Awaitable[None]]:
+def _publisher(event: Event[Any]) -> Callable[..., Coroutine[Any, Any, None]]:
     core = replace(event, contract=_CONTRACT, stream=None)
 
     async def publishing(self: Receipts, key: str, data: Any, **options: Any) -> None:

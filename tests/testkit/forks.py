@@ -103,7 +103,7 @@ def fork(target: Callable[..., None], *arguments: Any) -> Iterator[Fork]:
 
 @contextmanager
 def forked(
-    target: Callable[..., object],
+    target: Callable[..., int | None],
     *arguments: object,
     cwd: Path,
     environment: Mapping[str, str] = os.environ,
@@ -140,7 +140,7 @@ def _frozen(target: Callable[..., None], *arguments: object) -> None:
 
 
 def _call(
-    target: Callable[..., object],
+    target: Callable[..., int | None],
     arguments: tuple[object, ...],
     cwd: Path,
     environment: Mapping[str, str],

@@ -33,10 +33,11 @@ class Receiver:
                     body = gzip.decompress(body)
                 outer.bodies.append(body)
                 outer.answers.wait()
-                kind, kept = {
+                kinds: dict[str, tuple[Any, list[Any]]] = {
                     "/v1/traces": (ExportTraceServiceRequest, outer.traces),
                     "/v1/metrics": (ExportMetricsServiceRequest, outer.metrics),
-                }[self.path.removeprefix("/base")]
+                }
+                kind, kept = kinds[self.path.removeprefix("/base")]
                 kept.append(kind.FromString(body))
                 self.send_response(200)
                 self.send_header("Content-Length", "0")

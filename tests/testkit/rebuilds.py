@@ -57,10 +57,12 @@ def _rebuild_until(url: str, name: str, stop: int) -> None:
         (key_value, "publish_batch"),
     ):
         setattr(owner, attribute, killed(getattr(owner, attribute)))
-    follower._AT_ONCE = 10  # type: ignore[misc]
-    lease.LEASE = 1.0  # type: ignore[misc]
-    lease.monotonic = lambda: 0.0  # how many writes there are does not depend on the machine
-    lease._RENEWALS = 0.001  # type: ignore[misc]  # how many there are depends on the machine
+    vars(follower)["_AT_ONCE"] = 10
+    vars(lease).update(
+        LEASE=1.0,
+        monotonic=lambda: 0.0,  # how many writes there are does not depend on the machine
+        _RENEWALS=0.001,  # how many there are depends on the machine
+    )
     asyncio.run(rebuild(url, name))
 
 

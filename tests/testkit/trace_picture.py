@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from receipts import AddItem, Finalize, ReceiptFinalized, ReceiptsClient
 from receipts.handlers import Receipts
+from testkit.waiting import LIMIT
 from weenats import NatsServiceBuilder, ReceivedEvent
 from weenats.testing import NatsServer
 
@@ -46,7 +47,9 @@ def rows(spans: Sequence[ReadableSpan]) -> list[Row]:
         children = [each for each in spans if (each.parent and each.parent.span_id) == parent]
         for each in sorted(children, key=lambda span: span.start_time or 0):
             yield Row(each, depth)
-            yield from below(each.get_span_context().span_id, depth + 1)
+            context = each.get_span_context()
+            assert context is not None
+            yield from below(context.span_id, depth + 1)
 
     return list(below(None, 0))
 
@@ -72,7 +75,7 @@ async def recorded() -> list[Row]:
                     exporter.clear()
                     heard.clear()
                     await receipts.finalize(key, Finalize())
-                    await asyncio.wait_for(heard.wait(), 5)
+                    await asyncio.wait_for(heard.wait(), LIMIT)
     return rows(exporter.get_finished_spans())
 
 

@@ -17,7 +17,7 @@ class Missing:
             raise ModuleNotFoundError(name)
 
 
-sys.meta_path.insert(0, Missing())  # type: ignore[arg-type]
+sys.meta_path.insert(0, Missing())
 
 from opentelemetry import context as otel  # noqa: E402 - without the SDK from here on
 from opentelemetry import trace  # noqa: E402 - same

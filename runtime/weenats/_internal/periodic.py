@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Final
 
-from weenats._internal.tasks import start_task
+from weenats._internal.tasks import cancel_and_wait, start_task
 
 _LOG: Final = logging.getLogger("weenats.periodic")
 
@@ -34,9 +34,7 @@ class Periodic:
     async def close(self) -> None:
         """Stop the task; an action that is running is cancelled."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
+        await cancel_and_wait(task)
 
     async def _run(self) -> None:
         while True:

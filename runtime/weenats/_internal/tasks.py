@@ -1,4 +1,4 @@
-"""Starting tasks, and ending work whose caller may be cancelled meanwhile."""
+"""Starting and ending tasks, whose callers may be cancelled meanwhile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from contextvars import Context
 
-__all__ = ["finish", "start_task"]
+__all__ = ["cancel_and_wait", "finish", "retrieve", "start_task"]
 T = TypeVar("T")
 _FINISHING: Final[set[asyncio.Task[None]]] = set()
 """The event loop does not keep its tasks from being garbage-collected."""
@@ -28,6 +28,17 @@ def start_task(work: Coroutine[Any, Any, T], *, context: Context | None = None) 
     return asyncio.Task(work, loop=asyncio.get_running_loop(), context=context)
 
 
+async def cancel_and_wait(task: asyncio.Task[Any] | None) -> None:
+    """Cancel a task and wait until it has ended, whatever it raises.
+
+    Args:
+        task: the task; None for none.
+    """
+    if task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait([task])
+
+
 async def finish(work: Coroutine[Any, Any, None]) -> None:
     """Run work to its end, in the context of the caller; if that is cancelled, the work goes on.
 
@@ -38,3 +49,13 @@ async def finish(work: Coroutine[Any, Any, None]) -> None:
     _FINISHING.add(task)
     task.add_done_callback(_FINISHING.discard)
     await asyncio.shield(task)
+
+
+def retrieve(task: asyncio.Task[Any]) -> None:
+    """Retrieve the exception of a task that has ended: asyncio would log it if nobody waits for it.
+
+    Args:
+        task: the task.
+    """
+    if not task.cancelled():
+        task.exception()

@@ -161,16 +161,18 @@ def read_commit(message: StoredMessage) -> Commit:
     Raises:
         BrokenHistoryError: it is not a commit, or one of another key than that of its subject.
     """
-    problem = "is not a commit"
     try:
         _COMMIT.validate_json(message.payload)
         document: dict[str, Any] = load_digits(message.payload)
-        if not message.subject.endswith(_place(**document["aggregate"])):
-            document, problem = {}, "is a commit of another aggregate than its subject says"
     except (ValidationError, ValueError):
         document = {}
     if not document:
-        raise BrokenHistoryError(f"message {message.sequence} of {message.stream} {problem}")
+        raise BrokenHistoryError(f"message {message.sequence} of {message.stream} is not a commit")
+    if not message.subject.endswith(_end_of_subject(**document["aggregate"])):
+        raise BrokenHistoryError(
+            f"message {message.sequence} of {message.stream} is a commit of another aggregate than"
+            " its subject says"
+        )
     events: list[dict[str, Any]] = document["events"]
     metadata: dict[str, Any] = document["metadata"]
     message_id: str = metadata["messageId"]
@@ -197,7 +199,7 @@ def read_commit(message: StoredMessage) -> Commit:
     )
 
 
-def _place(type: str, key: str) -> str:  # noqa: A002 - a member of the message
+def _end_of_subject(type: str, key: str) -> str:  # noqa: A002 - a member of the message
     """Return the subject of the commits of an aggregate, without the service."""
     return f".commits.{partition_of(key, PARTITIONS)}.{type}.{key_token(key)}"
 

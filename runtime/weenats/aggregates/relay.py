@@ -24,7 +24,8 @@ from weenats.protocol import subjects
 from weenats.protocol.partitions import partition_of
 from weenats.streams import store
 from weenats.streams.consumer_upkeep import ConsumerUpkeep
-from weenats.streams.consumers import CONSUMER, restored
+from weenats.streams.consumers import restored
+from weenats.streams.settings import CONSUMER
 from weenats.telemetry.manager import SILENT
 from weenats.telemetry.messaging import EventTelemetry
 from weenats.telemetry.propagation import received_header_lines

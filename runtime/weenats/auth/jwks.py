@@ -14,7 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
-from weenats._internal.tasks import start_task
+from weenats._internal.tasks import cancel_and_wait, start_task
 from weenats._internal.threads import run_in_thread
 from weenats.auth.json_reader import JsonError, read_object
 from weenats.auth.jwks_fetch import FetchError, fetch
@@ -166,8 +166,7 @@ class JwksKeySource:
             self._timer = None
         task, self._fetching = self._fetching, None
         if task is not None and task.get_loop() is asyncio.get_running_loop():
-            task.cancel()
-            await asyncio.wait({task})
+            await cancel_and_wait(task)
 
     async def key(self, kid: str | None, algorithm: str) -> PyJWK:
         """Return a verification key, after a fetch if it is not known yet.

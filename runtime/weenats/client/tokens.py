@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 from weakref import WeakSet
 
-from weenats._internal.tasks import start_task
+from weenats._internal.tasks import retrieve, start_task
 from weenats._internal.threads import run_in_thread
 from weenats._internal.validation import is_async
 from weenats.client.loop_thread import is_on_loop_thread
@@ -153,7 +153,7 @@ class CachedToken:
         if task is None or task.done() or task.get_loop() is not loop:
             # An empty context: the provider inherits neither deadline nor trace of one call.
             task = self._refreshing = start_task(self._fetch(), context=Context())
-            task.add_done_callback(_retrieve)
+            task.add_done_callback(retrieve)
         return task
 
     async def _fetch(self) -> str:
@@ -323,9 +323,3 @@ async def _before_deadline(token: Awaitable[TokenT], context: RequestContext) ->
         raise DeadlineExceededError(
             "the deadline passed before the token provider returned a token"
         ) from None
-
-
-def _retrieve(task: asyncio.Task[str]) -> None:
-    """Retrieve the exception when no call waits: asyncio would log it as never retrieved."""
-    if not task.cancelled():
-        task.exception()

@@ -12,7 +12,7 @@ from functools import partial
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
-from weenats._internal.tasks import start_task
+from weenats._internal.tasks import retrieve, start_task
 from weenats._internal.text import printable
 from weenats._internal.threads import run_in_thread
 from weenats.discovery import get_contract_document, list_instances
@@ -110,7 +110,7 @@ class Verification:
         elif not self._has_succeeded():
             if self._task is None or self._task.done():
                 self._task = start_task(self._verify(), context=Context())
-                self._task.add_done_callback(_retrieve)
+                self._task.add_done_callback(retrieve)
             await asyncio.shield(self._task)
 
     def start(self) -> None:
@@ -259,9 +259,3 @@ def _is_promised(own: str, running: str) -> bool:
     before, after = ([int(part) for part in each.groups()] for each in (ours, theirs))
     kept = 1 if before[0] else 2
     return before[:kept] == after[:kept] and after > before
-
-
-def _retrieve(verifying: asyncio.Task[None]) -> None:
-    """Retrieve the exception of a task: those who waited for it got it, if any are left."""
-    if not verifying.cancelled():
-        verifying.exception()

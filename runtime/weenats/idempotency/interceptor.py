@@ -70,7 +70,7 @@ class OnceInterceptor:
             response = await call_next(context)
             reply = self._codec.encode_success(response.result, 0, context)
         except ServiceError as error:
-            failure = self._kept(error, context)
+            failure = self._reply_to_keep(error, context)
             if failure is None:
                 claim.release()
             else:
@@ -97,7 +97,7 @@ class OnceInterceptor:
         await claim.keep(encode_failure(too_large, 0, context), self._seconds)
         raise too_large
 
-    def _kept(self, error: ServiceError, context: RequestContext) -> bytes | None:
+    def _reply_to_keep(self, error: ServiceError, context: RequestContext) -> bytes | None:
         """Return the reply to keep for an error; None if the command may run again."""
         if not self._is_decided(error):
             return None

@@ -36,8 +36,8 @@ _LONGEST_PAUSE: Final = 0.25
 _REUSED: Final = "the message id was used before, with another payload or operation"
 _UNAVAILABLE: Final = "repeats cannot be recognized now, so the command was not executed"
 _INVALID: Final = (
-    "the entry {0} is not valid; it expires as one that is valid does, and to have the command"
-    " executed before: nats kv del {1} {0}"
+    "the entry {0} is not valid; it expires after the time that `once` says; to let the command be"
+    " executed earlier: nats kv del {1} {0}"
 )
 _ENTRY_SIZE: Final = 512
 """The bytes of an entry without its reply, with headers, at most."""
@@ -121,7 +121,8 @@ class Replies:
             raise FailedPreconditionError(
                 f"the stream {name} would not keep replies as long as `once` says: it needs"
                 f" retention 'limits', a max_age of at least {self._longest} s or none, with"
-                " max_msgs or max_bytes discard: new, and must store what it gets, as it is"
+                " max_msgs or max_bytes discard: new, and neither sealed, no_ack, subject_transform"
+                " nor mirror"
             )
 
     def _forgets(self, found: StreamConfig) -> bool:
@@ -163,19 +164,14 @@ class Replies:
                 not run.
         """
         name, payload = entry_name(context), fingerprint(context)
-        value = running(self._instance, payload)
-        pause, revision = _FIRST_PAUSE, 0
+        pause = _FIRST_PAUSE
+        revision: int | None = 0
         while True:
             try:
-                taking = start_task(self._take(name, value, revision))
-                try:
-                    claimed = await asyncio.shield(taking)
-                except asyncio.CancelledError:
-                    # What it may have claimed meanwhile would keep repeats waiting.
-                    self._background.run(self._give_back(taking, context, name, payload))
-                    raise
-                if claimed is not None:
-                    return self._lease(context, name, payload, claimed)
+                if revision is not None and (
+                    claimed := await self._try(context, name, payload, revision)
+                ):
+                    return claimed
                 entry, revision = await self._look(name, seconds)
             except ServiceError as error:
                 self._refuse(context, error)
@@ -184,38 +180,40 @@ class Replies:
                     raise message_id_reused()
                 if entry.state == "done":
                     return entry
-                revision = -1
+                revision = None  # it runs elsewhere
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _lease(self, context: RequestContext, name: str, payload: str, revision: int) -> Lease:
+    async def _try(
+        self, context: RequestContext, name: str, payload: str, revision: int
+    ) -> Lease | None:
+        """Claim an entry that is free; when the caller is cancelled, release what is claimed."""
+        claiming = start_task(self._replace(context, name, payload, revision))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            # It would keep repeats waiting.
+            self._background.run(_give_back(claiming))
+            raise
+
+    async def _replace(
+        self, context: RequestContext, name: str, payload: str, revision: int
+    ) -> Lease | None:
+        """Replace an entry by a lease; None if it has another revision."""
+        value = running(self._instance, payload)
+        try:
+            claimed = await self._bucket.update(name, value, revision, ttl=lease.LEASE)
+        except WrongSequenceError:
+            return None
         return Lease(
             self._bucket,
             name,
             self._instance,
             payload,
-            revision,
+            claimed,
             context.operation.subject,
             self._background,
         )
-
-    async def _give_back(
-        self, taking: asyncio.Task[int | None], context: RequestContext, name: str, payload: str
-    ) -> None:
-        """Release what a request claims whose caller has gone."""
-        with suppress(ServiceError):
-            claimed = await taking
-            if claimed is not None:
-                self._lease(context, name, payload, claimed).release()
-
-    async def _take(self, name: str, value: bytes, revision: int) -> int | None:
-        """Replace an entry that is free; return its revision, None if it is not free."""
-        if revision < 0:
-            return None
-        try:
-            return await self._bucket.update(name, value, revision, ttl=lease.LEASE)
-        except WrongSequenceError:
-            return None
 
     async def _look(self, name: str, seconds: int) -> tuple[Entry | None, int]:
         """Return an entry, None if there is none, and the revision that a new one replaces."""
@@ -246,3 +244,10 @@ class Replies:
             _LOG.error("the stream %s cannot be created again: %s", self._config.name, error)
         finally:
             self._is_repairing = False
+
+
+async def _give_back(claiming: asyncio.Task[Lease | None]) -> None:
+    with suppress(ServiceError):
+        claimed = await claiming
+        if claimed is not None:
+            claimed.release()

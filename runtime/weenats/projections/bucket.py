@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
@@ -15,6 +15,7 @@ from weenats.transport.jetstream import (
     StreamMissingError,
     bucket_config,
 )
+from weenats.transport.jetstream.config import changed_settings
 
 if TYPE_CHECKING:
     from weenats.contract import Stream
@@ -61,13 +62,10 @@ async def ensure_bucket(transport: Transport, projection: str, stream: Stream) -
     )
     try:
         has = (await jetstream.stream_info(wanted.name)).config
-    except StreamMissingError:
-        with suppress(AlreadyExistsError):  # another instance was quicker
-            await jetstream.create_stream(wanted)
-        return
-    except PermissionDeniedError as error:
-        _LOG.warning("the settings of %s are not checked: %s", wanted.name, error)
-        with suppress(AlreadyExistsError):
+    except (StreamMissingError, PermissionDeniedError) as error:
+        if isinstance(error, PermissionDeniedError):
+            _LOG.warning("the settings of %s are not checked: %s", wanted.name, error)
+        with suppress(AlreadyExistsError):  # another instance may have been quicker
             await jetstream.create_stream(wanted)
         return
     restored = _restored(has, wanted)
@@ -100,7 +98,7 @@ def _restored(has: StreamConfig, wanted: StreamConfig) -> StreamConfig:
 
 
 async def _restore(jetstream: JetStream, has: StreamConfig, restored: StreamConfig) -> None:
-    changed = _changed(has, restored)
+    changed = changed_settings(has, restored)
     names = ", ".join(sorted(changed))
     try:
         await jetstream.update_stream(restored)
@@ -122,13 +120,3 @@ async def _restore(jetstream: JetStream, has: StreamConfig, restored: StreamConf
             "values of %s may have been lost by them: build the projection anew (weenats rebuild)",
             has.name,
         )
-
-
-def _changed(has: StreamConfig, restored: StreamConfig) -> set[str]:
-    """Return the names of the settings that are restored."""
-    names = {
-        each.name
-        for each in fields(restored)
-        if each.name != "other" and getattr(has, each.name) != getattr(restored, each.name)
-    }
-    return names | {name for name in has.other if has.other[name] != restored.other.get(name)}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple
 from typing_extensions import TypeVar
 
 from weenats.events.reader import stream_of
+from weenats.projections.bucket import ensure_bucket
 from weenats.projections.follower import Follower
 from weenats.projections.generation_catalog import Catalog, Record, outdated
 from weenats.projections.lease import Lease, lease_key
@@ -78,7 +79,7 @@ class ProjectionBuilder(Generic[ViewT]):
             UnusableBucketError: it has settings with which it cannot keep a view.
             ServiceError: see JetStream.create_stream.
         """
-        await self.catalog.create(self.stream)
+        await ensure_bucket(self._transport, self._projection.name, self.stream)
 
     async def build(
         self, observe: Callable[[Progress], None] = lambda _: None, grace: float = 0.0

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from weenats.errors import FailedPreconditionError, NotFoundError
-from weenats.projections.bucket import ensure_bucket
 from weenats.projections.generation import projection_bucket
 from weenats.transport.jetstream import JetStream, WrongSequenceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from weenats.contract import Stream
     from weenats.transport.base import Transport
 
 __all__ = ["Catalog", "Record", "current", "outdated"]
@@ -71,20 +69,7 @@ class Catalog:
         self._projection = projection
         self._stream = stream
         self._name = projection_bucket(projection)
-        self._transport = transport
         self.bucket: Final = JetStream(transport).key_value(self._name)
-
-    async def create(self, stream: Stream) -> None:
-        """Create the bucket of the projection if there is none, and restore its settings.
-
-        Args:
-            stream: the stream whose events are read; as many servers keep the bucket.
-
-        Raises:
-            UnusableBucketError: it has settings with which it cannot keep a view.
-            ServiceError: see JetStream.create_stream.
-        """
-        await ensure_bucket(self._transport, self._projection, stream)
 
     async def records(self, *, leader: bool = True) -> tuple[Record, ...]:
         """Return the generations, by number.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 from typing_extensions import TypeVar
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import finish, start_task
+from weenats._internal.tasks import cancel_and_wait, finish, retrieve, start_task
 from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import ConnectionClosedError, UnavailableError
 from weenats.events.reader import replaced
@@ -76,15 +76,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         """
         self._check_running()
         if monotonic() - self._checked >= CHECK:
-            if self._looking is None:
-                # All queries wait for one look: those of others would close the view of the first.
-                self._looking = start_task(self._look(), context=Context())
-                self._looking.add_done_callback(self._on_looked)
-            try:
-                await asyncio.shield(self._looking)
-            except asyncio.CancelledError:
-                self._check_running()
-                raise
+            await self._look_together()
             self._check_running()
         return self._views[-1][1]
 
@@ -124,9 +116,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
     async def close(self) -> None:
         """Close the views."""
         self._has_ended = True
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait([self._looking])
+        await cancel_and_wait(self._looking)
         while self._views:
             await self._views.pop()[1].close()
 
@@ -182,8 +172,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
                         inspected = monotonic()
                     self.health.succeeded()
             finally:
-                following.cancel()
-                await asyncio.wait({following})
+                await cancel_and_wait(following)
 
     async def _records(self) -> tuple[Record, ...]:
         try:
@@ -192,10 +181,20 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
             _LOG.error("cannot remove old views of %s", self._projection.name, exc_info=error)
         return await self._builder.catalog.records()
 
+    async def _look_together(self) -> None:
+        """Look, or wait for the look of another query: two would close a view that one returns."""
+        if self._looking is None:
+            self._looking = start_task(self._look(), context=Context())
+            self._looking.add_done_callback(self._on_looked)
+        try:
+            await asyncio.shield(self._looking)
+        except asyncio.CancelledError:
+            self._check_running()  # then `close` has cancelled the look
+            raise
+
     def _on_looked(self, looking: asyncio.Task[None]) -> None:
         self._looking = None
-        if not looking.cancelled():
-            looking.exception()  # the queries that waited for it got it, if any are left
+        retrieve(looking)
 
     async def _look(self) -> None:
         """Open the view that is to be read now; the one before stays open for a while."""
@@ -257,6 +256,5 @@ async def running(
 
 
 async def _end(running: RunningProjection[Any], following: asyncio.Task[None]) -> None:
-    following.cancel()
-    await asyncio.wait({following})
+    await cancel_and_wait(following)
     await running.close()

@@ -10,7 +10,7 @@ from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Self, cast
 
-from weenats._internal.tasks import start_task
+from weenats._internal.tasks import cancel_and_wait, start_task
 from weenats._internal.uncopyable import Uncopyable
 from weenats.admission.scope import SCOPE
 from weenats.context import CURRENT, RequestContext
@@ -345,9 +345,7 @@ class NatsService(Uncopyable):
     async def _stop(self, budget: float) -> None:
         self._state = "stopping"
         end = monotonic() + budget
-        if self._starting is not None and not self._starting.done():
-            self._starting.cancel()
-            await asyncio.wait([self._starting])
+        await cancel_and_wait(self._starting)
         if self._watch is not None and self._lost is None:
             self._watch.cancel()
         assembly = self._assembly

@@ -7,7 +7,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Final, cast
 
-from weenats._internal.tasks import start_task
+from weenats._internal.tasks import retrieve, start_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,8 +117,7 @@ class Lifespan:
                 _LOG.error("%s stops: its lifespan was cancelled", self._name)
             self._on_end()
         self._entered.set()
-        if not task.cancelled():
-            task.exception()  # SystemExit and KeyboardInterrupt have reached the event loop already
+        retrieve(task)  # SystemExit and KeyboardInterrupt have reached the event loop already
 
 
 def _checked(lifespan: object) -> AbstractAsyncContextManager[object]:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import fields, replace
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +19,7 @@ from weenats.transport.jetstream import (
     JetStream,
     JetStreamRefusedError,
 )
+from weenats.transport.jetstream.config import changed_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +114,7 @@ class ConsumerUpkeep:
     async def _restore(
         self, info: ConsumerInfo, config: ConsumerConfig, wanted: ConsumerConfig, stream: StreamInfo
     ) -> None:
-        changed = _changed(info.config, config)
+        changed = changed_settings(info.config, config)
         _LOG.warning(
             "somebody has changed the consumer %s of %s: %s; it gets its settings back",
             wanted.name,
@@ -152,13 +153,3 @@ class ConsumerUpkeep:
                 "created the consumer %s of %s again, from %s on", name, self._stream, start
             )
         self._missing.pop(name, None)
-
-
-def _changed(has: ConsumerConfig, restored: ConsumerConfig) -> set[str]:
-    """Return the names of the settings that are restored."""
-    names = {
-        each.name
-        for each in fields(ConsumerConfig)
-        if each.name != "other" and getattr(has, each.name) != getattr(restored, each.name)
-    }
-    return names | {name for name in has.other if name not in restored.other}

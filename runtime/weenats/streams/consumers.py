@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Transport
     from weenats.transport.jetstream.config import Start
 
-__all__ = ["CONSUMER", "StreamConsumer", "restored"]
+__all__ = ["StreamConsumer", "restored"]
 _LIMITS: Final = frozenset({"headers_only", "max_batch", "max_expires", "max_bytes"})
 """Settings that keep parts of events back, or refuse requests for them."""
 

@@ -9,7 +9,7 @@ from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from weenats._internal.tasks import start_task
+from weenats._internal.tasks import retrieve, start_task
 from weenats.errors import DeadlineExceededError, NoRespondersError, ServiceError, connection_error
 from weenats.protocol.timeouts import Clock, DeadlineTimer
 from weenats.transport.base import NO_RESPONDERS, Accepts, Delivery
@@ -199,7 +199,7 @@ class ReplyInbox:
         if self._opening is None:
             # A task in an empty context: it outlives the request that needs it first.
             self._opening = start_task(self._open(connection), context=Context())
-            self._opening.add_done_callback(_retrieve)
+            self._opening.add_done_callback(retrieve)
         opening = asyncio.shield(self._opening)
         try:
             async with asyncio.timeout(max(deadline - monotonic(), 0)):
@@ -236,12 +236,6 @@ class ReplyInbox:
             interest, self.interest = self.interest, None
             self.mux.fail(lambda _: permission_denied("subscription", subject), subject)
             interest.drop()
-
-
-def _retrieve(opening: asyncio.Task[None]) -> None:
-    """Retrieve the exception of a task: those who waited for it got it, if any are left."""
-    if not opening.cancelled():
-        opening.exception()
 
 
 async def gather_replies(

@@ -16,7 +16,7 @@ from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
-from weenats._internal.tasks import start_task
+from weenats._internal.tasks import cancel_and_wait, start_task
 from weenats.errors import ResourceExhaustedError, ServiceError
 from weenats.protocol.subjects import encode_subject
 
@@ -83,9 +83,7 @@ class Migration:
     async def stop(self) -> None:
         """Stop moving, and close the connection that is not used."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        await cancel_and_wait(task)
 
     def connection_for(self, subject: str, current: NatsConnection) -> NatsConnection:
         """Return the connection for a message, which may be the reply to a request.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from warnings import warn
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import start_task
+from weenats._internal.tasks import cancel_and_wait, retrieve, start_task
 from weenats._internal.text import printable
 from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import (
@@ -183,13 +183,9 @@ class NatsTransport(Uncopyable):
 
     async def _close(self, timeout: float) -> None:
         end = monotonic() + timeout
-        if self._opening is not None:
-            self._opening.cancel()
-            await asyncio.wait([self._opening])
+        await cancel_and_wait(self._opening)
         await self._migration.stop()
-        if self._renewing is not None:
-            self._renewing.cancel()
-            await asyncio.wait([self._renewing])
+        await cancel_and_wait(self._renewing)
         try:
             if self._connection is not None:
                 with suppress(ServiceError, TimeoutError):
@@ -330,8 +326,7 @@ class NatsTransport(Uncopyable):
 
     def _on_opened(self, opening: asyncio.Task[None]) -> None:
         self._opening = None
-        if not opening.cancelled():
-            opening.exception()  # those who waited for it got it, if any are left
+        retrieve(opening)
 
     async def _open(self, servers: Sequence[Server]) -> NatsConnection:
         events = ConnectionEvents(

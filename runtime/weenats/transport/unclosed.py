@@ -7,7 +7,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Final, ParamSpec
 from weakref import WeakMethod
 
-from weenats._internal.tasks import start_task
+from weenats._internal.background import Background
 
 if TYPE_CHECKING:
     import asyncio
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["abandon", "weak_async_method", "weak_method"]
 Parameters = ParamSpec("Parameters")
-_CLOSING: Final[set[asyncio.Task[None]]] = set()
-"""An event loop has weak references to its tasks."""
+_CLOSING: Final = Background()
 
 
 def weak_method(method: Callable[Parameters, None]) -> Callable[Parameters, None]:
@@ -67,6 +66,4 @@ def abandon(connection: NatsConnection, loop: asyncio.AbstractEventLoop) -> None
 
 
 def _close(connection: NatsConnection) -> None:
-    task = start_task(connection.close())
-    _CLOSING.add(task)
-    task.add_done_callback(_CLOSING.discard)
+    _CLOSING.run(connection.close())

@@ -33,8 +33,11 @@ def contract(version: str) -> str:
 
 
 @pytest.fixture
-async def both(nats_url: str) -> AsyncIterator[tuple[NatsService, NatsService]]:
+async def both(
+    nats_url: str, expect_answers: ExpectAnswers
+) -> AsyncIterator[tuple[NatsService, NatsService]]:
     """An instance of shop 1.0.0, which has served three calls, and one of 2.0.0."""
+    expect_answers(2)
     async with shops.builder(shops.OLD, nats_url).build() as old:
         async with shops.client(shops.OLD, nats_url, verify="off") as client:
             for _ in range(3):
@@ -44,13 +47,9 @@ async def both(nats_url: str) -> AsyncIterator[tuple[NatsService, NatsService]]:
 
 
 async def test_two_running_versions(
-    nats_url: str,
-    both: tuple[NatsService, NatsService],
-    capsys: pytest.CaptureFixture[str],
-    expect_answers: ExpectAnswers,
+    nats_url: str, both: tuple[NatsService, NatsService], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each running contract has its own comparison, with instances and calls."""
-    expect_answers(2)
     assert await run("diff", nats_url, contract(shops.BREAKING)) == 1
     out, err = capsys.readouterr()
     assert err == ""
@@ -62,13 +61,9 @@ async def test_two_running_versions(
 
 
 async def test_json(
-    nats_url: str,
-    both: tuple[NatsService, NatsService],
-    capsys: pytest.CaptureFixture[str],
-    expect_answers: ExpectAnswers,
+    nats_url: str, both: tuple[NatsService, NatsService], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Programs get instances and calls of each running contract."""
-    expect_answers(2)
     command = ["check", contract(shops.OLD), "--against", nats_url, "--json"]
     assert await run(*command) == 1
     found = json.loads(capsys.readouterr().out)
@@ -83,13 +78,9 @@ async def test_json(
 
 
 async def test_sarif_and_annotations(
-    nats_url: str,
-    both: tuple[NatsService, NatsService],
-    capsys: pytest.CaptureFixture[str],
-    expect_answers: ExpectAnswers,
+    nats_url: str, both: tuple[NatsService, NatsService], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Code hosts get the instances and calls with each finding."""
-    expect_answers(2)
     del both
     assert await run("diff", nats_url, contract(shops.BREAKING), "--format", "sarif") == 1
     [sarif] = json.loads(capsys.readouterr().out)["runs"]
@@ -101,13 +92,9 @@ async def test_sarif_and_annotations(
 
 
 async def test_files_may_be_the_old_version(
-    nats_url: str,
-    both: tuple[NatsService, NatsService],
-    capsys: pytest.CaptureFixture[str],
-    expect_answers: ExpectAnswers,
+    nats_url: str, both: tuple[NatsService, NatsService], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The contract of a client, compared with what runs, shows what breaks the client."""
-    expect_answers(2)
     del both
     assert await run("diff", contract(shops.OLD), nats_url) == 1
     out = capsys.readouterr().out

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from testkit.paths import GOLDEN
+from testkit.waiting import until
 from testkit.wallets import Wallets, client, wallets
 from weenats import FailedPreconditionError, NatsServiceBuilder
 from weenats.testing import Example, MemoryTransport, NatsServerError, check_example
@@ -66,7 +67,5 @@ async def test_mock_answers_and_publishes(nats_url: str) -> None:
         await caller.subscribe_withdrawn(note)
         assert (await caller.withdraw("w-1", wallets.Amount(cents=1))).balance >= 0
         assert (await caller.get_wallet("w-1")).id.key == "w-1"
-        async with asyncio.timeout(30):
-            while not events:  # noqa: ASYNC110 - another connection brings it
-                await asyncio.sleep(0.01)
+        await until(lambda: events)
     assert [call.operation for call in mock.calls] == ["withdraw", "wallet.get"]

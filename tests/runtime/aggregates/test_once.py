@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
 import pytest
 
 from testkit.forks import fork
-from testkit.waiting import LIMIT
+from testkit.waiting import LIMIT, ask_until
 from testkit.wallets import Wallets, builder, client, wallets
 from weenats import FailedPreconditionError, NatsTransport, new_message_id
 from weenats.idempotency import lease
@@ -43,10 +44,9 @@ async def pass_window(url: str) -> None:
     transport = NatsTransport(url)
     jetstream = JetStream(transport)
     subject, message_id = "wallets.commits.0.wallet.nobody", new_message_id()
-    async with asyncio.timeout(LIMIT):
-        await jetstream.publish(subject, b"{}", message_id=message_id)
-        while (await jetstream.publish(subject, b"{}", message_id=message_id)).duplicate:
-            pass
+    await jetstream.publish(subject, b"{}", message_id=message_id)
+    again = partial(jetstream.publish, subject, b"{}", message_id=message_id)
+    await ask_until(lambda ack: not ack.duplicate, again)
     await transport.close()
 
 

@@ -40,6 +40,11 @@ async def deliver(parcels: ParcelsClient, *counts: int, **options: Any) -> None:
         await parcels.publish_delivered("p-1", Delivered(count=count), **options)
 
 
+async def fail(_: object) -> None:
+    """Handle no event."""
+    raise ValueError
+
+
 async def test_what_always_fails_is_given_up(
     parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters, caplog: Any
 ) -> None:
@@ -249,11 +254,7 @@ async def test_a_retry_that_fails_is_a_dead_letter_again(
 ) -> None:
     """It has the subject of the first time, and can be retried again."""
     await deliver(parcels, 1)
-
-    async def act(_: object) -> None:
-        raise ValueError
-
-    async with await consume(transport, Recorder(act), "billing", max_deliver=1):
+    async with await consume(transport, Recorder(fail), "billing", max_deliver=1):
         [first] = await buried(letters)
         await letters.retry(first)
         [second] = await buried(letters)
@@ -268,11 +269,7 @@ async def test_a_dead_letter_that_two_retry_is_retried_once(
 ) -> None:
     """Neither of two operators gets an error, and the event is stored once."""
     await deliver(parcels, 1)
-
-    async def act(_: object) -> None:
-        raise ValueError
-
-    async with await consume(transport, Recorder(act), "billing", max_deliver=1):
+    async with await consume(transport, Recorder(fail), "billing", max_deliver=1):
         [letter] = await buried(letters)
     await asyncio.gather(letters.retry(letter), letters.retry(letter))
     info = await JetStream(transport).stream_info(STREAM.name)
@@ -284,13 +281,9 @@ async def test_a_dead_letter_with_the_number_of_an_earlier_one_is_retried(
 ) -> None:
     """A stream of dead letters that was made anew numbers them anew; no event is lost."""
     jetstream = JetStream(transport)
-
-    async def act(_: object) -> None:
-        raise ValueError
-
     for _ in range(2):
         await deliver(parcels, 1)
-        async with await consume(transport, Recorder(act), "billing", max_deliver=1):
+        async with await consume(transport, Recorder(fail), "billing", max_deliver=1):
             [letter] = await buried(letters)
         assert letter.sequence == 1
         await letters.retry(letter)
@@ -307,11 +300,7 @@ async def test_a_dead_letter_is_dropped_once(
 ) -> None:
     """It is gone afterwards, and dropping or finding it again is an error."""
     await deliver(parcels, 1)
-
-    async def act(_: object) -> None:
-        raise ValueError
-
-    async with await consume(transport, Recorder(act), "billing", max_deliver=1):
+    async with await consume(transport, Recorder(fail), "billing", max_deliver=1):
         [letter] = await buried(letters)
     assert await letters.get(letter.sequence) == letter
     assert [each async for each in letters.list("statistics")] == []

@@ -13,7 +13,7 @@ from testkit.projections import NAME
 from weenats import FailedPreconditionError, NatsTransport
 from weenats.model import Model
 from weenats.projections import Generation, KeyValueView
-from weenats.projections.generation_catalog import Catalog
+from weenats.projections.bucket import ensure_bucket
 from weenats.projections.view import Checkpoint
 from weenats.transport.jetstream import (
     BatchMessage,
@@ -39,7 +39,7 @@ class Place(Model):
 @pytest.fixture
 async def generation(transport: NatsTransport) -> Generation:
     """The first generation of a projection with a bucket."""
-    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
+    await ensure_bucket(transport, NAME, PARCELS_EVENTS_STREAM)
     return Generation(NAME, 1, transport)
 
 

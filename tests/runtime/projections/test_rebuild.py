@@ -6,6 +6,7 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ from testkit.forks import fork
 from testkit.parcels import PARCELS_EVENTS_STREAM
 from testkit.projections import COUNTS, NAME, TOTAL, Counting, Failing, named, remove_projection
 from testkit.rebuilds import kill_rebuilds, rebuild
-from testkit.waiting import eventually
+from testkit.waiting import ask_until, eventually
 from weenats import NatsTransport, NotFoundError
 from weenats.projections import Projection
+from weenats.projections.bucket import ensure_bucket
 from weenats.projections.builder import Progress, ProjectionBuilder
 from weenats.projections.generation_catalog import Catalog
 from weenats.projections.lease import Lease
@@ -58,11 +60,11 @@ async def test_a_rebuild_swaps_views(transport: NatsTransport, deliver: Any) -> 
         await deliver(21)
         await counts.caught_up()
         assert await view.get(TOTAL) == SUM + 21
-        async with asyncio.timeout(30):
-            while len(await projection_status(COUNTS, transport)) > 1:  # noqa: ASYNC110 - a server
-                await asyncio.sleep(0.01)
+        found = await ask_until(
+            lambda views: len(views) == 1, partial(projection_status, COUNTS, transport)
+        )
         assert await old.get(TOTAL) is None
-        assert [each.number for each in await projection_status(COUNTS, transport)] == [2]
+        assert [each.number for each in found] == [2]
 
 
 async def test_versions_have_their_own_views(transport: NatsTransport, deliver: Any) -> None:
@@ -151,7 +153,7 @@ async def test_one_instance_builds(
 
 async def test_changes_of_the_catalog_do_not_get_lost(transport: NatsTransport) -> None:
     """Instances that change it at the same time get different numbers."""
-    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
+    await ensure_bucket(transport, NAME, PARCELS_EVENTS_STREAM)
     catalogs = [Catalog(transport, NAME) for _ in range(5)]
     now = datetime.now(UTC)
     await asyncio.gather(*(each.begin(number, now) for number, each in enumerate(catalogs, 1)))

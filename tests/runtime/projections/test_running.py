@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
+from operator import is_not
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 
 from testkit.parcels import CONTRACT, PARCELS_EVENTS_STREAM, Parcels, ParcelsClient
 from testkit.projections import COUNTS, NAME, TOTAL, Counting, Failing, SqlView
-from testkit.waiting import LIMIT, eventually, until
+from testkit.waiting import LIMIT, ask_until, eventually, until
 from weenats import (
     AbortedError,
     NatsServiceBuilder,
@@ -23,6 +25,7 @@ from weenats import (
 )
 from weenats.projections import KeyValueView, Projection
 from weenats.projections import running as running_module
+from weenats.projections.bucket import ensure_bucket
 from weenats.projections.builder import ProjectionBuilder, opened
 from weenats.projections.follower import Follower
 from weenats.projections.generation_catalog import Catalog
@@ -191,9 +194,11 @@ async def test_a_stream_that_was_made_anew_is_noticed(
         await deliver(100)
         await counts.caught_up()
         total = 10 + 11 + 12 if when == "with more events" else 10
-        async with asyncio.timeout(LIMIT):
-            while await (await counts.view()).get(TOTAL) != total + 100:  # noqa: ASYNC110 - a server
-                await asyncio.sleep(0.01)
+
+        async def shown() -> int | None:
+            return await (await counts.view()).get(TOTAL)
+
+        assert await ask_until(lambda found: found == total + 100, shown)
 
 
 @pytest.mark.parametrize("how", ["delete_stream", "purge"])
@@ -279,7 +284,7 @@ async def test_settings_of_the_bucket_are_restored_at_the_start(
 ) -> None:
     """More replicas would stay, and so does the description."""
     jetstream, name = JetStream(transport), f"KV_{NAME}-projection"
-    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
+    await ensure_bucket(transport, NAME, PARCELS_EVENTS_STREAM)
     config = replace((await jetstream.stream_info(name)).config, description="mine")
     await jetstream.update_stream(replace(config, max_messages_per_subject=64))
     await deliver(1)
@@ -294,10 +299,10 @@ async def test_replicas_that_a_server_cannot_keep(
 ) -> None:
     """A projection works with less replicas than its stream should have; other settings return."""
     jetstream, name = JetStream(transport), f"KV_{NAME}-projection"
-    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
+    await ensure_bucket(transport, NAME, PARCELS_EVENTS_STREAM)
     config = (await jetstream.stream_info(name)).config
     await jetstream.update_stream(replace(config, max_messages_per_subject=64))
-    await Catalog(transport, NAME).create(replace(PARCELS_EVENTS_STREAM, replicas=3))
+    await ensure_bucket(transport, NAME, replace(PARCELS_EVENTS_STREAM, replicas=3))
     assert (await jetstream.stream_info(name)).config == config
     assert f"{name} keeps 1 replicas" in caplog.text
 
@@ -399,9 +404,7 @@ async def test_a_lost_lease_ends_the_work(
 
 async def until_taken(bucket: Any) -> None:
     """Wait until an instance has the lease of the first generation."""
-    async with asyncio.timeout(30):
-        while await bucket.get("lease.1") is None:  # noqa: ASYNC110 - a server is asked
-            await asyncio.sleep(0.01)
+    await ask_until(bool, partial(bucket.get, "lease.1"))
 
 
 def test_a_projection_has_events_of_one_stream() -> None:
@@ -450,9 +453,7 @@ async def test_views_that_were_replaced_are_closed(
             view = await running.view()
             assert view.number == number
             await ProjectionBuilder(sums, transport).build()
-            async with asyncio.timeout(30):
-                while await running.view() is view:  # noqa: ASYNC110 - a server is asked
-                    await asyncio.sleep(0.02)
+            await ask_until(partial(is_not, view), running.view)
         await until(lambda: "cannot remove old views of parcel-counts" in caplog.text)
     assert opened_views == []
 
@@ -469,7 +470,7 @@ async def test_a_lease_outlives_a_failure(
     transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A renewal that fails once is made up for; one that always fails loses the lease."""
-    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
+    await ensure_bucket(transport, NAME, PARCELS_EVENTS_STREAM)
     bucket = Catalog(transport, NAME).bucket
     update, failures = KeyValue.update, [UnavailableError("away")]
     renewed = asyncio.Event()
@@ -498,13 +499,11 @@ async def test_a_lease_of_nobody_expires(
 ) -> None:
     """A key without a time to live, which somebody wrote, gets that of a lease."""
     monkeypatch.setattr("weenats.projections.lease.LEASE", 1.0)
-    await Catalog(transport, NAME).create(PARCELS_EVENTS_STREAM)
+    await ensure_bucket(transport, NAME, PARCELS_EVENTS_STREAM)
     bucket = Catalog(transport, NAME).bucket
     await bucket.put("lease.1", b"nobody")
     lease = Lease(bucket, 1, NAME)
-    async with asyncio.timeout(LIMIT):
-        while not await lease.take():  # noqa: ASYNC110 - a server is asked
-            await asyncio.sleep(0.05)
+    await ask_until(bool, lease.take)
 
 
 async def test_a_service_shows_why_a_projection_does_not_go_on(

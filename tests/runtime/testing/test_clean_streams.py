@@ -11,7 +11,7 @@ import pytest
 
 from testkit.parcels import CONTRACT, PARCELS_EVENTS_STREAM, Delivered, ParcelsClient, Recorder
 from testkit.server_files import store_of
-from testkit.waiting import eventually, until
+from testkit.waiting import LIMIT, eventually, until
 from testkit.wallets import builder, client, wallets
 from weenats import NatsTransport
 from weenats.events import consume
@@ -83,7 +83,7 @@ async def test_nothing_of_the_service_is_left(nats_url: str) -> None:
                 await jetstream.stream_info(name)
         await jetstream.stream_info("wallets-events")
         await jetstream.stream_info("parcels-events")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LIMIT):
         names = {each.config.name for each in await jetstream.streams()}
     assert not {each for each in names if "wallets" in each or "parcels" in each}
     await transport.close()

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from random import randrange
 
-from testkit.chaos.chaos import run
-from testkit.chaos.soak import soak
+from testkit.chaos.chaos import Report, run
+from testkit.chaos.soak import SoakReport, soak
 
 
 def log(text: object) -> None:
@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, required=True)
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix=f"weenats-{options.what}-"))
+    report: Report | SoakReport
     if options.what == "chaos":
         log(f"seed {options.seed}")
         report = asyncio.run(run(folder, options.seed, options.seconds, log))

@@ -166,6 +166,7 @@ async def _check_correlation(context: RequestContext, call_next: CallNext) -> Re
     assert isinstance(response, ReceivedResponse)
     metadata = response.metadata
     correlation = MISSING if metadata is None else metadata.correlation
-    if correlation is MISSING or correlation.correlation_id != context.correlation_id:
+    found = None if correlation is MISSING else correlation
+    if found is None or found.correlation_id != context.correlation_id:
         raise WrongReplyError
     return response

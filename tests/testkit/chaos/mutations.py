@@ -74,7 +74,7 @@ def repeat(frame: Frame, random: Random) -> Frame:
 def change_member(frame: Frame, random: Random) -> Frame:
     """Drop a member of the JSON, change its value or name, or duplicate it."""
     document = _document(frame)
-    holder = random.choice(list(_objects(document)) or [document])
+    holder: Any = random.choice(_objects(document) or [document])
     if not isinstance(holder, dict) or not holder:
         return flip_bytes(frame, random)
     name = random.choice(list(holder))

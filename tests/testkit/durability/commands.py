@@ -157,7 +157,7 @@ def read_calls(journals: Iterable[Path]) -> Iterator[Call]:
         with path.open() as lines:
             for line in lines:
                 *members, attempts = json.loads(line)
-                yield Call(*members, tuple(_attempt(*each) for each in attempts))
+                yield Call._make((*members, tuple(_attempt(*each) for each in attempts)))
 
 
 def _attempt(outcome: str, value: Any, began: float) -> Attempt:

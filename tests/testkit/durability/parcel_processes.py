@@ -27,14 +27,14 @@ class EventTerms(NamedTuple):
         url: the server.
         folder: where journals and logs are.
         keys: of how many parcels each publisher publishes events.
-        count: after how many events a publisher publishes a few in a second only.
+        burst: after how many events a publisher publishes a few in a second only.
         ack_wait: seconds until the event that a killed consumer had is delivered again.
     """
 
     url: str
     folder: Path
     keys: int
-    count: int
+    burst: int
     ack_wait: float = 5.0
 
 
@@ -59,7 +59,7 @@ def publish(pipe: Connection, life: str, terms: EventTerms) -> None:
                     await parcels.publish_delivered(key, Delivered(count=number), timeout=60)
                 journal.write(json.dumps((key, number)) + "\n")
                 stored += 1
-                if stored > terms.count:
+                if stored > terms.burst:
                     await asyncio.sleep(1)
 
         with (terms.folder / f"{life}.published").open("w") as journal:

@@ -111,7 +111,7 @@ class Oracle:
             return document is encoded
         if isinstance(document, int | float) and isinstance(encoded, int | float):
             return document == encoded or float(document) == float(encoded)
-        return document == encoded
+        return bool(document == encoded)
 
     def _is_not_held(self, text: str) -> bool:
         if self._has_base64 and not _BASE64.fullmatch(text):

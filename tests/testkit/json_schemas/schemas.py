@@ -303,7 +303,7 @@ class SchemaDrawer:
         def another() -> Json:
             return self.schema(depth - 1, level)
 
-        added: Callable[[], Schema] = self.one_of((
+        added: Callable[[], Json] = self.one_of((
             lambda: {"not": another()},
             lambda: {"if": another(), "then": another()},
             lambda: {"if": another(), "else": another()},

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["JetStream"]
 ItemT = TypeVar("ItemT")
+PullT = TypeVar("PullT", bound=Pull)
 _TIMEOUT: Final = 5.0
 _READ_BATCH: Final = 256
 _READ_BYTES: Final = 4 * 1024 * 1024
@@ -424,12 +425,7 @@ class JetStream:
             consumer: the name of the consumer.
             batch: how many messages are asked for ahead.
         """
-        return Pull(
-            self._transport,
-            f"{stream}.{consumer}",
-            lambda: self.consumer_info(stream, consumer),
-            batch,
-        )
+        return self._pull(Pull, stream, consumer, batch)
 
     def gapless_pull(self, stream: str, consumer: str, *, batch: int) -> GaplessPull:
         """Return the messages of a new consumer without acknowledgements, until one was lost.
@@ -439,12 +435,7 @@ class JetStream:
             consumer: the name of the consumer, which has no other reader.
             batch: how many messages are asked for ahead.
         """
-        return GaplessPull(
-            self._transport,
-            f"{stream}.{consumer}",
-            lambda: self.consumer_info(stream, consumer),
-            batch,
-        )
+        return self._pull(GaplessPull, stream, consumer, batch)
 
     def exclusive_pull(self, stream: str, consumer: str, *, batch: int) -> ExclusivePull:
         """Return the messages of a consumer that has one reader at a time.
@@ -454,7 +445,10 @@ class JetStream:
             consumer: the name of a consumer with settings of `for_one_reader`.
             batch: how many messages are asked for ahead, more than its `max_ack_pending`.
         """
-        return ExclusivePull(
+        return self._pull(ExclusivePull, stream, consumer, batch)
+
+    def _pull(self, kind: type[PullT], stream: str, consumer: str, batch: int) -> PullT:
+        return kind(
             self._transport,
             stream,
             consumer,

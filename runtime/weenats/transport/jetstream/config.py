@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
@@ -21,6 +21,7 @@ __all__ = [
     "Start",
     "StreamConfig",
     "StreamInfo",
+    "changed_settings",
     "to_time",
 ]
 _NANOSECONDS: Final = 1_000_000_000
@@ -395,6 +396,23 @@ def _whole(number: object) -> int:
     if type(number) is not int:
         raise TypeError(f"not a whole number: {type(number).__name__}")
     return number
+
+
+def changed_settings(
+    has: StreamConfig | ConsumerConfig, wanted: StreamConfig | ConsumerConfig
+) -> set[str]:
+    """Return the names of the settings that have other values than those that are wanted.
+
+    Args:
+        has: the settings.
+        wanted: the settings that are wanted.
+    """
+    names = {
+        each.name
+        for each in fields(has)
+        if each.name != "other" and getattr(has, each.name) != getattr(wanted, each.name)
+    }
+    return names | {name for name in has.other if has.other[name] != wanted.other.get(name)}
 
 
 def to_time(text: str) -> datetime:

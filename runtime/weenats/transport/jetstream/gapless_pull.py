@@ -25,8 +25,9 @@ class GaplessPull(Pull):
 
     Args:
         transport: the connection.
-        operation: `{stream}.{consumer}`.
-        check: raises ConsumerMissingError or StreamMissingError if the consumer does not exist.
+        stream: the name of the stream.
+        consumer: the name of the consumer.
+        info: returns what the server knows of the consumer.
         batch: how many messages are asked for ahead.
     """
 

@@ -91,8 +91,7 @@ class ExclusivePull(Pull):
         info: Callable[[], Awaitable[ConsumerInfo]],
         batch: int,
     ) -> None:
-        super().__init__(transport, f"{stream}.{consumer}", info, batch)
-        self._info = info
+        super().__init__(transport, stream, consumer, info, batch)
         self.turn = 0
         self._pin = ""
         self._pin_line = b""

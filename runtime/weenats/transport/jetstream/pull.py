@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, Self
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import finish, start_task
+from weenats._internal.tasks import cancel_and_wait, finish, start_task
 from weenats.errors import ConnectionClosedError, PermissionDeniedError, ServiceError
 from weenats.transport.base import DENIED
 from weenats.transport.jetstream.api import PREFIX
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from weenats.transport.base import Delivery, Subscription, Transport
+    from weenats.transport.jetstream.config import ConsumerInfo
 
 __all__ = ["Pull"]
 _LOG: Final = LimitedLogger("weenats.events")
@@ -65,8 +66,9 @@ class Pull:
 
     Args:
         transport: the connection.
-        operation: `{stream}.{consumer}`.
-        check: raises ConsumerMissingError or StreamMissingError if the consumer does not exist.
+        stream: the name of the stream.
+        consumer: the name of the consumer.
+        info: returns what the server knows of the consumer, see JetStream.consumer_info.
         batch: how many messages are asked for ahead.
 
     Example:
@@ -81,13 +83,14 @@ class Pull:
     def __init__(
         self,
         transport: Transport,
-        operation: str,
-        check: Callable[[], Awaitable[object]],
+        stream: str,
+        consumer: str,
+        info: Callable[[], Awaitable[ConsumerInfo]],
         batch: int,
     ) -> None:
         self._transport = transport
-        self._operation = operation
-        self._check = check
+        self._operation = f"{stream}.{consumer}"
+        self._info = info
         self._batch = batch
         self._arrived: deque[PulledMessage] = deque()
         self._settled: deque[tuple[str, bytes]] = deque(maxlen=batch)
@@ -112,7 +115,7 @@ class Pull:
         )
         try:
             await self._transport.fence()
-            await self._check()
+            await self._info()
         except BaseException:
             await self._transport.unsubscribe([self._subscription])
             raise
@@ -133,9 +136,7 @@ class Pull:
     async def _end(self) -> None:
         self._is_closed = True
         self._arrival.set()
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
+        await cancel_and_wait(self._watching)
         if self._subscription is not None:
             await self._transport.unsubscribe([self._subscription])
         with suppress(ServiceError):
@@ -306,7 +307,7 @@ class Pull:
         missing = 0
         for attempt in range(2**63):
             try:
-                await self._check()
+                await self._info()
             except _FINAL:
                 raise
             except _MISSING:

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from weenats._internal.hosts import is_ip
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import retrieve
 from weenats.transport.nats_py.dial import Candidate, Dialer
 from weenats.transport.nats_py.errors import TlsMissingError, is_final
 from weenats.transport.nats_py.sockets import GreetedTcp, discard_socket
@@ -305,5 +306,4 @@ async def end_task(task: asyncio.Task[None]) -> None:
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=0.05)
-    if not task.cancelled():
-        task.exception()
+    retrieve(task)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from uuid import uuid4
 
 import pytest
 
+from testkit.waiting import ask_until
 from weenats import AlreadyExistsError, InvalidArgumentError
 from weenats.transport.jetstream import (
     JetStream,
@@ -63,9 +65,7 @@ async def test_of_several_creators_one_wins(bucket: KeyValue) -> None:
 async def test_a_value_expires(bucket: KeyValue) -> None:
     """After its time to live there is no value, and it can be created again."""
     await bucket.create("k", b"1", ttl=1)
-    async with asyncio.timeout(30):
-        while await bucket.get("k") is not None:  # noqa: ASYNC110 - the server removes it
-            await asyncio.sleep(0.05)
+    await ask_until(lambda entry: entry is None, partial(bucket.get, "k"))
     await bucket.create("k", b"2")
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 
 import pytest
 
-from testkit.waiting import ask_until, eventually
-from weenats import NatsTransport, UnavailableError
+from testkit.waiting import answered, ask_until, eventually
+from weenats import NatsTransport
 from weenats.testing import NatsServer
 from weenats.transport.base import Delivery
 from weenats.transport.jetstream import (
@@ -48,12 +48,8 @@ async def consumer(jetstream: JetStream, stream: str, quick: None) -> str:
 async def publish(jetstream: JetStream, stream: str, first: int, last: int) -> None:
     """Publish numbered messages."""
     for each in range(first, last + 1):
-        async with asyncio.timeout(30):
-            while True:
-                with suppress(UnavailableError):
-                    await jetstream.publish(f"{stream}.a", b"%d" % each, message_id=str(each))
-                    break
-                await asyncio.sleep(0.02)
+        number = b"%d" % each
+        await answered(partial(jetstream.publish, f"{stream}.a", number, message_id=str(each)))
 
 
 async def take(pull: ExclusivePull, number: int, *, ack: bool = True) -> list[int]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from testkit.waiting import LIMIT
 from weenats import InvalidArgumentError, NatsTransport
 from weenats.testing import MemoryTransport, NatsServer
 from weenats.transport import Delivery
@@ -106,7 +107,7 @@ async def test_republished_messages_lose_the_partition(
     await transport.fence()
     await jetstream.publish("republished.stream.3.order.placed", b"1", b"a: b\r\n")
     await jetstream.publish("republished.stream.0.closed", b"2")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LIMIT):
         arrived = [await received.get(), await received.get()]
     assert [each.subject for each in arrived] == [
         "republished.events.order.placed",

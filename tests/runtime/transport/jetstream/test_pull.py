@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from functools import partial
 from itertools import count
 
 import pytest
 
-from testkit.waiting import ask_until, cancel_call, eventually, until
-from weenats import ConnectionClosedError, ConnectionOptions, NatsTransport, UnavailableError
+from testkit.waiting import answered, ask_until, cancel_call, eventually, until
+from weenats import ConnectionClosedError, ConnectionOptions, NatsTransport
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import (
     ConsumerConfig,
@@ -42,12 +41,7 @@ async def publish(jetstream: JetStream, stream: str, number: int) -> None:
 
 async def publish_again(jetstream: JetStream, payload: bytes) -> None:
     """Publish a message until it is stored."""
-    async with asyncio.timeout(30):
-        while True:
-            with suppress(UnavailableError):
-                await jetstream.publish("s.a", payload, message_id=payload.decode())
-                return
-            await asyncio.sleep(0.02)
+    await answered(partial(jetstream.publish, "s.a", payload, message_id=payload.decode()))
 
 
 async def test_messages_come_in_order(jetstream: JetStream, stream: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from testkit.server_files import store_of
-from testkit.waiting import eventually
+from testkit.waiting import LIMIT, eventually
 from weenats import AlreadyExistsError, NatsTransport, UnavailableError
 from weenats.testing import MemoryBroker, MemoryTransport, NatsServer
 from weenats.transport.jetstream import (
@@ -125,6 +125,6 @@ async def test_requests_end_in_time_without_a_server(own_nats_server: NatsServer
     await transport.connect()
     own_nats_server.kill()
     with pytest.raises(UnavailableError):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             await JetStream(transport, timeout=0.2).stream_info("any")
     await transport.close()
