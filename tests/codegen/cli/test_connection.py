@@ -20,11 +20,11 @@ def authority(tmp_path: Path) -> CertificateAuthority:
 def url(authority: CertificateAuthority) -> Iterator[str]:
     """A server with TLS, whose only user has a password and an inbox of its own."""
     pem = authority.certificate("localhost").pem
-    config = f'''
+    config = f"""
         tls {{ cert_file: "{pem}", key_file: "{pem}" }}
         authorization {{ users: [ {{ user: ops, password: secret, permissions: {{
             publish: ["$SRV.>"], subscribe: ["_INBOX_ops.>"] }} }} ] }}
-    '''
+    """
     with NatsServer(config=config) as server:
         yield f"nats://localhost:{server.port}"
 

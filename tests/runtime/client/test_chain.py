@@ -50,7 +50,7 @@ async def test_the_token_is_added_after_all_interceptors(transport: MemoryTransp
 
 
 async def test_a_call_with_the_token_none_sends_none(transport: MemoryTransport) -> None:
-    """A program that passes on its user's token, or None, never calls with its own token instead."""
+    """A program that passes on its user's token, or None, never calls with its own."""
     asked: list[str] = []
 
     def provider() -> str:
