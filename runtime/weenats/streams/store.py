@@ -40,8 +40,8 @@ async def store(  # noqa: PLR0913 - the parts of a message
 ) -> PublishAck:
     """Publish a message to a stream and wait until it is stored.
 
-    When the connection breaks, the stream has no leader, or does not acknowledge it for two seconds,
-    it is sent again: the stream stores a message id once.
+    When the connection breaks, or the stream has no leader or does not acknowledge it for two
+    seconds, it is sent again: the stream stores a message id once.
 
     Args:
         transport: the connection.
