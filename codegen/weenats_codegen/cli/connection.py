@@ -57,7 +57,7 @@ def _options(servers: Sequence[str]) -> ConnectionOptions:
     Raises:
         SettingsError: A variable is invalid.
     """
-    given: dict[str, Any] = {"servers": servers[0]}  # NATS_URL does not matter here
+    given: dict[str, Any] = {"servers": "nats://localhost"}  # NATS_URL does not matter here
     if any("@" in each for each in servers):
         given |= dict.fromkeys(("user", "password", "auth_token", "credentials", "nkey_seed"))
     return EnvironmentSettings(**given).connection()
