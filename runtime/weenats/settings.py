@@ -108,6 +108,7 @@ class EnvironmentSettings(BaseSettings):
         tls_cert: the path of the certificate that the service shows to servers.
         tls_key: the path of the key of `tls_cert`. These files are read again for an attempt to
             connect when they have changed.
+        inbox_prefix: the prefix of the subjects on which replies arrive.
         jwks_uri: the URL of the keys of the issuer of callers' tokens; without it callers are not
             authenticated.
         issuer: the required issuer of tokens; requires `jwks_uri`.
@@ -162,6 +163,11 @@ class EnvironmentSettings(BaseSettings):
     ] = None
     tls_cert: Annotated[Path | None, Field(description="the certificate of the service")] = None
     tls_key: Annotated[Path | None, Field(description="the key of the certificate")] = None
+    inbox_prefix: Annotated[
+        str,
+        _checked(lambda prefix: ConnectionOptions(inbox_prefix=prefix)),
+        Field(description="the prefix of the subjects on which replies arrive"),
+    ] = ConnectionOptions().inbox_prefix
     jwks_uri: Annotated[
         str | None,
         Field(repr=False, description="the keys of the issuer of tokens; turns authentication on"),
@@ -252,6 +258,7 @@ class EnvironmentSettings(BaseSettings):
             credentials=self.credentials,
             nkey_seed=self.nkey_seed,
             tls=self._tls(),
+            inbox_prefix=self.inbox_prefix,
         )
 
     def builder(self, handlers: ServiceHandlers) -> NatsServiceBuilder:

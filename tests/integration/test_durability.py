@@ -75,7 +75,7 @@ async def test_guarantees_are_logged_at_start(caplog: pytest.LogCaptureFixture) 
     with NatsServer() as server:
         await start(server.url, replace(CONTRACT, streams=(stream,)))
         await start(server.url, CONTRACT)
-    how = "acknowledged by 1 server, on disk at a time that is not known"
+    how = "acknowledged by 1 server, on disk later; the servers do not say when"
     assert logged(caplog) == [
         f"probe stores in probe-events, {BUCKET}: {how}",
         f"probe stores in {BUCKET}: {how}",

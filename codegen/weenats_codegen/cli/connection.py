@@ -4,11 +4,13 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 from weenats.errors import UnavailableError
 from weenats.protocol.messages import PingResponse
 from weenats.protocol.timeouts import seconds
+from weenats.settings import EnvironmentSettings
 from weenats.transport.nats import NatsTransport
 from weenats.transport.options import ConnectionOptions
 from weenats_codegen.cli.errors import CliError
@@ -35,7 +37,7 @@ async def connection(
         CliError: No server is available.
     """
     logging.basicConfig(handlers=[WarningLog()])
-    options = ConnectionOptions(connect_timeout=min(timeout, _DEFAULT_TIMEOUT))
+    options = replace(_options(servers), connect_timeout=min(timeout, _DEFAULT_TIMEOUT))
     transport = NatsTransport(servers, options)
     try:
         try:
@@ -47,8 +49,24 @@ async def connection(
         await transport.close()
 
 
+def _options(servers: Sequence[str]) -> ConnectionOptions:
+    """Return how to connect, by the environment variables that services read.
+
+    The user or token in a URL comes before theirs, since it was given for this command.
+
+    Raises:
+        SettingsError: A variable is invalid.
+    """
+    given: dict[str, Any] = {"servers": "nats://localhost"}  # NATS_URL does not matter here
+    if any("@" in each for each in servers):
+        given |= dict.fromkeys(("user", "password", "auth_token", "credentials", "nkey_seed"))
+    return EnvironmentSettings(**given).connection()
+
+
 def no_server(error: UnavailableError, hint: str = _HINT) -> CliError:
     """Return the error of a failed connection, with the ways to name other servers."""
+    if "certificate verify failed" in str(error):
+        hint = "WEENATS_TLS_CA is the path of the certificates to trust"
     return CliError(f"{error}; {hint}")
 
 

@@ -1,17 +1,10 @@
 """The environment variables of services, as `weenats run --help` lists them."""
 
-from weenats._internal.extras import MissingExtraError
+from weenats.settings import EnvironmentSettings
 
 
 def variables() -> list[tuple[str, str]]:
-    """Return each variable with its description and default.
-
-    Without the extra `settings` it is the name of the extra that reads them.
-    """
-    try:
-        from weenats.settings import EnvironmentSettings  # needs the extra
-    except MissingExtraError as error:
-        return [("none", str(error))]
+    """Return each variable with its description and default."""
     return [
         (name, f"{description} (default: {default})" if default else description)
         for name, description, default in EnvironmentSettings.variables()

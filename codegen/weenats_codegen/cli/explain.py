@@ -77,5 +77,5 @@ def _value(setting: "Setting") -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    is_duration = setting.name.endswith(("time", "timeout"))
+    is_duration = setting.name.endswith(("time", "timeout", "once"))
     return f"{value:g} s" if is_duration and isinstance(value, int | float) else str(value)

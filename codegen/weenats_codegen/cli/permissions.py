@@ -99,12 +99,14 @@ def _of_client(contract: Contract, arguments: Arguments) -> Permissions:
 def _of_consumer(contract: Contract, arguments: Arguments) -> Permissions:
     if arguments.consumer is None:
         raise typer.BadParameter("--role consumer requires --consumer NAME")
+    _check_durable(contract, "--consumer")
     return of_consumer(contract, arguments.consumer, inbox_prefix=_prefix(arguments))
 
 
 def _of_projection(contract: Contract, arguments: Arguments) -> Permissions:
     if arguments.projection is None:
         raise typer.BadParameter("--role projection requires --projection NAME")
+    _check_durable(contract, "--projection")
     return of_projection(contract, arguments.projection, inbox_prefix=_prefix(arguments))
 
 
@@ -120,6 +122,17 @@ _ROLES: Final[dict[str, Callable[[Contract, Arguments], Permissions]]] = {
     "operator": _of_operator,
     "projection": _of_projection,
 }
+
+
+def _check_durable(contract: Contract, option: str) -> None:
+    """Refuse a contract without durable events, for which nothing would be printed."""
+    if not contract.streams:
+        role = option.removeprefix("--")
+        raise typer.BadParameter(
+            f"{contract.service} has no durable events: {option} goes with the contract of the"
+            f" service whose events are read; print what it needs by --role {role}, and add it to"
+            " what this service needs"
+        )
 
 
 def _check_role(arguments: Arguments) -> None:

@@ -50,7 +50,7 @@ def apply(folder: Path, servers: Sequence[str], *, force: bool, as_json: bool) -
 
 def status(folder: Path, servers: Sequence[str], *, as_json: bool) -> None:
     """Print what the streams of a contract hold, and how far their consumers are."""
-    found = asyncio.run(_status(streams_of(folder), servers))
+    found = asyncio.run(_status(read(folder), servers))
     data = [each.as_data() for each in found]
     emit(data, as_json=as_json, render=lambda: _table(found))
 
@@ -138,9 +138,10 @@ def stream_named(streams: Sequence[Stream], name: str | None) -> Stream:
 
 @dataclass(frozen=True, slots=True)
 class _Status:
-    stream: Stream
+    """What a stream holds; one of commits has neither dead letters nor consumers of its own."""
+
     info: StreamInfo
-    dead_letters: int
+    dead_letters: int | None
     consumers: list[ConsumerState]
     projections: list[ProjectionState]
     kept: Guarantee
@@ -148,7 +149,7 @@ class _Status:
     def as_data(self) -> dict[str, object]:
         config = self.info.config
         return {
-            "stream": self.stream.name,
+            "stream": config.name,
             "messages": self.info.messages,
             "bytes": self.info.bytes,
             "firstSequence": self.info.first_sequence,
@@ -187,10 +188,21 @@ async def _planned(transport: "NatsTransport", contract: Contract) -> list[Strea
     return await plan_streams(transport, streams, others)
 
 
-async def _status(streams: Sequence[Stream], servers: Sequence[str]) -> list[_Status]:
+async def _status(contract: Contract, servers: Sequence[str]) -> list[_Status]:
+    """Return what all streams of a contract hold.
+
+    Raises:
+        CliError: It has none.
+    """
+    if not contract.streams and not contract.stored:
+        raise _none(contract)
     async with connection(servers) as transport:
-        everything = await JetStream(transport).streams()
-        return [await _status_of(transport, each, everything) for each in streams]
+        everything = await JetStream(transport).streams() if contract.streams else []
+        streams = runtime_streams(contract)
+        found = [await _status_of(transport, each, everything) for each in streams]
+        return found + [
+            await _status_of_stored(transport, each.name) for each in stored_streams(contract)
+        ]
 
 
 async def _status_of(
@@ -202,7 +214,13 @@ async def _status_of(
     letters = await jetstream.stream_info(stream.dead_letters)
     (kept,) = await look_up_guarantees(transport, [stream.name])
     projections = await projection_states(transport, everything, stream.name)
-    return _Status(stream, info, letters.messages, consumers, projections, kept)
+    return _Status(info, letters.messages, consumers, projections, kept)
+
+
+async def _status_of_stored(transport: "NatsTransport", name: str) -> _Status:
+    info = await JetStream(transport).stream_info(name)
+    (kept,) = await look_up_guarantees(transport, [name])
+    return _Status(info, None, [], [], kept)
 
 
 async def _replay(
@@ -259,14 +277,15 @@ def _table(found: Sequence[_Status]) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.caption = "\n".join(plain(f"{each.stream.name}: {each.kept}") for each in found)
+    table.caption = "\n".join(plain(f"{each.info.config.name}: {each.kept}") for each in found)
     table.caption_justify = "left"
     table.add_column("stream / consumer", overflow="fold")
     for title in ("events", "pending", "in work", "repeated", "late", "dead letters"):
         table.add_column(title, justify="right", no_wrap=True)
     for each in found:
-        letters = f"[red]{each.dead_letters}[/]" if each.dead_letters else "0"
-        name = f"[bold]{plain(each.stream.name)}[/]"
+        letters = "" if each.dead_letters is None else str(each.dead_letters)
+        letters = f"[red]{letters}[/]" if each.dead_letters else letters
+        name = f"[bold]{plain(each.info.config.name)}[/]"
         table.add_row(name, str(each.info.messages), "", "", "", "", letters)
         for state in each.consumers:
             table.add_row(

@@ -55,7 +55,7 @@ def operating(contract: Contract) -> Iterator[Entry]:
     if contract.stored:
         commits = commit_stream(contract.service)
         for name in (commits, bucket_stream(snapshot_bucket(contract.service))):
-            yield api("STREAM.INFO", name, "streams plan")
+            yield api("STREAM.INFO", name, "streams plan, status")
             yield api("STREAM.CREATE", name, "streams apply")
             yield api("STREAM.UPDATE", name, "streams apply")
             yield api("STREAM.DELETE", name, "streams apply --force")

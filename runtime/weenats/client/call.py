@@ -50,7 +50,7 @@ class CallOptions(TypedDict, total=False):
         correlation_id: by default that of the message being served, else the id of the call.
         causation_id: by default the id of the message being served.
         token: a JWT that authenticates the caller, or a provider that returns one, sync or async;
-            see CachedToken.
+            see CachedToken. None sends no token, also where the client has one.
         context: members of `metadata.context`, in addition to those of the client.
         headers: NATS headers, in addition to those of the client.
         if_revision: the revision that the aggregate must have, 0 if nothing may have happened to
@@ -61,7 +61,7 @@ class CallOptions(TypedDict, total=False):
     message_id: str
     correlation_id: str
     causation_id: str
-    token: TokenSource
+    token: TokenSource | None
     context: Mapping[str, JsonValue]
     headers: Mapping[str, str]
     if_revision: int
@@ -112,7 +112,9 @@ class CallDefaults(NamedTuple):
             if "timeout" in options:
                 timeout = seconds(options["timeout"])
             if "token" in options:
-                token = check_source(options["token"])
+                token = options["token"]
+                if token is not None:
+                    check_source(token)
         context = RequestContext(
             "client",
             operation,

@@ -63,7 +63,7 @@ class Guarantee:
         if self.storage == "memory":
             return "in memory"
         if self.sync is None:
-            return "on disk at a time that is not known"
+            return "on disk later; the servers do not say when"
         return f"on disk within {self.sync:g} s" if self.sync else "on disk before that"
 
 

@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 __all__ = ["NatsServiceBuilder"]
 _MAX_QUEUE: Final = 100_000
 _OF_CONTRACT: Final = "contract"
+_NO_AUTH: Final = (
+    "add with_auth(...) to the builder, or set WEENATS_JWKS_URI if EnvironmentSettings makes it"
+)
 _AUTH_IS_OFF: Final = (
     "with_auth(NoAuthConfig()) turns it off; pass a JwtAuthConfig or a validator instead"
 )
@@ -571,7 +574,7 @@ class NatsServiceBuilder:
         """
         settings = self._settings
         chain = build_chain(settings.members, Host(self._operations()))
-        remedy = _AUTH_IS_OFF if settings.auth_is_off else "add with_auth(...) to the builder"
+        remedy = _AUTH_IS_OFF if settings.auth_is_off else _NO_AUTH
         unauthenticated = [
             operation.label
             for operation in self._operations()

@@ -6,7 +6,7 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from weenats.errors import ConnectionLostError, ServiceError
+from weenats.errors import ConnectionLostError, DeadlineExceededError, ServiceError
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 from weenats.transport.jetstream import (
     JetStream,
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["info_of", "missing", "store"]
 _PAUSE: Final = 0.1
+_ATTEMPT: Final = 2.0
+"""How long to wait for an acknowledgement, in seconds: a stream that gets replicas loses some."""
 
 
 async def store(  # noqa: PLR0913 - the parts of a message
@@ -38,8 +40,8 @@ async def store(  # noqa: PLR0913 - the parts of a message
 ) -> PublishAck:
     """Publish a message to a stream and wait until it is stored.
 
-    When the connection breaks, or the stream has no leader, it is sent again: the stream stores a
-    message id once.
+    When the connection breaks, or the stream has no leader or does not acknowledge it for two
+    seconds, it is sent again: the stream stores a message id once.
 
     Args:
         transport: the connection.
@@ -70,9 +72,9 @@ async def store(  # noqa: PLR0913 - the parts of a message
                 headers,
                 message_id=message_id,
                 stream=name,
-                timeout=end - monotonic(),
+                timeout=min(end - monotonic(), _ATTEMPT),
             )
-        except ConnectionLostError as error:
+        except (ConnectionLostError, DeadlineExceededError) as error:
             problem: ServiceError = error
         except StreamMissingError:
             problem = await _why_not_stored(transport, stream, name, end)

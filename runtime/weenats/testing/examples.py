@@ -21,6 +21,7 @@ from weenats.schema.part import declared_type
 from weenats.service import NatsServiceBuilder
 from weenats.testing.memory_transport import MemoryTransport
 from weenats.testing.nats_server import NatsServer, NatsServerError
+from weenats.transport.jetstream import StreamMissingError
 from weenats.transport.nats import NatsTransport
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ __all__ = ["Example", "check_example"]
 _READY_AFTER: Final = 5.0
 _PAUSE: Final = 0.05
 _TOKEN: Final = "example"  # noqa: S105 - any token is accepted
+_OTHERS: Final = (
+    "a service that reads the durable events of another one is tested together with it: pass the"
+    " handlers of the other one, check_example(Billing(), example, Orders())"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,8 @@ def check_example(handlers: ServiceHandlers, example: Example, *others: ServiceH
     Args:
         handlers: the handlers; their `lifespan` is entered.
         example: what is sent.
-        others: the handlers of other services, which the handlers call.
+        others: the handlers of other services, which the handlers call or whose durable events
+            they read.
 
     Raises:
         AssertionError: the answer is an error that the operation does not declare. A result that
@@ -99,7 +105,11 @@ async def _check(
             builder = builder.with_auth(validator=validator, required=False)
             if each.contract.streams and isinstance(transport, NatsTransport):
                 builder = builder.with_streams("apply")
-            await stack.enter_async_context(builder.build())
+            try:
+                await stack.enter_async_context(builder.build())
+            except StreamMissingError as error:
+                error.add_note(_OTHERS)
+                raise
         client = await stack.enter_async_context(kind(transport).with_token(_TOKEN))
         call: Callable[..., Any] = (
             client.execute if isinstance(operation, Command) else client.query

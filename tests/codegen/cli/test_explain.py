@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from testkit.paths import GOLDEN
 from weenats_codegen.cli.main import main
 
 TARGET = "receipts.handlers:Receipts"
@@ -71,3 +72,12 @@ def test_explain_reports_settings_that_do_not_fit(
     assert "receipts.query.receipt.get" in shown.out
     assert shown.err.startswith("weenats: the service cannot start: with_rate_limit(per_client")
     assert shown.err.count("\n") == 1
+
+
+def test_explain_shows_how_long_replies_are_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`once` is a duration like the others."""
+    monkeypatch.syspath_prepend(str(GOLDEN / "once" / "expected"))
+    assert main(["explain", "ledger.handlers:Ledger"]) == 0
+    assert "86400 s" in capsys.readouterr().out

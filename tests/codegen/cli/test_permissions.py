@@ -73,6 +73,27 @@ def test_service_with_a_consumer_and_a_projection(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
+    ("role", "option"),
+    [
+        ("service", "--consumer"), ("service", "--projection"), ("consumer", "--consumer"),
+        ("projection", "--projection"),
+    ],
+)  # fmt: skip
+def test_consumer_of_a_contract_without_durable_events_is_refused(
+    role: str, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Permissions that lack what the consumer needs are not printed as if they were complete."""
+    (tmp_path / "service.yaml").write_text(
+        "service: billing\nversion: 1.0.0\ndescription: Bills.\n"
+        "queries: {ask: {description: Ask., result: {type: string}}}\n"
+    )
+    assert main(["permissions", str(tmp_path), "--role", role, option, "billing"]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert f"{option} goes with the contract of the" in output.err
+
+
+@pytest.mark.parametrize(
     ("options", "problem"),
     [
         (["--role", "consumer"], "--role consumer requires --consumer NAME"),

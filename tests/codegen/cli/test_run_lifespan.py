@@ -99,14 +99,3 @@ def test_help_lists_variables(capsys: pytest.CaptureFixture[str]) -> None:
     shown = " ".join(capsys.readouterr().out.split())
     for name, description, _ in EnvironmentSettings.variables():
         assert f"{name} {description}" in shown
-
-
-def test_help_names_the_missing_extra(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without pydantic-settings the help of `run` says what to install."""
-    monkeypatch.setitem(sys.modules, "pydantic_settings", None)
-    monkeypatch.delitem(sys.modules, "weenats.settings", raising=False)
-    assert main(["run", "--help"]) == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "pip install 'weenats[settings]'" in shown

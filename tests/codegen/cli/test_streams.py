@@ -24,10 +24,23 @@ from testkit.waiting import until
 from weenats import NatsTransport
 from weenats.events import consume
 from weenats.streams.dead_letters import DeadLetter, DeadLetters
+from weenats.testing import NatsServer
 from weenats.transport.jetstream import JetStream
 from weenats_codegen.cli.main import main
 
 CONTRACT = str(CONTRACT_FOLDER)
+STORED = """
+service: lamps
+version: 1.0.0
+description: Keeps lamps.
+aggregates:
+  lamp:
+    description: One lamp.
+    store: stream
+    state: {type: object, properties: {}}
+    commands: {switch: {description: Switch it., payload: {type: boolean}, emits: [switched]}}
+    events: {switched: {description: It was switched., data: {type: boolean}}}
+"""
 NO_STREAMS = str(REPOSITORY / "schemas" / "loyalty")
 STREAMS = ["parcels-events", "parcels-events-dead-letters", "couriers", "couriers-dead-letters"]
 Run = Any
@@ -131,8 +144,26 @@ def test_status_shows_what_is_pending(run: Run, nats_url: str) -> None:
     code, out, _ = run("streams", "status", CONTRACT)
     assert out.splitlines()[1].split() == ["parcels-events", "2", "2"]
     assert out.splitlines()[2].split() == ["billing", "0", "0", "0", "0", "s"]
-    kept = "parcels-events: acknowledged by 1 server, on disk at a time that is not known"
+    kept = "parcels-events: acknowledged by 1 server, on disk later; the servers do not say when"
     assert kept in " ".join(out.split())
+
+
+def test_status_of_stored_aggregates(
+    own_nats_server: NatsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A contract without durable events shows the streams that keep its aggregates."""
+    (tmp_path / "service.yaml").write_text(STORED)
+    arguments = [str(tmp_path), "--servers", own_nats_server.url]
+    assert main(["streams", "apply", *arguments]) == 0
+    capsys.readouterr()
+    assert main(["streams", "status", *arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(each["stream"], each["messages"], each["deadLetters"]) for each in found] == [
+        ("lamps-commits", 0, None),
+        ("KV_lamps-snapshots", 0, None),
+    ]
+    assert main(["streams", "status", *arguments]) == 0
+    assert "lamps-commits: acknowledged by 1 server" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -391,6 +391,24 @@ def test_page_of_a_list_query(tmp_path: Path) -> None:
     assert found(folder) == [("closed-reply", "/$defs/thing/additionalProperties")]
 
 
+def test_closed_schema_of_requests_and_replies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The remedy is a schema of the reply's own, since the shared one is right for requests."""
+    thing = {"type": "object", "additionalProperties": False}
+    commands = {
+        "make": {
+            "description": "Make.",
+            "payload": {"$ref": "#/$defs/thing"},
+            "result": {"$ref": "#/$defs/thing"},
+        }
+    }
+    folder = write(tmp_path, contract(commands=commands, **{"$defs": {"thing": thing}}))
+    assert found(folder) == [("closed-reply", "/$defs/thing/additionalProperties")]
+    main(["lint", str(folder)])
+    assert "give a reply one of its own, without additionalProperties" in capsys.readouterr().out
+
+
 def test_library_of_two_contracts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What is wrong with a library is shown once, and accepted by each contract for itself."""
     (tmp_path / "units").mkdir()

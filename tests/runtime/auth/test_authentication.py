@@ -153,7 +153,10 @@ def test_missing_with_auth_names_operations_that_require_it() -> None:
     turned_off = (
         "with_auth(NoAuthConfig()) turns it off; pass a JwtAuthConfig or a validator instead"
     )
-    for unasked, remedy in ((builder, "add with_auth(...) to the builder"), (off, turned_off)):
+    missing = (
+        "add with_auth(...) to the builder, or set WEENATS_JWKS_URI if EnvironmentSettings makes it"
+    )
+    for unasked, remedy in ((builder, missing), (off, turned_off)):
         with pytest.raises(ValueError, match="requires authentication") as refused:
             unasked.build()
         assert str(refused.value) == (

@@ -49,6 +49,21 @@ async def test_the_token_is_added_after_all_interceptors(transport: MemoryTransp
     assert calls == ["first: None", "second: None", "provider"]
 
 
+async def test_a_call_with_the_token_none_sends_none(transport: MemoryTransport) -> None:
+    """A program that passes on its user's token, or None, never calls with its own."""
+    asked: list[str] = []
+
+    def provider() -> str:
+        asked.append("provider")
+        return "its-own"
+
+    client = ProbeClient(transport).with_token(provider)
+    await client.run("k", GO, token=None)
+    assert asked == []
+    await client.run("k", GO)
+    assert asked == ["provider"]
+
+
 async def test_a_chain_is_composed_once_for_each_operation(
     transport: MemoryTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:

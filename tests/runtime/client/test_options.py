@@ -14,7 +14,7 @@ from weenats.principal import Principal
 from weenats.testing import MemoryTransport
 
 
-@pytest.mark.parametrize("token", ["", None, 5, b"s3cret", ["s3cret"], "s3cret\ud800"])
+@pytest.mark.parametrize("token", ["", 5, b"s3cret", ["s3cret"], "s3cret\ud800"])
 async def test_invalid_token_is_rejected_and_not_shown(token: Any) -> None:
     """with_token() and a call reject it with the same error, which does not contain it."""
     client = ProbeClient(MemoryTransport())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -176,6 +177,25 @@ async def test_an_event_is_stored_once_over_a_restart(own_nats_server: NatsServe
         own_nats_server.restart()
         await publishing
         assert (await JetStream(transport).stream_info(STREAM.name)).messages == 1
+
+
+async def test_an_event_whose_acknowledgement_is_lost_is_sent_again(
+    transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream that gets replicas or another leader may not answer; the event is there once."""
+    publish = JetStream.publish
+    waited: list[float] = []
+
+    async def loses_the_answer(js: JetStream, *parts: Any, timeout: float, **more: Any) -> Any:
+        monkeypatch.setattr(JetStream, "publish", publish)
+        waited.append(timeout)
+        await publish(js, *parts, timeout=timeout, **more)
+        raise DeadlineExceededError
+
+    monkeypatch.setattr(JetStream, "publish", loses_the_answer)
+    await ParcelsClient(transport).publish_shipped("p-1", Shipped(depot="A"), timeout=LIMIT)
+    assert waited == [2]
+    assert (await JetStream(transport).stream_info(STREAM.name)).messages == 1
 
 
 async def test_publishing_ends_in_time(own_nats_server: NatsServer) -> None:

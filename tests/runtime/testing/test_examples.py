@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import unittest
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from loyalty import COLLECT, GET_CARD
 from loyalty.handlers import Loyalty
-from receipts import ADD_ITEM, FINALIZE, GET_RECEIPT, AddItem, ReceiptNotFoundError
+from receipts import (
+    ADD_ITEM,
+    FINALIZE,
+    GET_RECEIPT,
+    ITEM_ADDED,
+    AddItem,
+    ReceiptNotFoundError,
+)
 from receipts.handlers import Receipts
 from weenats.errors import AlreadyExistsError, InvalidArgumentError, UnimplementedError
+from weenats.events import consuming
 from weenats.testing import Example, check_example
+from weenats.transport.jetstream import StreamMissingError
 
 TEA = {"name": "Tea", "price": 1.5, "quantity": 2}
 CARD = "7b5cbb3a-6b3c-4c39-9d0b-5c3e3a0f2f4e"
@@ -75,3 +86,22 @@ def test_services_that_are_called() -> None:
     check_example(Loyalty(), Example(COLLECT, CARD, {"receipt": "r-1"}), Receipts())
     with pytest.raises(AssertionError, match="answers UNAVAILABLE"):
         check_example(Loyalty(), Example(COLLECT, CARD, {"receipt": "r-1"}))
+
+
+class Follower(Loyalty):
+    """Consumes the durable events of receipts."""
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Consume."""
+        async with consuming(self.transport, "follower", ITEM_ADDED), super().lifespan():
+            yield
+
+
+def test_service_whose_events_are_consumed() -> None:
+    """Handlers that read durable events of another service are tested together with it."""
+    example = Example(COLLECT, CARD, {"receipt": "r-1"})
+    check_example(Follower(), example, Receipts())
+    with pytest.raises(StreamMissingError) as alone:
+        check_example(Follower(), example)
+    assert "pass the handlers of the other one" in alone.value.__notes__[0]

@@ -19,6 +19,7 @@ def _check(subject: Subject) -> Iterator[Diagnostic]:
         for entry in entries(subject.root, "queries")
         if is_paged(entry.node)
     }  # their results are closed by the format of contracts
+    requested = {part.location for part in subject.parts if part.role == "request"}
     for part in subject.parts:
         if part.location in pages:
             continue
@@ -30,7 +31,10 @@ def _check(subject: Subject) -> Iterator[Diagnostic]:
                     Diagnostic(
                         place,
                         f"closes {_ROLES[part.role]}: a member that is added later breaks clients",
-                        f"remove {keyword} here; keep it in requests",
+                        f"requests have this schema too: give {_ROLES[part.role]} one of its own,"
+                        f" without {keyword}"
+                        if part.location in requested
+                        else f"remove {keyword} here; keep it in requests",
                     ),
                 )
     yield from found.values()
