@@ -14,7 +14,7 @@ from weenats.protocol.subjects import decode_subject
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
-__all__ = ["Deny", "Dispatch", "MessageParser"]
+__all__ = ["MAX_SIZE", "Deny", "Dispatch", "MessageParser"]
 Dispatch = Callable[[int, bytes, bytes, bytes, bytes], None]
 """Called with the number of the subscription, subject, reply subject, payload and header block."""
 Deny = Callable[[str, str], None]
@@ -23,6 +23,8 @@ Deny = Callable[[str, str], None]
 _H: Final = ord("H")
 _MINUS: Final = ord("-")
 _WITH_REPLY: Final = len(("MSG", "subject", "sid", "reply", "size"))
+MAX_SIZE: Final = 2**31 - 1
+"""The maximum size of a message in bytes, whatever a server permits."""
 _MAX_LINE: Final = 1024 * 1024
 """The maximum length of a line in bytes; the longest are lists of servers."""
 _DENIED: Final = re.compile(
@@ -79,6 +81,8 @@ class MessageParser(Parser):
                     start = line_end + 2
                     end = start + int(parts[-1])
                     if length < end + 2:
+                        if end - start > MAX_SIZE:  # it would never be complete
+                            raise nats.errors.ProtocolError
                         self._needed = end + 2 - position
                         break
                     body = start + int(parts.pop(-2)) if first == _H else start
@@ -107,7 +111,7 @@ class MessageParser(Parser):
     async def _parse_line(self, line: bytes) -> None:
         try:
             await super().parse(line)
-        except ValueError:  # an INFO that is not JSON
+        except (ValueError, RecursionError):  # an INFO that is not JSON, or is nested too deeply
             raise nats.errors.ProtocolError from None
         if (
             self.buf
