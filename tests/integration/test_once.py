@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -34,7 +35,13 @@ from weenats import (
 from weenats.idempotency import lease
 from weenats.idempotency.entries import fingerprint
 from weenats.testing import NatsServer
-from weenats.transport.jetstream import JetStream, KeyValue, StreamConfig, StreamFullError
+from weenats.transport.jetstream import (
+    JetStream,
+    KeyValue,
+    StreamConfig,
+    StreamFullError,
+    StreamMissingError,
+)
 
 GO = Run(action="go")
 
@@ -610,6 +617,38 @@ async def test_service_does_not_start_with_a_bucket_that_forgets(settings: Any) 
         async with NatsServiceBuilder(OnceProbe(), server.url).build():
             pass
         await transport.close()
+
+
+async def test_bucket_that_somebody_edits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check of the service fails while replies would be forgotten, until it is edited back."""
+    for name in ("_INTERVAL", "_AGAIN"):
+        monkeypatch.setattr(f"weenats.transport.jetstream.upkeep.{name}", 0.02)
+    with NatsServer() as server:
+        async with (
+            two_instances(server.url, OnceProbe(), lambda each: each.with_health()) as pair,
+            asyncio.timeout(LIMIT),
+        ):
+
+            async def problem() -> str | None:
+                health = await pair.clients[0].check_health()
+                assert health.data is not None
+                checks = health.data.checks
+                return checks[0].message if checks else None
+
+            jetstream = JetStream(pair.clients[0].transport)
+            config = (await jetstream.stream_info(BUCKET)).config
+            await jetstream.update_stream(replace(config, max_age=1.0, duplicate_window=1.0))
+            while (found := await problem()) is None:
+                pass
+            assert "would not keep replies as long as `once` says" in found
+            await jetstream.update_stream(config)
+            while await problem() is not None:
+                pass
+            await jetstream.delete_stream(BUCKET)
+            while True:  # created again, without a command that needs it
+                with suppress(StreamMissingError):
+                    await jetstream.stream_info(BUCKET)
+                    break
 
 
 async def test_explain_shows_how_long_replies_are_kept() -> None:
