@@ -17,9 +17,9 @@ from typing_extensions import override
 from weenats._internal.hosts import is_ip
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.text import printable
+from weenats.transport.message_checks import MAX_SIZE
 from weenats.transport.nats_py.dial import Candidate, Dialer
 from weenats.transport.nats_py.errors import TlsMissingError, is_final
-from weenats.transport.nats_py.parser import MAX_SIZE
 from weenats.transport.nats_py.sockets import GreetedTcp, GreetedWebSocket, discard_socket
 from weenats.transport.servers import Server
 

@@ -10,11 +10,12 @@ import nats.errors
 from nats.protocol.parser import Parser
 
 from weenats.protocol.subjects import decode_subject
+from weenats.transport.message_checks import MAX_SIZE
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
-__all__ = ["MAX_SIZE", "Deny", "Dispatch", "MessageParser"]
+__all__ = ["Deny", "Dispatch", "MessageParser"]
 Dispatch = Callable[[int, bytes, bytes, bytes, bytes], None]
 """Called with the number of the subscription, subject, reply subject, payload and header block."""
 Deny = Callable[[str, str], None]
@@ -23,8 +24,6 @@ Deny = Callable[[str, str], None]
 _H: Final = ord("H")
 _MINUS: Final = ord("-")
 _WITH_REPLY: Final = len(("MSG", "subject", "sid", "reply", "size"))
-MAX_SIZE: Final = 2**31 - 1
-"""The maximum size of a message in bytes, whatever a server permits."""
 _MAX_LINE: Final = 1024 * 1024
 """The maximum length of a line in bytes; the longest are lists of servers."""
 _DENIED: Final = re.compile(
