@@ -387,6 +387,43 @@ async def test_renewal_of_a_lease_that_another_instance_took(
     assert await first == Outcome(text="k")
 
 
+@pytest.mark.parametrize("state", [b'"running"', b'"done"'])
+async def test_write_whose_acknowledgement_is_lost(
+    pair: Pair,
+    gate: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    state: bytes,
+) -> None:
+    """The connection broke after a renewal, or after the reply: the entry is still its own."""
+    monkeypatch.setattr("weenats.idempotency.lease._RENEWALS", 500)
+    monkeypatch.setattr("weenats.idempotency.lease._PAUSE", 0.01)
+    pair.handlers.actions["go"] = gate
+    message_id, update, kept = new_message_id(), KeyValue.update, asyncio.Event()
+    lost: list[bytes] = []
+
+    async def losing(self: KeyValue, key: str, value: bytes, revision: int, **options: Any) -> int:
+        found = await update(self, key, value, revision, **options)
+        if revision and state in value and not lost:
+            lost.append(value)
+            raise UnavailableError("the connection broke")
+        if b'"done"' in value:
+            kept.set()
+        return found
+
+    monkeypatch.setattr(KeyValue, "update", losing)
+    first = asyncio.create_task(pair.clients[0].run("k", GO, message_id=message_id))
+    await gate.entered.acquire()
+    if state == b'"running"':
+        await until(lambda: lost)
+    gate.opened.set()
+    assert await first == Outcome(text="k")
+    await asyncio.wait_for(kept.wait(), LIMIT)
+    assert await pair.clients[1].run("k", GO, message_id=message_id) == Outcome(text="k")
+    assert len(pair.handlers.seen) == 1
+    assert "weenats.idempotency" not in {each.name for each in caplog.records}
+
+
 async def test_lease_that_expired_without_a_repeat(pair: Pair, gate: Any) -> None:
     """The reply is kept all the same."""
     pair.handlers.actions["go"] = gate
