@@ -172,12 +172,14 @@ async def test_names_that_are_announced_before_tls_are_not_used(
 async def test_names_that_are_announced_over_a_secure_websocket_are_used(
     authority: CertificateAuthority, trusting: ssl.SSLContext
 ) -> None:
-    """Those of the greeting, which TLS protects, and those that come in one frame with the PONG."""
+    """Those of the greeting, which TLS protects, and those in one frame with the PONG."""
 
     async def serve(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
-        await socket.send_bytes(INFO % b',"connect_urls":["one.example:443"]')
+        greeting = INFO % b',"connect_urls":["one.example:443"]'
+        await socket.send_bytes(greeting[:20])
+        await socket.send_bytes(greeting[20:])
         after = INFO % b',"connect_urls":["two.example:443"]'
         async for message in socket:
             if b"PING" in message.data:

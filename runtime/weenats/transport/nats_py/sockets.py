@@ -201,9 +201,14 @@ class GreetedWebSocket(WebSocketTransport):
 
     @override
     async def readline(self) -> bytes:
-        # A message of a WebSocket may be several lines: nats-py would drop those after the first.
-        data = self._rest or await self._received()
-        line, end, self._rest = data.partition(b"\n")
+        # A message of a WebSocket may be a part of a line, or several of them: nats-py would drop
+        # those after the first.
+        while b"\n" not in self._rest:
+            received = await self._received()
+            if not received or len(self._rest) > _BUFFER_BYTES:
+                return b""
+            self._rest += received
+        line, end, self._rest = self._rest.partition(b"\n")
         return line + end
 
     @override
