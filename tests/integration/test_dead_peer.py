@@ -10,7 +10,7 @@ import pytest
 from testkit.probe import Happened, ProbeClient
 from testkit.tcp_proxy import TcpProxy
 from testkit.transports import connected, reconnected, soon
-from testkit.waiting import LIMIT, until
+from testkit.waiting import LIMIT, settle, until
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -74,6 +74,24 @@ async def test_a_silent_peer_is_waited_for_once(nats_server: NatsServer) -> None
         link.heal()
         await until(lambda: not silent._pongs)
         await transport.fence()
+
+
+async def test_fence_of_a_connection_that_breaks(nats_server: NatsServer) -> None:
+    """It says that the connection broke, and later fences are as patient as before."""
+    async with (
+        TcpProxy(nats_server.port) as link,
+        connected(f"nats://127.0.0.1:{link.port}", PATIENT) as transport,
+    ):
+        link.stall()
+        connection = transport._connection
+        assert connection is not None
+        waiting = asyncio.create_task(connection.fence(LIMIT))
+        await settle()
+        assert connection._reading_task is not None
+        connection._reading_task.cancel()
+        with pytest.raises(ConnectionLostError, match="broke"):
+            await waiting
+        assert not connection._is_silent
 
 
 async def test_cancelled_subscribe_beside_a_stalled_peer(nats_server: NatsServer) -> None:

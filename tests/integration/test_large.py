@@ -36,6 +36,7 @@ from weenats import (
     CallOptions,
     DeadlineExceededError,
     Endpoint,
+    FailedPreconditionError,
     InternalError,
     InvalidArgumentError,
     MessageTooLargeError,
@@ -337,7 +338,7 @@ async def test_bucket_that_somebody_deletes_before_a_payload(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its caller gets UNAVAILABLE, until the service has created the bucket again."""
-    monkeypatch.setattr("weenats.large.feature._INTERVAL", 0.05)
+    monkeypatch.setattr("weenats.transport.jetstream.upkeep._INTERVAL", 0.05)
     async with running(url) as these:
         await these.jetstream.delete_stream(STREAM)
         async with asyncio.timeout(LIMIT):
@@ -351,25 +352,56 @@ async def test_bucket_that_cannot_be_created_again(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A check of the service says so, until it is there."""
-    monkeypatch.setattr("weenats.large.feature._INTERVAL", 0.02)
+    for name in ("_INTERVAL", "_AGAIN"):
+        monkeypatch.setattr(f"weenats.transport.jetstream.upkeep.{name}", 0.02)
 
     async def checks(these: Running) -> list[tuple[str, str | None]]:
         health = await these.client.check_health()
         assert health.data is not None
         return [(each.name, each.message) for each in health.data.checks]
 
-    async def refuse(_: LargeObjects) -> None:
+    async def refuse(_: JetStream, __: str) -> None:
         raise JetStreamRefusedError("no space")
 
     async with running(url, lambda each: each.with_health()) as these, asyncio.timeout(LIMIT):
         with monkeypatch.context() as patch:
-            patch.setattr(LargeObjects, "open", refuse)
+            patch.setattr(JetStream, "stream_info", refuse)
             while not (found := await checks(these)):
                 pass
             assert found[0][0] == "large payloads"
-            assert "cannot be created: FAILED_PRECONDITION: no space" in (found[0][1] or "")
+            assert "FAILED_PRECONDITION: no space" in (found[0][1] or "")
         while await checks(these):
             pass
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_messages_per_subject": 1},
+        {"max_messages": 10, "discard": "old"},
+        {"allow_direct": False},
+        {"retention": "interest"},
+        {"other": {"sealed": True}},
+    ],
+)
+async def test_bucket_that_somebody_edits(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    """A check of the service fails while the bucket does not keep objects; no service starts."""
+    monkeypatch.setattr("weenats.transport.jetstream.upkeep._INTERVAL", 0.02)
+    with NatsServer(config=f"max_payload: {MAX_PAYLOAD}\n") as server:
+        async with (
+            running(server.url, lambda each: each.with_health()) as these,
+            asyncio.timeout(LIMIT),
+        ):
+            config = (await these.jetstream.stream_info(STREAM)).config
+            other = {**config.other, **settings.pop("other", {})}
+            await these.jetstream.update_stream(replace(config, **settings, other=other))
+            while not (health := await these.client.check_health()).data.checks:
+                pass
+            assert "does not keep large payloads" in (health.data.checks[0].message or "")
+        with pytest.raises(FailedPreconditionError, match="does not keep large payloads"):
+            await NatsServiceBuilder(LargeProbe(), server.url).build().start()
 
 
 async def test_large_payloads_in_memory(caplog: pytest.LogCaptureFixture) -> None:
@@ -489,7 +521,7 @@ async def test_permissions_are_sufficient_and_necessary(
     """Without one of them the service does not start, or the call fails."""
     permissions = roles[role]
     subjects = stored_subjects(permissions)
-    assert len(subjects) == (4 if role == "service" else 3)
+    assert len(subjects) == (5 if role == "service" else 3)
     config = f"{users_config(permissions)}max_payload: {MAX_PAYLOAD}\n"
     with NatsServer(config=config) as server:
         for user in ("all", *subjects):
@@ -511,5 +543,6 @@ async def test_permissions_are_sufficient_and_necessary(
             transport = NatsTransport(server.url, free)
             if user == "all":
                 monkeypatch.setattr("weenats.large.objects._TIMEOUT", 0.1)
+            with suppress(StreamMissingError):
                 await JetStream(transport).delete_stream(STREAM)
             await transport.close()

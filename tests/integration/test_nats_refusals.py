@@ -289,6 +289,15 @@ async def test_lowered_max_payload(
     assert "maximum payload violation" in caplog.text
 
 
+async def test_server_without_a_maximum_payload() -> None:
+    """A negative `max_payload` is no limit: messages larger than the default are exchanged."""
+    with NatsServer(config="max_payload: -1") as server:
+        async with connected(server.url) as transport:
+            transport.subscribe("echo", answering(transport))
+            payload = b"x" * 2_000_000
+            assert (await transport.request("echo", payload, b"", soon())).payload == payload
+
+
 async def test_server_with_max_connections() -> None:
     """Connecting to a full server fails in bounded time and works once a client has left."""
     options = ConnectionOptions(connect_timeout=LIMIT, reconnect_wait=0.02)

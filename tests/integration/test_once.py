@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -34,7 +35,13 @@ from weenats import (
 from weenats.idempotency import lease
 from weenats.idempotency.entries import fingerprint
 from weenats.testing import NatsServer
-from weenats.transport.jetstream import JetStream, KeyValue, StreamConfig, StreamFullError
+from weenats.transport.jetstream import (
+    JetStream,
+    KeyValue,
+    StreamConfig,
+    StreamFullError,
+    StreamMissingError,
+)
 
 GO = Run(action="go")
 
@@ -373,6 +380,43 @@ async def test_renewal_of_a_lease_that_another_instance_took(
     assert await first == Outcome(text="k")
 
 
+@pytest.mark.parametrize("state", [b'"running"', b'"done"'])
+async def test_write_whose_acknowledgement_is_lost(
+    pair: Pair,
+    gate: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    state: bytes,
+) -> None:
+    """The connection broke after a renewal, or after the reply: the entry is still its own."""
+    monkeypatch.setattr("weenats.idempotency.lease._RENEWALS", 500)
+    monkeypatch.setattr("weenats.idempotency.lease._PAUSE", 0.01)
+    pair.handlers.actions["go"] = gate
+    message_id, update, kept = new_message_id(), KeyValue.update, asyncio.Event()
+    lost: list[bytes] = []
+
+    async def losing(self: KeyValue, key: str, value: bytes, revision: int, **options: Any) -> int:
+        found = await update(self, key, value, revision, **options)
+        if revision and state in value and not lost:
+            lost.append(value)
+            raise UnavailableError("the connection broke")
+        if b'"done"' in value:
+            kept.set()
+        return found
+
+    monkeypatch.setattr(KeyValue, "update", losing)
+    first = asyncio.create_task(pair.clients[0].run("k", GO, message_id=message_id))
+    await gate.entered.acquire()
+    if state == b'"running"':
+        await until(lambda: lost)
+    gate.opened.set()
+    assert await first == Outcome(text="k")
+    await asyncio.wait_for(kept.wait(), LIMIT)
+    assert await pair.clients[1].run("k", GO, message_id=message_id) == Outcome(text="k")
+    assert len(pair.handlers.seen) == 1
+    assert "weenats.idempotency" not in {each.name for each in caplog.records}
+
+
 async def test_lease_that_expired_without_a_repeat(pair: Pair, gate: Any) -> None:
     """The reply is kept all the same."""
     pair.handlers.actions["go"] = gate
@@ -603,6 +647,38 @@ async def test_service_does_not_start_with_a_bucket_that_forgets(settings: Any) 
         async with NatsServiceBuilder(OnceProbe(), server.url).build():
             pass
         await transport.close()
+
+
+async def test_bucket_that_somebody_edits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check of the service fails while replies would be forgotten, until it is edited back."""
+    for name in ("_INTERVAL", "_AGAIN"):
+        monkeypatch.setattr(f"weenats.transport.jetstream.upkeep.{name}", 0.02)
+    with NatsServer() as server:
+        async with (
+            two_instances(server.url, OnceProbe(), lambda each: each.with_health()) as pair,
+            asyncio.timeout(LIMIT),
+        ):
+
+            async def problem() -> str | None:
+                health = await pair.clients[0].check_health()
+                assert health.data is not None
+                checks = health.data.checks
+                return checks[0].message if checks else None
+
+            jetstream = JetStream(pair.clients[0].transport)
+            config = (await jetstream.stream_info(BUCKET)).config
+            await jetstream.update_stream(replace(config, max_age=1.0, duplicate_window=1.0))
+            while (found := await problem()) is None:
+                pass
+            assert "would not keep replies as long as `once` says" in found
+            await jetstream.update_stream(config)
+            while await problem() is not None:
+                pass
+            await jetstream.delete_stream(BUCKET)
+            while True:  # created again, without a command that needs it
+                with suppress(StreamMissingError):
+                    await jetstream.stream_info(BUCKET)
+                    break
 
 
 async def test_explain_shows_how_long_replies_are_kept() -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from testkit.certificates import CertificateAuthority
 from testkit.transports import FAST, check_refusal, connected, disconnected, reconnected
@@ -166,6 +167,39 @@ async def test_names_that_are_announced_before_tls_are_not_used(
             known = {each.url.address: each.tls_name for each in connection.known_servers}
             assert ("mallory.example", 4222) not in known
             assert known["127.0.0.1", 1] == "localhost"
+
+
+async def test_names_that_are_announced_over_a_secure_websocket_are_used(
+    authority: CertificateAuthority, trusting: ssl.SSLContext
+) -> None:
+    """Those of the greeting, which TLS protects, and those in one frame with the PONG."""
+
+    async def serve(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        greeting = INFO % b',"connect_urls":["one.example:443"]'
+        await socket.send_bytes(greeting[:20])
+        await socket.send_bytes(greeting[20:])
+        after = INFO % b',"connect_urls":["two.example:443"]'
+        async for message in socket:
+            if b"PING" in message.data:
+                await socket.send_bytes(b"PONG\r\n" + after)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/", serve)
+    runner = web.AppRunner(app, shutdown_timeout=0)
+    await runner.setup()
+    serving_tls = authority.certificate("localhost").serving
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=serving_tls).start()
+    url = f"wss://localhost:{runner.addresses[0][1]}"
+    async with connected(url, ConnectionOptions(tls=trusting)) as transport:
+        await transport.fence()
+        connection = transport._connection
+        assert connection is not None
+        known = {each.url.hostname for each in connection.known_servers}
+        assert known == {"localhost", "one.example", "two.example"}
+    await runner.cleanup()
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

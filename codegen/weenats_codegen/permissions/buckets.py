@@ -29,7 +29,7 @@ def large_of_client(contract: Contract) -> tuple[Entry, ...]:
     Args:
         contract: The contract.
     """
-    *entries, _ = _large(contract)  # the service creates the bucket
+    *entries, _, _ = _large(contract)  # the service creates and checks the bucket
     return tuple(entries)
 
 
@@ -40,6 +40,7 @@ def _large(contract: Contract) -> Iterator[Entry]:
         yield Entry(subject, "large payloads: write")
     yield api("DIRECT.GET", config.name, "large payloads: read")
     yield api("STREAM.CREATE", config.name, "large payloads: create the bucket")
+    yield api("STREAM.INFO", config.name, "large payloads: settings of the bucket")
 
 
 def guarantees(contract: Contract) -> tuple[Entry, ...]:

@@ -17,15 +17,21 @@ from weenats.protocol import subjects
 from weenats.streams.consumer_health import ConsumerHealth, Source
 from weenats.streams.settings import SERVICE
 from weenats.telemetry.manager import SILENT
-from weenats.transport.jetstream import JetStream, StreamConfig, StreamMissingError
+from weenats.transport.jetstream import (
+    JetStream,
+    StreamConfig,
+    StreamMissingError,
+    StreamUpkeep,
+)
 from weenats.transport.jetstream.key_value import bucket_config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from weenats.aggregates.settings import AggregateSettings
     from weenats.aggregates.state_codec import StoredAggregate
     from weenats.contract import ServiceContract
+    from weenats.protocol.messages import HealthCheckEntry
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Transport
 
@@ -46,7 +52,6 @@ class Aggregates:
     Attributes:
         executors: what executes their commands and queries, by the names of the aggregates.
         streams: the streams that keep them.
-        health: the health of the relay.
     """
 
     def __init__(
@@ -68,7 +73,8 @@ class Aggregates:
         store = CommitStore(transport, contract.name)
         self._relay = Relay(transport, contract.name, events, store.recent, telemetry)
         source = Source(commit_stream(contract.name), relay_consumers(events))
-        self.health = ConsumerHealth(transport, RELAY, [source], self._relay, telemetry)
+        self._health = ConsumerHealth(transport, RELAY, [source], self._relay, telemetry)
+        self._upkeep = StreamUpkeep("commits", self._check)
         for each in stored:
             name = each.aggregate.name
             snapshots = Snapshots(transport, contract, name, settings.snapshot_every)
@@ -91,7 +97,8 @@ class Aggregates:
         for config in self._configs:
             await self._prepare(config, may_create=may_create)
         await self._relay.start()
-        self.health.start()
+        self._health.start()
+        self._upkeep.start()
 
     async def close(self, timeout: float) -> None:
         """Publish no more events, and finish the snapshots that are being stored.
@@ -100,10 +107,19 @@ class Aggregates:
             timeout: how long it may take, in seconds.
         """
         self._connections.close()
-        self.health.close()
+        self._health.close()
+        self._upkeep.close()
         await asyncio.gather(
             self._relay.close(), *(each.close(timeout) for each in self._snapshots)
         )
+
+    def health_checks(self) -> Sequence[HealthCheckEntry]:
+        """Return the health of the relay, and whether the stream of commits can be used."""
+        return (self._health.check(), *self._upkeep.health_checks())
+
+    async def _check(self) -> None:
+        """Check the stream of commits; only a start creates it, as they are the state."""
+        await self._prepare(self._configs[0], may_create=False)
 
     async def _prepare(self, config: StreamConfig, *, may_create: bool) -> None:
         try:

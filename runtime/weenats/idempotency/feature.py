@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
@@ -10,14 +10,17 @@ from weenats.contract import Command
 from weenats.idempotency.interceptor import OnceInterceptor
 from weenats.idempotency.replies import Replies
 from weenats.interceptors import Description, ServiceFeature, Setting
+from weenats.transport.jetstream import StreamUpkeep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from weenats.contract import AnyOperation
+    from weenats.protocol.messages import HealthCheckEntry
     from weenats.transport.base import Transport
 
 __all__ = ["Idempotency"]
+_NAME: Final = "kept replies"
 
 
 class Idempotency(ServiceFeature):
@@ -44,6 +47,7 @@ class Idempotency(ServiceFeature):
         }
         self._seconds = commands
         self._replies: Replies | None = None
+        self._upkeep: StreamUpkeep | None = None
         self._interceptors: dict[AnyOperation, OnceInterceptor] = {}
         if commands and transport is not None:
             service = next(iter(commands)).contract.name
@@ -80,8 +84,16 @@ class Idempotency(ServiceFeature):
     async def start(self) -> None:
         if self._replies is not None:
             await self._replies.open()
+            self._upkeep = StreamUpkeep(_NAME, self._replies.open)
+            self._upkeep.start()
 
     @override
     async def close(self, timeout: float) -> None:
+        if self._upkeep is not None:
+            self._upkeep.close()
         if self._replies is not None:
             await self._replies.close(timeout)
+
+    @override
+    def health_checks(self) -> Sequence[HealthCheckEntry]:
+        return () if self._upkeep is None else self._upkeep.health_checks()

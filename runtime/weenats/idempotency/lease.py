@@ -62,6 +62,8 @@ class Lease:
         self._subject = subject
         self._background = background
         self._writing = asyncio.Lock()
+        self._unknown: set[bytes] = set()
+        """What it tried to write since its last success: the acknowledgement may have been lost."""
         self._timer = self._schedule()
 
     async def keep(self, reply: bytes, seconds: float) -> None:
@@ -88,7 +90,7 @@ class Lease:
         end = monotonic() + LEASE
         while True:
             error = await self._write(value, seconds)
-            if error is None or isinstance(error, WrongSequenceError) or monotonic() > end:
+            if error is None or self._has_lost(error) or monotonic() > end:
                 break
             tried.set()
             await asyncio.sleep(_PAUSE)
@@ -102,17 +104,28 @@ class Lease:
             try:
                 self._revision = await self._update(value, seconds)
             except ServiceError as error:
+                if not isinstance(error, WrongSequenceError):
+                    self._unknown.add(value)
                 return error
+            self._unknown.clear()
         return None
+
+    def _has_lost(self, error: ServiceError | None) -> bool:
+        """Return whether another instance has the entry, and not a write of this one."""
+        return isinstance(error, WrongSequenceError) and not self._unknown
 
     async def _update(self, value: bytes, seconds: float) -> int:
         try:
             return await self._bucket.update(self._name, value, self._revision, ttl=seconds)
         except WrongSequenceError as error:
-            if error.last or value == FREE:
-                raise  # another instance has it
-            # It has expired, and the command was not run again.
-            return await self._bucket.update(self._name, value, 0, ttl=seconds)
+            revision = 0  # it has expired, and the command was not run again
+            if error.last:
+                found, revision = await self._bucket.state(self._name)
+                if found is None or found.payload not in self._unknown:
+                    raise  # another instance has it
+            elif value == FREE:
+                raise
+            return await self._bucket.update(self._name, value, revision, ttl=seconds)
 
     def _schedule(self) -> asyncio.TimerHandle:
         loop = asyncio.get_running_loop()
@@ -123,6 +136,6 @@ class Lease:
         self._background.run(self._renew())
 
     async def _renew(self) -> None:
-        if isinstance(await self._write(self._value, LEASE), WrongSequenceError):
+        if self._has_lost(await self._write(self._value, LEASE)):
             self._timer.cancel()
             _LOG.error(_LOST, self._subject)

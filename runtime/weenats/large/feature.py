@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
-from weenats._internal.periodic import Periodic
-from weenats.errors import ServiceError
 from weenats.interceptors import Description, ServiceFeature, Setting
 from weenats.large.interceptor import LargeInterceptor
 from weenats.large.objects import LargeObjects
-from weenats.protocol.messages import HealthCheckEntry
+from weenats.transport.jetstream import StreamUpkeep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from weenats.contract import AnyOperation
+    from weenats.protocol.messages import HealthCheckEntry
     from weenats.transport.base import Transport
 
 __all__ = ["LargePayloads"]
-_CHECK: Final = "large payloads"
-_INTERVAL: Final = 15.0
-"""Seconds between two looks at whether the bucket, which callers may not create, is there."""
+_NAME: Final = "large payloads"
 
 
 class LargePayloads(ServiceFeature):
@@ -37,8 +33,7 @@ class LargePayloads(ServiceFeature):
     def __init__(self, operations: Iterable[AnyOperation], transport: Transport | None) -> None:
         large = [each for each in operations if each.large is not None]
         self._objects: LargeObjects | None = None
-        self._keeping: Periodic | None = None
-        self._problem = ""
+        self._upkeep: StreamUpkeep | None = None
         self._interceptors: dict[AnyOperation, LargeInterceptor] = {}
         if large and transport is not None:
             self._objects = objects = LargeObjects(large[0].contract.name, transport)
@@ -55,31 +50,20 @@ class LargePayloads(ServiceFeature):
         if operation.large is None:
             return None
         settings = (Setting("large, bytes at most", operation.large, "contract"),)
-        return Description(name="large payloads", settings=settings)
+        return Description(name=_NAME, settings=settings)
 
     @override
     async def start(self) -> None:
         if self._objects is not None:
             await self._objects.open()
-            self._keeping = Periodic(partial(self._keep, self._objects), _INTERVAL)
-            self._keeping.start()
+            self._upkeep = StreamUpkeep(_NAME, self._objects.open)
+            self._upkeep.start()
 
     @override
     async def close(self, timeout: float) -> None:
-        if self._keeping is not None:
-            await self._keeping.close()
+        if self._upkeep is not None:
+            self._upkeep.close()
 
     @override
     def health_checks(self) -> Sequence[HealthCheckEntry]:
-        if not self._problem:
-            return ()
-        return (HealthCheckEntry(name=_CHECK, status="error", message=self._problem),)
-
-    async def _keep(self, objects: LargeObjects) -> None:
-        """Create the bucket again when somebody has deleted it."""
-        try:
-            await objects.open()
-        except ServiceError as error:
-            self._problem = f"the bucket cannot be created: {error}"
-        else:
-            self._problem = ""
+        return () if self._upkeep is None else self._upkeep.health_checks()

@@ -8,14 +8,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from weenats.errors import (
-    AlreadyExistsError,
+    FailedPreconditionError,
     MessageTooLargeError,
     ServiceError,
     connection_error,
 )
 from weenats.protocol.headers import encode
 from weenats.protocol.identifiers import new_message_id
-from weenats.transport.jetstream import JetStream, StreamConfig
+from weenats.transport.jetstream import JetStream, StreamConfig, StreamMissingError
 
 if TYPE_CHECKING:
     from weenats.transport.base import Transport
@@ -31,6 +31,17 @@ _GRACE: Final = 60.0
 _MAX_AGE: Final = 86_400.0
 _REFERENCE: Final = re.compile(r"([0-9A-Z]{26}) ([0-9]{1,15}) ([0-9a-f]{64})")
 _REMOVED: Final = encode({"Nats-Rollup": "sub", "Nats-TTL": "1s"})
+
+
+def _keeps_objects(found: StreamConfig) -> bool:
+    is_limited = found.max_bytes is not None or found.max_messages is not None
+    return (
+        found.allow_direct
+        and found.allow_ttl
+        and found.max_messages_per_subject is None
+        and found.retention == "limits"
+        and not (is_limited and found.discard == "old")
+    )
 
 
 class ObjectDamagedError(ValueError):
@@ -109,10 +120,20 @@ class LargeObjects:
         """Create the bucket if there is none, at the start or after somebody has deleted it.
 
         Raises:
+            FailedPreconditionError: it has settings with which it does not keep objects as they
+                are.
             ServiceError: JetStream is not available, or refuses.
         """
-        with suppress(AlreadyExistsError):  # with other settings, such as more replicas
+        try:
+            found = (await self._jetstream.stream_info(self._config.name)).config
+        except StreamMissingError:
             await self._jetstream.create_stream(self._config)
+            return
+        if found.obstacles or not _keeps_objects(found):
+            raise FailedPreconditionError(
+                f"the stream {found.name} does not keep large payloads as they are: it needs the"
+                " settings that it is created with, except replicas, limits and compression"
+            )
 
     async def put(self, data: bytes, seconds: float) -> Reference:
         """Store an object.

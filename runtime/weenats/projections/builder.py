@@ -15,6 +15,7 @@ from weenats.projections.follower import Follower
 from weenats.projections.generation_catalog import Catalog, Record, outdated
 from weenats.projections.lease import Lease, lease_key
 from weenats.projections.view import View
+from weenats.protocol.identifiers import STAMPER
 from weenats.streams.store import info_of
 from weenats.telemetry.manager import SILENT, TelemetryManager
 
@@ -66,6 +67,7 @@ class ProjectionBuilder(Generic[ViewT]):
         self._projection = projection
         self._transport = transport
         self._telemetry = telemetry
+        self._owner = STAMPER.new_id().encode()
         self._outdated: dict[int, float] = {}
         """When this instance saw that a generation was replaced, on the monotonic clock."""
         routes = projection.routes_of(projection.view_of(transport, 1))
@@ -80,6 +82,14 @@ class ProjectionBuilder(Generic[ViewT]):
             ServiceError: see JetStream.create_stream.
         """
         await ensure_bucket(self._transport, self._projection.name, self.stream)
+
+    def lease(self, number: int) -> Lease:
+        """Return the lease of a generation for this instance, which has one at a time.
+
+        Args:
+            number: the number of the generation.
+        """
+        return Lease(self.catalog.bucket, number, self._projection.name, self._owner)
 
     async def build(
         self, observe: Callable[[Progress], None] = lambda _: None, grace: float = 0.0
@@ -104,7 +114,7 @@ class ProjectionBuilder(Generic[ViewT]):
         info = await info_of(self._transport, self.stream)
         before = await self.catalog.records()
         record = await self.catalog.begin(self._projection.version, info.created)
-        lease = Lease(self.catalog.bucket, record.number, self._projection.name)
+        lease = self.lease(record.number)
         while not await lease.take():
             observe(Progress(record.number, None, 0))
             await asyncio.sleep(CHECK)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from weenats.admission.scope import SCOPE
 from weenats.projections.bucket import UnusableBucketError
+from weenats.projections.lease import LeaseLostError
 from weenats.protocol.messages import HealthCheckEntry
 from weenats.transport.jetstream import (
     JetStreamUnavailableError,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ProjectionHealth"]
 _NO_EVENTS: Final = (
+    LeaseLostError,
     JetStreamUnavailableError,
     StreamMissingError,
     StreamReplacedError,

@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
     from weenats.transport.jetstream import KeyValue
 
-__all__ = ["Lease", "lease_key"]
+__all__ = ["Lease", "LeaseLostError", "lease_key"]
 T = TypeVar("T")
 LEASE: Final = 10.0
 """Seconds for which a lease lasts that is not renewed."""
 _RENEWALS: Final = 3
 """How often a lease is renewed in the time that it lasts."""
+
+
+class LeaseLostError(AbortedError):
+    """An instance was without connection for so long that another one may have the lease."""
+
+    of_connection = True
 
 
 def lease_key(number: int) -> str:
@@ -44,13 +50,15 @@ class Lease:
         bucket: the bucket of the projection.
         number: the number of the generation.
         projection: the name of the projection, for errors.
+        owner: who takes it, one lease after the other; somebody new by default. What is left of its
+            last lease, because the connection broke, is not waited for.
     """
 
-    def __init__(self, bucket: KeyValue, number: int, projection: str) -> None:
+    def __init__(self, bucket: KeyValue, number: int, projection: str, owner: bytes = b"") -> None:
         self._bucket = bucket
         self._name = f"projection {projection}, generation {number}"
         self._key = lease_key(number)
-        self._owner = STAMPER.new_id().encode()
+        self._owner = owner or STAMPER.new_id().encode()
         self._revision = 0
         self._expires = 0.0
 
@@ -74,10 +82,17 @@ class Lease:
         try:
             self._revision = await self._bucket.create(self._key, self._owner, ttl=LEASE)
         except AlreadyExistsError:
-            found, _ = await self._bucket.state(self._key)
-            if found is not None:
-                await self._bucket.ensure_expiry(self._key, found, LEASE)
-            return False
+            found, revision = await self._bucket.state(self._key, leader=True)
+            if found is None or found.payload != self._owner:
+                if found is not None:
+                    await self._bucket.ensure_expiry(self._key, found, LEASE)
+                return False
+            try:
+                self._revision = await self._bucket.update(
+                    self._key, self._owner, revision, ttl=LEASE
+                )
+            except WrongSequenceError:  # it has just expired
+                return False
         self._expires = expires
         return True
 
@@ -96,14 +111,14 @@ class Lease:
             Its result.
 
         Raises:
-            AbortedError: the lease was lost.
+            LeaseLostError: the lease was lost.
         """
         working, renewing = start_task(work), start_task(self._renew())
         try:
             await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
                 return working.result()
-            raise AbortedError(f"lost the lease of {self._name}")
+            raise LeaseLostError(f"lost the lease of {self._name}")
         finally:
             working.cancel()
             renewing.cancel()

@@ -13,13 +13,12 @@ from typing_extensions import TypeVar
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.tasks import cancel_and_wait, finish, retrieve, start_task
 from weenats._internal.uncopyable import Uncopyable
-from weenats.errors import ConnectionClosedError, UnavailableError
+from weenats.errors import ConnectionClosedError, ServiceError, UnavailableError
 from weenats.events.reader import replaced
 from weenats.projections.builder import CHECK, GRACE, ProjectionBuilder, opened
 from weenats.projections.follower import Follower
 from weenats.projections.generation_catalog import Record, current
 from weenats.projections.health import ProjectionHealth
-from weenats.projections.lease import Lease
 from weenats.projections.status import GenerationStatus, generation_status
 from weenats.projections.view import View
 from weenats.transport.jetstream import StreamMissingError, StreamReplacedError
@@ -149,7 +148,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
                 await self._builder.build()
                 self.health.succeeded()
                 continue
-            lease = Lease(self._builder.catalog.bucket, record.number, self._projection.name)
+            lease = self._builder.lease(record.number)
             if await lease.take():
                 await lease.run(self._change(record))
             else:
@@ -177,6 +176,8 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
     async def _records(self) -> tuple[Record, ...]:
         try:
             await self._builder.remove_outdated(GRACE)
+        except ServiceError as error:  # no connection, for example
+            _LOG.warning("cannot remove old views of %s: %s", self._projection.name, error)
         except Exception as error:  # noqa: BLE001 - any exception of a view
             _LOG.error("cannot remove old views of %s", self._projection.name, exc_info=error)
         return await self._builder.catalog.records()

@@ -261,7 +261,7 @@ class Assembly:
     def _checks(self) -> list[HealthCheckEntry]:
         entries = [*self.health.entries, *self.scope.health_checks()]
         if self.aggregates is not None:
-            entries.append(self.aggregates.health.check())
+            entries += self.aggregates.health_checks()
         for feature in self._chain:
             entries += feature.health_checks()
         jwks = self._settings.jwks

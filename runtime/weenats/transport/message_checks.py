@@ -11,6 +11,7 @@ from weenats.protocol.subjects import encode_subject
 
 __all__ = [
     "DEFAULT_MAX_CONTROL_LINE",
+    "MAX_SIZE",
     "check_control_line",
     "check_message",
     "check_reply",
@@ -18,6 +19,8 @@ __all__ = [
 ]
 DEFAULT_MAX_CONTROL_LINE: Final = 4096
 """The default of `max_control_line` of nats-servers, which they do not announce."""
+MAX_SIZE: Final = 2**31 - 1
+"""The maximum size of a message in bytes, whatever a server permits."""
 _SID_ROOM: Final = 22
 """The most bytes that the number of a subscription and two spaces take in a line."""
 _SEPARATOR: Final = re.compile(r"\s", re.ASCII)

@@ -28,7 +28,10 @@ _ENCODE: Final = "reserved characters of user and password must be percent-encod
 
 
 class ServerUrl(ParseResult):
-    """The URL of a server. `user` and `password` are decoded, and its repr does not show them."""
+    """The URL of a server.
+
+    `username`, `password` and the zone of the address are decoded; its repr does not show them.
+    """
 
     __slots__ = ()
 
@@ -41,6 +44,13 @@ class ServerUrl(ParseResult):
     @override
     def password(self) -> str | None:
         return _decoded(super().password)
+
+    @property
+    @override
+    def hostname(self) -> str | None:
+        host = super().hostname or ""
+        address, _, zone = host.partition("%25")  # the % before a zone, see RFC 6874
+        return (f"{address}%{zone}" if zone else host) or None
 
     @property
     def user_info(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from testkit.contexts import make_context
-from testkit.waiting import eventually
+from testkit.waiting import LIMIT, eventually
 from testkit.wallets import Wallets, builder, client, commit, wallets
 from weenats import FailedPreconditionError, InternalError, NatsTransport, UnavailableError
 from weenats.aggregates.aggregates import streams_of
@@ -169,6 +170,37 @@ async def test_stream_with_other_settings(
             await builder(own_nats_server.url).build().start()
     finally:
         await transport.close()
+
+
+async def test_stream_that_somebody_edits(
+    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check of the running service fails while it can lose commits, or is missing."""
+    for name in ("_INTERVAL", "_AGAIN"):
+        monkeypatch.setattr(f"weenats.transport.jetstream.upkeep.{name}", 0.02)
+    async with (
+        builder(own_nats_server.url).with_health().build(),
+        client(own_nats_server.url) as caller,
+        asyncio.timeout(LIMIT),
+    ):
+
+        async def problem() -> str | None:
+            checks = (await caller.check_health()).data.checks
+            return next((each.message for each in checks if each.name == "commits"), None)
+
+        jetstream = JetStream(caller.transport)
+        config = (await jetstream.stream_info("wallets-commits")).config
+        await jetstream.update_stream(replace(config, max_age=3600.0))
+        while (found := await problem()) is None:
+            pass
+        assert "can delete commits" in found
+        await jetstream.update_stream(config)
+        while await problem() is not None:
+            pass
+        await jetstream.delete_stream("wallets-commits")
+        while (found := await problem()) is None:
+            pass
+        assert "stream not found" in found
 
 
 async def test_streams_are_not_created_with_check(own_nats_server: NatsServer) -> None:

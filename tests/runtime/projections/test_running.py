@@ -400,6 +400,7 @@ async def test_a_lost_lease_ends_the_work(
         await deliver(4)
         await counts.caught_up()
         assert await (await counts.view()).get(TOTAL) == 4
+    assert not any(each.exc_info for each in caplog.records)
 
 
 async def until_taken(bucket: Any) -> None:
@@ -464,6 +465,35 @@ async def test_the_connection_may_end_first(transport: NatsTransport) -> None:
     async with COUNTS.run(other) as counts:
         await counts.caught_up()
         await other.close()
+
+
+async def test_a_lost_connection_is_no_unexpected_error(
+    transport: NatsTransport, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says so in a line, without a traceback."""
+
+    async def fail(*_: Any) -> None:
+        raise UnavailableError("away")
+
+    async with COUNTS.run(transport) as counts:
+        await counts.caught_up()
+        text = "cannot remove old views of parcel-counts: UNAVAILABLE: away"
+        with monkeypatch.context() as patch:
+            patch.setattr(Catalog, "records", fail)
+            await until(lambda: text in caplog.text)
+    assert not any(each.exc_info for each in caplog.records if "remove old" in each.message)
+
+
+async def test_what_is_left_of_a_lease_is_taken_over(transport: NatsTransport) -> None:
+    """An instance whose lease was not given back, as its connection broke, goes on at once."""
+    first, second = ProjectionBuilder(COUNTS, transport), ProjectionBuilder(COUNTS, transport)
+    await first.create()
+    assert await first.lease(1).take()
+    assert not await second.lease(1).take()
+    assert await first.lease(1).take()
+    await first.catalog.bucket.delete("lease.1")
+    assert await second.lease(1).take()
+    assert not await first.lease(1).take()
 
 
 async def test_a_lease_outlives_a_failure(

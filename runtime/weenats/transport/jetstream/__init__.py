@@ -28,6 +28,7 @@ from weenats.transport.jetstream.key_value import KeyValue, KeyValueEntry, bucke
 from weenats.transport.jetstream.messages import PublishAck, PulledMessage, StoredMessage
 from weenats.transport.jetstream.pinned_pull import ExclusivePull, for_one_reader, is_exclusive
 from weenats.transport.jetstream.pull import Pull
+from weenats.transport.jetstream.upkeep import StreamUpkeep
 
 __all__ = [
     "MAX_BATCH",
@@ -52,6 +53,7 @@ __all__ = [
     "StreamInfo",
     "StreamMissingError",
     "StreamReplacedError",
+    "StreamUpkeep",
     "WrongSequenceError",
     "WrongStreamError",
     "bucket_config",

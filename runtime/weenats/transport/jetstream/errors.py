@@ -135,6 +135,8 @@ _CLASSES: Final[Mapping[int, type[ServiceError]]] = {
     10059: StreamMissingError,
     10060: WrongStreamError,
     10077: StreamFullError,
+    10118: JetStreamUnavailableError,  # the servers that have the stream are away
+    10119: JetStreamUnavailableError,  # the same of a consumer
     10148: AlreadyExistsError,
     10149: ConsumerMissingError,
 }

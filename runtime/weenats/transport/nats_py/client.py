@@ -17,9 +17,11 @@ from typing_extensions import override
 from weenats._internal.hosts import is_ip
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.tasks import retrieve
+from weenats._internal.text import printable
+from weenats.transport.message_checks import MAX_SIZE
 from weenats.transport.nats_py.dial import Candidate, Dialer
 from weenats.transport.nats_py.errors import TlsMissingError, is_final
-from weenats.transport.nats_py.sockets import GreetedTcp, discard_socket
+from weenats.transport.nats_py.sockets import GreetedTcp, GreetedWebSocket, discard_socket
 from weenats.transport.servers import Server
 
 if TYPE_CHECKING:
@@ -111,7 +113,7 @@ class SteadyClient(Client):
     def _is_encrypted(self) -> bool:
         """Whether what the server sends now is encrypted."""
         transport = self._transport
-        return isinstance(transport, GreetedTcp) and transport.is_encrypted
+        return isinstance(transport, GreetedTcp | GreetedWebSocket) and transport.is_encrypted
 
     def _setup_server_pool(self, connect_url: Sequence[Server]) -> None:  # type: ignore[override]  # nats-py has URLs
         self._server_pool = [
@@ -178,6 +180,8 @@ class SteadyClient(Client):
         greeting = cast("object", info)
         if not isinstance(greeting, dict) or type(info.get("max_payload", 0)) is not int:
             raise nats.errors.ProtocolError
+        if info.get("max_payload", 0) < 0:  # how a server says that there is no limit
+            info["max_payload"] = MAX_SIZE
         scheme = "" if self._current_server is None else self._current_server.uri.scheme
         wants_tls = scheme == "tls" or (scheme != "wss" and "tls" in self.options)
         if initial_connection and wants_tls and not self.options["tls_handshake_first"]:
@@ -268,6 +272,7 @@ class SteadyClient(Client):
         """Note that the server refused a subscription."""
 
     async def _process_err(self, err_msg: str) -> None:
+        err_msg = printable(err_msg)
         if "permissions violation" in err_msg:
             _LOG.warning("NATS: %s", err_msg)
         elif "maximum subscriptions exceeded" in err_msg.lower() and self.is_connected:

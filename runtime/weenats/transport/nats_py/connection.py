@@ -345,10 +345,11 @@ class NatsConnection(SteadyClient):
         waiting: set[asyncio.Future[Any]] = {pong} if reading is None else {pong, reading}
         limit = min(timeout, _SILENT_TIMEOUT) if self._is_silent else timeout
         await asyncio.wait(waiting, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-        if not pong.done():
+        has_ended = reading is not None and reading.done()
+        if not pong.done() and not has_ended:
             self._is_silent = True
             raise connection_error(ConnectionLostError, "the NATS server does not answer")
-        if not pong.result():
+        if not pong.done() or not pong.result():
             raise connection_error(ConnectionLostError, "the connection to NATS broke")
         if self._refusals > refusals:
             self._reported_refusals = self._refusals

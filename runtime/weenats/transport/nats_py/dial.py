@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Candidate", "Dialer"]
 _MAX_DOUBLINGS: Final = 10
+_NUMERIC: Final = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
 
 @dataclass
@@ -112,8 +114,9 @@ class Dialer(NamedTuple):
 
         async with time_limit(self.timeout):  # else other servers are not tried again meanwhile
             found = await resolve(host, port)
-        addresses = dict.fromkeys(str(address[0]) for *_, address in found)
-        attempts = [partial(open_address, each) for each in addresses]
+        # As text with the zone of a link-local address, which `address[0]` lacks.
+        texts = [socket.getnameinfo(address, _NUMERIC)[0] for *_, address in found]
+        attempts = [partial(open_address, each) for each in dict.fromkeys(texts)]
         opened = await first_success(attempts, on_failure, discard_socket)
         if opened is None:
             raise failures[-1]

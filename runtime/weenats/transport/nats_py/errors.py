@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import nats.errors
 
+from weenats._internal.text import printable
 from weenats.errors import (
     InvalidArgumentError,
     PermissionDeniedError,
@@ -75,7 +76,7 @@ def text_of(error: Exception) -> str:
     Args:
         error: the exception.
     """
-    return str(error) or type(error).__name__
+    return printable(str(error)) or type(error).__name__
 
 
 def connect_error(servers: Sequence[Server], failures: Sequence[Exception]) -> ServiceError:

@@ -10,6 +10,7 @@ import nats.errors
 from nats.protocol.parser import Parser
 
 from weenats.protocol.subjects import decode_subject
+from weenats.transport.message_checks import MAX_SIZE
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -79,6 +80,8 @@ class MessageParser(Parser):
                     start = line_end + 2
                     end = start + int(parts[-1])
                     if length < end + 2:
+                        if end - start > MAX_SIZE:  # it would never be complete
+                            raise nats.errors.ProtocolError
                         self._needed = end + 2 - position
                         break
                     body = start + int(parts.pop(-2)) if first == _H else start
@@ -107,7 +110,7 @@ class MessageParser(Parser):
     async def _parse_line(self, line: bytes) -> None:
         try:
             await super().parse(line)
-        except ValueError:  # an INFO that is not JSON
+        except (ValueError, RecursionError):  # an INFO that is not JSON, or is nested too deeply
             raise nats.errors.ProtocolError from None
         if (
             self.buf

@@ -158,11 +158,16 @@ class GreetedTcp(TcpTransport):
 
 
 class GreetedWebSocket(WebSocketTransport):
-    """A WebSocket."""
+    """A WebSocket.
+
+    Attributes:
+        is_encrypted: whether the TLS handshake has succeeded.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._greeting = b""
+        self._rest = b""
+        self.is_encrypted = False
 
     async def open(self, url: ParseResult, tls: ssl.SSLContext | None, timeout: float) -> None:
         """Connect to a URL and receive the greeting.
@@ -183,8 +188,8 @@ class GreetedWebSocket(WebSocketTransport):
                 self._ws = await untyped._client.ws_connect(
                     url.geturl(), ssl=tls or True, max_msg_size=0
                 )
-                self._using_tls = tls is not None
-                self._greeting = await _greeting(self)
+                self._using_tls = self.is_encrypted = tls is not None
+                self._rest = await _greeting(self) + self._rest
         except BaseException as error:
             await discard_socket(self)
             # aiohttp's own errors of TLS lack the members of the ones that they wrap.
@@ -196,10 +201,25 @@ class GreetedWebSocket(WebSocketTransport):
 
     @override
     async def readline(self) -> bytes:
-        greeting, self._greeting = self._greeting, b""
+        # A message of a WebSocket may be a part of a line, or several of them: nats-py would drop
+        # those after the first.
+        while b"\n" not in self._rest:
+            received = await self._received()
+            if not received or len(self._rest) > _BUFFER_BYTES:
+                return b""
+            self._rest += received
+        line, end, self._rest = self._rest.partition(b"\n")
+        return line + end
+
+    @override
+    async def read(self, buffer_size: int) -> bytes:
+        rest, self._rest = self._rest, b""
+        return rest or await self._received()
+
+    async def _received(self) -> bytes:
         untyped: Any = super()
-        line: bytes = greeting or await untyped.readline()
-        return line
+        received: bytes = await untyped.readline()
+        return received
 
 
 GreetedSocket = GreetedTcp | GreetedWebSocket

@@ -20,6 +20,7 @@ from weenats.transport.jetstream import (
     StreamConfig,
     StreamMissingError,
 )
+from weenats.transport.jetstream.errors import api_error
 
 
 async def test_a_stream_has_the_settings_it_was_created_with(jetstream: JetStream) -> None:
@@ -105,6 +106,13 @@ async def test_a_missing_stream_is_named(jetstream: JetStream, method: str) -> N
     """The error is UNAVAILABLE and names the stream."""
     with pytest.raises(StreamMissingError, match="no-such-stream: stream not found"):
         await getattr(jetstream, method)("no-such-stream")
+
+
+@pytest.mark.parametrize("number", [10118, 10119])
+def test_what_is_offline_is_unavailable(number: int) -> None:
+    """A stream or consumer whose servers are away may be back soon: it is not a refusal."""
+    error = {"code": 500, "err_code": number, "description": "stream is offline"}
+    assert isinstance(api_error(error, "orders"), JetStreamUnavailableError)
 
 
 async def test_without_jetstream_the_error_says_so() -> None:

@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 from nats.aio.client import Client
+from nats.errors import Error
 
 from weenats.transport.nats_py.client import SteadyClient
+from weenats.transport.nats_py.errors import text_of
 
 
 async def test_attempts_to_reconnect_may_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,3 +43,11 @@ async def test_reconnecting_goes_on_after_an_unexpected_error(
     await client._attempt_reconnect()
     assert attempts == 3
     assert caplog.text.count("unexpected error while reconnecting") == 2
+
+
+async def test_what_a_server_says_is_escaped(caplog: pytest.LogCaptureFixture) -> None:
+    """Its errors reach logs and callers without control characters, which a terminal would obey."""
+    await SteadyClient(None)._process_err("'permissions violation' \x1b[31m")
+    assert "\x1b" not in caplog.text
+    assert "\\u001b[31m" in caplog.text
+    assert text_of(Error("nats: '\x1b[31m'")) == "nats: '\\u001b[31m'"

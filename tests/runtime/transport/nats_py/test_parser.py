@@ -127,6 +127,7 @@ def test_parser_handles_few_bytes_at_a_time(step: int) -> None:
         b"PONG\r\nMSG a 1 -15\r\n",
         b"HMSG a 1 6 5\r\n",
         b"HMSG a 1 -1 5\r\n",
+        b"MSG a 1 2147483648\r\n",
     ],
 )
 def test_invalid_message_line_raises_protocol_error(line: bytes) -> None:
@@ -145,7 +146,15 @@ def test_line_without_end_raises_protocol_error() -> None:
     assert connection.messages == [message]
 
 
-@pytest.mark.parametrize("line", [b"INFO {\r\n", b"INFO \xff\r\n", b"x" * 10_000 + b"\r\n"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"INFO {\r\n",
+        b"INFO \xff\r\n",
+        b"INFO " + b"[" * 100_000 + b"\r\n",
+        b"x" * 10_000 + b"\r\n",
+    ],
+)
 def test_invalid_control_line_raises_protocol_error(line: bytes) -> None:
     """Lines that nats-py does not understand, or waits for the rest of, are handled alike."""
     with pytest.raises(nats.errors.ProtocolError):
