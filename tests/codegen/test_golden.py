@@ -96,6 +96,21 @@ def test_packages_pass_ruff(packages: Path) -> None:
     assert run(packages, "ruff", "format", "--no-cache", "--config", str(config), "--check") == ""
 
 
+def test_nullable_alias_with_quoted_types_passes_ruff(tmp_path: Path) -> None:
+    """A schema of any type that refers to itself is written as `ruff` demands: `Union[..., None]`."""
+    (tmp_path / "trees").mkdir()
+    (tmp_path / "trees/service.yaml").write_text(
+        "{service: trees, version: 1.0.0, description: Trees., commands: {grow: {description: Grow.,"
+        " payload: {$ref: '#/$defs/tree'}}}, $defs: {tree: {properties: {top: {$ref: '#/$defs/tree'}}}}}"
+    )
+    files = package_files(read_contracts([tmp_path / "trees"]))
+    assert '"Tree", Union["TreeObject", ' in files["trees/models.py"]
+    (tmp_path / "models.py").write_text(files["trees/models.py"])
+    config = TESTS.parent / "generated" / ".ruff.toml"
+    checks = ("ruff", "check", "--no-cache", "--config", str(config), "--ignore", "INP001")
+    assert run(tmp_path, *checks, "models.py") == ""
+
+
 def test_packages_can_be_imported(packages: Path) -> None:
     """All packages and their app modules import without errors or warnings."""
     folders = [path for path in packages.iterdir() if (path / "__init__.py").exists()]
