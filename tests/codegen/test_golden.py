@@ -6,6 +6,7 @@ expected anew; the diff is then part of the review.
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -97,11 +98,13 @@ def test_packages_pass_ruff(packages: Path) -> None:
 
 
 def test_nullable_alias_with_quoted_types_passes_ruff(tmp_path: Path) -> None:
-    """A schema of any type that refers to itself is written as `ruff` demands: `Union[..., None]`."""
+    """A schema of any type that refers to itself becomes `Union[..., None]`."""
+    tree = {"properties": {"top": {"$ref": "#/$defs/tree"}}}
+    command = {"description": "Grow.", "payload": {"$ref": "#/$defs/tree"}}
+    head = {"service": "trees", "version": "1.0.0", "description": "Trees."}
     (tmp_path / "trees").mkdir()
-    (tmp_path / "trees/service.yaml").write_text(
-        "{service: trees, version: 1.0.0, description: Trees., commands: {grow: {description: Grow.,"
-        " payload: {$ref: '#/$defs/tree'}}}, $defs: {tree: {properties: {top: {$ref: '#/$defs/tree'}}}}}"
+    (tmp_path / "trees/service.json").write_text(
+        json.dumps({**head, "commands": {"grow": command}, "$defs": {"tree": tree}})
     )
     files = package_files(read_contracts([tmp_path / "trees"]))
     assert '"Tree", Union["TreeObject", ' in files["trees/models.py"]
