@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from pydantic import JsonValue
@@ -83,17 +83,14 @@ async def _check_kept(arguments: call.Arguments, servers: Sequence[str]) -> None
     async with connection(servers, arguments.timeout) as transport:
         try:
             limit = min(arguments.timeout, _MAX_WAIT)
-            document = json.loads(
+            document: JsonValue = json.loads(
                 await get_contract_document(transport, arguments.service, timeout=limit)
             )
         except (ServiceError, ValueError, RecursionError):  # not known: the service decides
             return
     name = arguments.operation.rpartition(".")[0]
-    match document:
-        case {"aggregates": dict(aggregates)}:
-            found = cast("dict[str, JsonValue]", aggregates)
-        case _:
-            return
+    aggregates = document.get("aggregates") if isinstance(document, dict) else None
+    found = aggregates if isinstance(aggregates, dict) else {}
     asked = {each: content for each, content in found.items() if name in {"", each}}
     kept = [
         content for content in asked.values() if isinstance(content, dict) and "store" in content

@@ -127,8 +127,8 @@ class _Rewriter:
             ):
                 # `Union[a, b, None]`, since some of its types are quoted and `|` takes no text
                 start, end = self._lines.span(node)
-                inner, last = self._lines.span(union)
-                self._edits += [(start, inner, ""), (last - 1, end, ", None]")]
+                inner, inner_end = self._lines.span(union)
+                self._edits += [(start, inner, ""), (inner_end - 1, end, ", None]")]
                 self._rewrite_expressions(kinds)
             case _:
                 for part in ast.iter_child_nodes(node):
