@@ -6,6 +6,7 @@ expected anew; the diff is then part of the review.
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -94,6 +95,23 @@ def test_packages_pass_ruff(packages: Path) -> None:
     config = TESTS.parent / "generated" / ".ruff.toml"
     assert run(packages, "ruff", "check", "--no-cache", "--config", str(config), ".") == ""
     assert run(packages, "ruff", "format", "--no-cache", "--config", str(config), "--check") == ""
+
+
+def test_nullable_alias_with_quoted_types_passes_ruff(tmp_path: Path) -> None:
+    """A schema of any type that refers to itself becomes `Union[..., None]`."""
+    tree = {"properties": {"top": {"$ref": "#/$defs/tree"}}}
+    command = {"description": "Grow.", "payload": {"$ref": "#/$defs/tree"}}
+    head = {"service": "trees", "version": "1.0.0", "description": "Trees."}
+    (tmp_path / "trees").mkdir()
+    (tmp_path / "trees/service.json").write_text(
+        json.dumps({**head, "commands": {"grow": command}, "$defs": {"tree": tree}})
+    )
+    files = package_files(read_contracts([tmp_path / "trees"]))
+    assert '"Tree", Union["TreeObject", ' in files["trees/models.py"]
+    (tmp_path / "models.py").write_text(files["trees/models.py"])
+    config = TESTS.parent / "generated" / ".ruff.toml"
+    checks = ("ruff", "check", "--no-cache", "--config", str(config), "--ignore", "INP001")
+    assert run(tmp_path, *checks, "models.py") == ""
 
 
 def test_packages_can_be_imported(packages: Path) -> None:

@@ -1,6 +1,7 @@
 """The command `call`: calls any operation of a running service, which it finds by discovery."""
 
 import asyncio
+import codecs
 import json
 import secrets
 import sys
@@ -83,8 +84,11 @@ def parse_payload(text: str | None) -> bytes:
     try:
         # As bytes: JSON is UTF-8, whatever the locale is.
         payload = sys.stdin.buffer.read() if text == "-" else text.encode()
-        value: JsonValue = json.loads(payload)
+        payload = payload.removeprefix(codecs.BOM_UTF8)
+        value: JsonValue = json.loads(payload.decode())
         json.dumps(value, allow_nan=False)  # NaN, and numbers that are too large for a float
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"the payload is not UTF-8 (byte {error.start})") from None
     except ValueError as error:
         raise typer.BadParameter(f"the payload is not valid JSON: {error}") from None
     except RecursionError:

@@ -1,9 +1,8 @@
 """The command `docs`: one HTML page of contracts, and an AsyncAPI document of each."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from weenats_codegen.cli.diff import servers_of
 from weenats_codegen.cli.errors import CliError
@@ -14,6 +13,8 @@ from weenats_codegen.docs.page import page
 from weenats_codegen.docs.serve import PageServer
 from weenats_codegen.generate import read_contracts
 from weenats_codegen.ir.contract import Contract
+from weenats_codegen.output.lock import locked
+from weenats_codegen.output.transaction import apply, recover
 
 
 def docs(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
@@ -46,20 +47,12 @@ def _write(contracts: Sequence[Contract], out: Path, *, as_json: bool) -> None:
     texts = {"index.html": page(contracts)}
     for contract in contracts:
         texts[f"{contract.service}.asyncapi.json"] = f"{json_text(asyncapi(contract), 2)}\n"
-    _replace(texts, out)
+    with locked(out):
+        recover(out)
+        apply(out, texts, ())
     written = [(out / name).as_posix() for name in texts]
     lines = "\n".join(f"[green]wrote[/]    {plain(path)}" for path in written)
     emit({"written": written}, as_json=as_json, render=lambda: lines)
-
-
-def _replace(texts: Mapping[str, str], out: Path) -> None:
-    """Write all files or, if one cannot be written, none."""
-    out.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".weenats-", dir=out) as stage:
-        for name, text in texts.items():
-            Path(stage, name).write_text(text, encoding="utf-8", newline="\n")
-        for name in texts:
-            Path(stage, name).replace(out / name)
 
 
 def serve(schemas: Sequence[Path], port: int, *, as_json: bool) -> None:

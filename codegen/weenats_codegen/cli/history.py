@@ -1,10 +1,12 @@
 """The commands `history` and `state`: what happened to an aggregate that is kept in a stream."""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from pydantic import JsonValue
@@ -13,7 +15,8 @@ from weenats.aggregates.commits import Commit, read_commit
 from weenats.aggregates.errors import BrokenHistoryError
 from weenats.aggregates.store import PARTITIONS, commit_stream
 from weenats.codec.numbers import load_decimals
-from weenats.errors import NotFoundError
+from weenats.discovery import get_contract_document
+from weenats.errors import NotFoundError, ServiceError
 from weenats.protocol import headers
 from weenats.protocol.partitions import partition_of
 from weenats.protocol.subjects import commits_of_key
@@ -26,6 +29,9 @@ from weenats_codegen.cli.output import brief, emit, json_text, warn
 if TYPE_CHECKING:
     from rich.table import Table
 
+_MIN_WAIT: Final = 0.001
+_MAX_WAIT: Final = 2.0
+"""Seconds to wait for the contract of a service, which not everyone may read."""
 _COLUMNS = ("revision", "time", "command", "event", "data", "by", "message")
 
 
@@ -55,7 +61,8 @@ def state(
     """Print the state of a key, which the running service makes of its events.
 
     Raises:
-        CliError: The service replied with an error, or has no query `get`.
+        CliError: The service replied with an error, has no query `get`, or is asked for an earlier
+            state of an aggregate that it does not keep in a stream.
     """
     lines: dict[str, str] = {}
     if revision is not None and time is not None:
@@ -64,7 +71,35 @@ def state(
         lines[headers.AT_REVISION] = str(revision)
     if time is not None:
         lines[headers.AT_TIME] = _moment(time)
+    if lines:
+        deadline = monotonic() + arguments.timeout
+        asyncio.run(_check_kept(arguments, servers))
+        arguments = replace(arguments, timeout=max(deadline - monotonic(), _MIN_WAIT))
     call.call(replace(arguments, headers=lines), servers, as_json=as_json)
+
+
+async def _check_kept(arguments: call.Arguments, servers: Sequence[str]) -> None:
+    """Refuse an aggregate that handlers keep: they would answer its present state."""
+    async with connection(servers, arguments.timeout) as transport:
+        try:
+            limit = min(arguments.timeout, _MAX_WAIT)
+            document: JsonValue = json.loads(
+                await get_contract_document(transport, arguments.service, timeout=limit)
+            )
+        except (ServiceError, ValueError, RecursionError):  # not known: the service decides
+            return
+    name = arguments.operation.rpartition(".")[0]
+    aggregates = document.get("aggregates") if isinstance(document, dict) else None
+    found = aggregates if isinstance(aggregates, dict) else {}
+    asked = {each: content for each, content in found.items() if name in {"", each}}
+    kept = [
+        content for content in asked.values() if isinstance(content, dict) and "store" in content
+    ]
+    if asked and not kept:
+        raise CliError(
+            f"{arguments.service} does not keep {name or ' or '.join(asked)} in a stream:"
+            " only the present state is known; omit --revision and --time"
+        )
 
 
 def _moment(text: str) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 from weenats_codegen.ir.streams import check_streams
 from weenats_codegen.lint import operations
 from weenats_codegen.lint.aggregates import check_keys
+from weenats_codegen.lint.cost import check_cost
 from weenats_codegen.lint.names import check_names
 from weenats_codegen.lint.previous import check_previous
 from weenats_codegen.lint.references import check_references
@@ -88,7 +89,11 @@ queries:
     result: {$ref: '#/$defs/size'}
 $defs:
   size: {type: integer}""",
-    check=lambda subject: [*subject.bundle.diagnostics, *check_references(subject.source)],
+    check=lambda subject: [
+        *subject.bundle.diagnostics,
+        *check_references(subject.source),
+        *check_cost(subject.bundle),
+    ],
 )
 UNDECLARED_NAME: Final = Rule(
     id="undeclared-name",

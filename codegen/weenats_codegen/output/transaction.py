@@ -22,7 +22,7 @@ STAGE_PREFIX: Final = ".weenats-"
 """The first letters of the names of folders that are removed at the end of a run."""
 _STAGE: Final = f"{STAGE_PREFIX}stage"
 _JOURNAL: Final = "journal.json"
-_NAME: Final = re.compile(r"(?:[A-Za-z0-9_]+/){0,3}[A-Za-z0-9_][A-Za-z0-9_.]*")
+_NAME: Final = re.compile(r"(?:[A-Za-z0-9_]+/){0,3}[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 class _Step(NamedTuple):
@@ -66,6 +66,10 @@ def apply(folder: Path, written: Mapping[str, str], removed: Collection[str]) ->
                 path.unlink()
             _remove_bytecode(path)
         (stage / _JOURNAL).unlink()
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(folder)) from None  # the disk is full
     finally:
         recover(folder)
 

@@ -6,6 +6,7 @@ is a library, with all its subfolders: its schemas are shared by the contracts.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -65,8 +66,10 @@ class Folders:
 
 
 def contract_files(folder: Path) -> list[str]:
-    """Return the names of the main files of a contract in a folder; a contract has one."""
-    try:
-        return [name for name in ROOT_NAMES if (folder / name).is_file()]
-    except OSError:
-        return []
+    """Return the names of the main files of a contract in a folder; a contract has one.
+
+    What is there and cannot be read, such as a link to nothing, is one as well: the contract is
+    broken, not gone.
+    """
+    paths = ((name, folder / name) for name in ROOT_NAMES)
+    return [name for name, path in paths if os.path.lexists(path) and not path.is_dir()]

@@ -122,6 +122,14 @@ class _Rewriter:
                 self._replace(last, "None")
                 if node.left is not none:
                     self._rewrite_expressions(node.left)
+            case ast.Subscript(
+                ast.Name("Optional"), ast.Subscript(ast.Name("Union"), kinds) as union
+            ):
+                # `Union[a, b, None]`, since some of its types are quoted and `|` takes no text
+                start, end = self._lines.span(node)
+                inner, inner_end = self._lines.span(union)
+                self._edits += [(start, inner, ""), (inner_end - 1, end, ", None]")]
+                self._rewrite_expressions(kinds)
             case _:
                 for part in ast.iter_child_nodes(node):
                     self._rewrite_expressions(part)

@@ -1,5 +1,6 @@
 """The `weenats call` command, against a real nats-server."""
 
+import io
 import json
 import os
 import socket
@@ -7,6 +8,7 @@ import sys
 from typing import Any
 
 import pytest
+import typer
 
 from testkit.cli_service import TEA
 from weenats import DeadlineExceededError, NatsTransport, new_message_id
@@ -284,6 +286,27 @@ def test_call_names_an_invalid_token(receipts_url: str, capsys: pytest.CaptureFi
     arguments = ["call", "receipts", "get", "r-1", "--token", "\udcff", "--servers", receipts_url]
     assert main(arguments) == 2
     assert "the token: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--revision", "--time"])
+def test_earlier_state_of_an_aggregate_that_handlers_keep(
+    option: str, receipts_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`state` refuses to ask for it: the handlers would answer the present state."""
+    value = "1" if option == "--revision" else "2026-01-01"
+    command = ["state", "receipts", "r-1", option, value, "--servers", receipts_url]
+    assert main(command) == 1
+    assert "receipts does not keep receipt in a stream" in capsys.readouterr().err
+
+
+def test_payload_is_utf8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte order mark, which some shells write, is left out; other encodings are wrong usage."""
+    given = io.BytesIO(b'\xef\xbb\xbf{"name": "Tea"}')
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(given))
+    assert call.parse_payload("-") == b'{"name": "Tea"}'
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("{}".encode("utf-16"))))
+    with pytest.raises(typer.BadParameter, match="the payload is not UTF-8"):
+        call.parse_payload("-")
 
 
 @pytest.mark.parametrize("text", ["null", "5", '"x"', "12345678901234567890.10", "[\n  1.50\n]"])

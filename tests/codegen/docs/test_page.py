@@ -262,20 +262,20 @@ def test_command_writes_everything(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_full_disk_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """If one file cannot be written, all are as they were."""
+    """If one file cannot be written, all are as they were, and the error names the folder."""
     (tmp_path / "index.html").write_text("old")
     written: list[Path] = []
-    write_text = Path.write_text
+    write_bytes = Path.write_bytes
 
-    def full(path: Path, *arguments: Any, **options: Any) -> int:
+    def full(path: Path, content: bytes) -> int:
         written.append(path)
         if len(written) == 2:
             raise OSError(28, "No space left on device")
-        return write_text(path, *arguments, **options)
+        return write_bytes(path, content)
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     assert main(["docs", str(SAMPLE), "--out", str(tmp_path)]) == 1
-    assert "No space left on device" in capsys.readouterr().err
+    assert f"No space left on device: '{tmp_path}'" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
     assert (tmp_path / "index.html").read_text() == "old"
 

@@ -109,3 +109,14 @@ def test_cost_grows_with_size(tmp_path: Path, count: int, schema: Any) -> None:
     small = min(cost(count) for _ in range(3))
     # If the cost were quadratic, it would be sixteen times as much.
     assert min(cost(4 * count) for _ in range(3)) < 11 * max(small, 0.01)
+
+
+def test_schemas_that_double_on_each_level_are_refused(tmp_path: Path) -> None:
+    """Checking one value against them would take a service hours."""
+    levels: dict[str, Any] = {"d0": {"type": "object"}}
+    for at in range(1, 40):
+        ref = {"$ref": f"#/$defs/d{at - 1}"}
+        levels[f"d{at}"] = {"anyOf": [ref, {"allOf": [ref, {"required": [f"m{at}"]}]}]}
+    found = problems(tmp_path, contract_of({"x": {"$ref": "#/$defs/d39"}}, **{"$defs": levels}))
+    assert len(found) == 1
+    assert "applies more than 100,000 schemas to one value" in found[0]

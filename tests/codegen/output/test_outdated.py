@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 import pytest
 
 from weenats_codegen.generate import check, check_client, generate, generate_client
+from weenats_codegen.parser.diagnostics import ContractError
 
 Contract = Callable[..., dict[str, Any]]
 SCHEMAS: Final = Path("schemas")
@@ -100,6 +102,23 @@ def test_packages_of_removed_contracts_are_removed(write: Callable[..., None]) -
     assert packages() == {"orders", "boxes"}
     assert {path.name for path in (OUT / "orders").iterdir()} == {"handlers.py", "notes.txt"}
     assert check([SCHEMAS], OUT).diff == ""
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+def test_package_of_a_broken_contract_is_kept(write: Callable[..., None], kind: str) -> None:
+    """A contract whose main file is there and cannot be read is an error, and not gone."""
+    write("orders", {"type": "string"})
+    write("parcels", {"type": "string"})
+    generate([SCHEMAS], OUT)
+    main = SCHEMAS / "orders/service.json"
+    main.unlink()
+    if kind == "link":
+        main.symlink_to("nowhere.json")
+    else:
+        os.mkfifo(main)
+    with pytest.raises(ContractError, match=r"orders/service.json.*(does not exist|regular file)"):
+        generate([SCHEMAS], OUT)
+    assert (OUT / "orders/client.py").is_file()
 
 
 def test_packages_of_other_folders_are_kept(

@@ -194,8 +194,9 @@ def test_failed_run_leaves_no_folders(tmp_path: Path, monkeypatch: pytest.Monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as failed:
         write(tmp_path / "deep" / "out", OLD)
+    assert failed.value.filename == str(tmp_path / "deep" / "out"), "which disk is full"
     assert list(tmp_path.iterdir()) == []
 
 
