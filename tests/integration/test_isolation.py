@@ -59,6 +59,20 @@ async def test_subscription_of_a_request_keeps_no_variables(
     await subscriptions[0].unsubscribe()
 
 
+async def test_subscription_outside_of_services_keeps_no_variables(client: ProbeClient) -> None:
+    """The handler of an event sees no variable of who subscribed, such as a request of the web."""
+    TENANT.set("of the subscriber")
+    seen: asyncio.Queue[str] = asyncio.Queue()
+
+    async def on_event(event: ReceivedEvent[Happened]) -> None:
+        del event
+        await seen.put(TENANT.get())
+
+    async with await client.subscribe_happened(on_event), asyncio.timeout(LIMIT):
+        await client.publish_happened("k", happened(), revision=1)
+        assert await seen.get() == "none"
+
+
 async def test_service_started_in_a_request_keeps_no_variables(nats_url: str) -> None:
     """Requests see no variable of whoever built and started the service and its connection."""
     TENANT.set("of the starter")

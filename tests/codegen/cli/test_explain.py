@@ -19,6 +19,15 @@ def test_explain_prints_all_operations(capsys: pytest.CaptureFixture[str]) -> No
         assert words in shown
 
 
+def test_common_settings_are_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """What all operations share is shown once, before them, what differs with each of them."""
+    assert main(["explain", TARGET]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("drain timeout") == 1
+    assert shown.index("all operations") < shown.index("drain timeout") < shown.index("add-item")
+    assert shown.count("idempotent") > 1
+
+
 def test_explain_json_one_operation(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json one operation is one JSON document; durations are in seconds."""
     assert main(["explain", TARGET, "get", "--json"]) == 0

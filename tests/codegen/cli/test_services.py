@@ -76,6 +76,17 @@ def test_services_lists_instances(receipts_url: str, capsys: pytest.CaptureFixtu
     assert "add-item" in shown
 
 
+def test_servers_are_separated_by_commas(
+    receipts_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """NATS_URL and --servers may name several servers, of which one is enough."""
+    several = f"nats://127.0.0.1:1,{receipts_url}"
+    assert main(["health", "receipts", "--servers", several]) == 0
+    monkeypatch.setenv("NATS_URL", several)
+    assert main(["services", "--json"]) == 0
+    assert '"receipts"' in capsys.readouterr().out
+
+
 def test_contract_mismatch_is_reported(
     tmp_path: Path,
     repository: Path,

@@ -6,14 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from testkit.clocks import travel
 from weenats.contract import RateLimit
 from weenats.rate_limit import KeyedLimiter
 
-LIMIT = RateLimit(max_requests_per_second=2, burst=4)
+RATE, BURST = 2, 4
+LIMIT = RateLimit(max_requests_per_second=RATE, burst=BURST)
 DRAINED = 2.0  # seconds after which a bucket of LIMIT is as good as new
 
 
@@ -44,6 +45,73 @@ async def test_dropping_buckets_does_not_change_decisions(steps: list[tuple[str,
         assert take(bounded, key) is real
         if real:
             endless[key].bucket("only").take()
+
+
+class Bounds:
+    """What keys may have and must get, of a limiter with room for some of them.
+
+    Attributes:
+        least: how full the bucket of each key is at least: by its own requests.
+        most: how full it is at most: by those of others too, which the shared bucket had.
+        own: the keys that had a bucket of their own when they last asked.
+    """
+
+    def __init__(self, max_keys: int) -> None:
+        self._max_keys = max_keys
+        self.least: dict[str, float] = {}
+        self.most: dict[str, float] = {}
+        self.own: set[str] = set()
+        self._shared = 0.0
+
+    def advance(self, seconds: float) -> None:
+        """Drain all buckets; those that are empty are none."""
+        for levels in (self.least, self.most):
+            drained = {key: level - RATE * seconds for key, level in levels.items()}
+            levels.clear()
+            levels.update({key: level for key, level in drained.items() if level > TOLERANCE})
+        self._shared = max(self._shared - RATE * seconds, 0.0)
+
+    def check(self, key: str, *, admitted: bool) -> None:
+        """Check a decision, and count the request if it was admitted."""
+        is_kept = key in self.own and key in self.least
+        has_place = is_kept or len(self.most.keys() - {key}) < self._max_keys
+        most = self.most.get(key, 0.0) if is_kept else max(self.most.get(key, 0.0), self._shared)
+        if has_place:
+            self.own.add(key)
+        else:
+            self.own.discard(key)
+            self._shared += admitted
+        if admitted:
+            self.least[key] = self.least.get(key, 0.0) + 1
+            self.most[key] = most + 1
+            assert self.least[key] <= BURST + TOLERANCE, "more than the limit"
+        else:
+            assert not has_place or most + 1 > BURST - TOLERANCE, "less than the limit"
+
+
+TOLERANCE = 1e-3
+SECOND_ALLOWANCE = [*((key, 1, 0.0) for key in "abc"), ("d", 4, 0.5), ("d", 4, 0.0)]
+STARVED_BY_ANOTHER = [*zip("abcde", (4, 1, 1, 4, 1), (0.0, 0.0, 0.5, 0.0, 0.0), strict=True)]
+FLOOD = st.lists(
+    st.tuples(
+        st.sampled_from("abcde"), st.integers(1, 5), st.sampled_from([0.0, 0.0, 0.5, 1.0, 3.0])
+    ),
+    max_size=20,
+)
+
+
+@given(FLOOD)
+@example(SECOND_ALLOWANCE)
+@example(STARVED_BY_ANOTHER)
+async def test_limit_holds_without_room_for_all_keys(flood: list[tuple[str, int, float]]) -> None:
+    """No key gets more than its limit, nor less while there is room for its bucket."""
+    clock = travel()
+    limiter, bounds = KeyedLimiter(LIMIT, 3), Bounds(3)
+    for key, requests, pause in flood:
+        for _ in range(requests):
+            bounds.check(key, admitted=take(limiter, key))
+        clock.advance(pause)
+        bounds.advance(pause)
 
 
 async def test_many_keys_do_not_reset_a_used_bucket() -> None:

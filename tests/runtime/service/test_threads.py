@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from testkit.otlp_receiver import otlp_receiver
 from testkit.probe import CONTRACT, Outcome, Probe, ProbeClient, Run, echo
 from testkit.processes import async_child_process, python_environment
 from testkit.waiting import LIMIT, settle, until
@@ -84,22 +85,27 @@ async def test_executor_of_the_application_is_kept() -> None:
         loop.set_default_executor(ours)
 
 
-async def test_library_needs_no_free_thread() -> None:
-    """Keys are fetched and telemetry is shut down while every thread of the executor is busy."""
+async def test_library_needs_no_free_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys are fetched and telemetry is exported while every thread of the executor is busy."""
+    monkeypatch.setattr("weenats.telemetry.otlp._SHUT_DOWN_TIMEOUT", LIMIT)
     held = threading.Event()
     loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(1) as own:
+    with ThreadPoolExecutor(1) as own, otlp_receiver() as receiver:
         loop.set_default_executor(own)
-        busy = asyncio.create_task(asyncio.to_thread(held.wait, LIMIT))
+        busy = asyncio.create_task(asyncio.to_thread(held.wait, 2 * LIMIT))
         await settle()
         keys = JwksKeySource("https://issuer.example", ["EdDSA"], fetch=lambda _: b'{"keys": []}')
         keys.start()
         await until(lambda: keys.age is not None)
         await keys.close()
-        telemetry = ExportingTelemetry("http://127.0.0.1:9", TelemetrySettings(), CONTRACT, "i-1")
-        await asyncio.wait_for(telemetry.shut_down(0.1), LIMIT)
+        telemetry = ExportingTelemetry(receiver.url, TelemetrySettings(), CONTRACT, "i-1")
+        with telemetry.with_span("last"):
+            pass
+        await telemetry.shut_down(LIMIT)
+        exported = [span.name for span in receiver.spans]
         held.set()
         await busy
+    assert exported == ["last"]
 
 
 SERVICE = """
