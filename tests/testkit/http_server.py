@@ -29,6 +29,9 @@ class HttpServer:
                 except OSError:
                     outer.ended.set()
 
+            def do_CONNECT(self) -> None:
+                self.do_GET()
+
             def log_message(self, *_: Any) -> None:
                 pass
 

@@ -56,9 +56,9 @@ def fetch(
     """
     watch = _Watch(timeout)
     opener = urllib.request.OpenerDirector()  # no default handlers: no redirects, no files
-    opener.add_handler(urllib.request.ProxyHandler())
+    opener.add_handler(urllib.request.ProxyHandler(_proxies()))
     opener.add_handler(urllib.request.UnknownHandler())
-    opener.add_handler(_Handler(watch.add))
+    opener.add_handler(_Handler(watch.open))
     request = urllib.request.Request(uri, headers={**_HEADERS, **headers})  # noqa: S310 - the handlers above support http and https only
     try:
         with watch, cast("HTTPResponse", opener.open(request, timeout=timeout)) as response:
@@ -69,6 +69,16 @@ def fetch(
         raise FetchError(
             f"no response within {timeout:g} s" if watch.has_ended else _reason(error)
         ) from None
+
+
+def _proxies() -> dict[str, str]:
+    """Return the proxies of the environment, without that of plain HTTP.
+
+    A host may be reached over plain HTTP because the way to it is trusted, which is not the way
+    over a proxy.
+    """
+    proxies = urllib.request.getproxies()
+    return {"https": proxies["https"]} if "https" in proxies else {}
 
 
 def _read(response: HTTPResponse, watch: _Watch, max_bytes: int) -> bytes:
@@ -102,12 +112,18 @@ class _Watch:
         self._sockets: list[socket.socket] = []
         self.has_ended = False
 
-    def add(self, connected: socket.socket) -> None:
-        """Watch a connection. A duplicate is kept, since TLS takes over the socket itself."""
+    def open(self, address: tuple[str, int], timeout: float, *_: object) -> socket.socket:
+        """Connect to a host or proxy, like socket.create_connection.
+
+        It is watched before a byte is sent. A duplicate is kept, since TLS takes over the socket.
+        """
+        opened = open_socket(address, timeout)
         with self._lock:
-            self._sockets.append(connected.dup())
+            self._sockets.append(opened.dup())
             if self.has_ended:
+                opened.close()
                 raise TimeoutError
+        return opened
 
     def __enter__(self) -> None:
         self._timer.start()
@@ -127,44 +143,26 @@ class _Watch:
                     watched.shutdown(socket.SHUT_RDWR)
 
 
-class _Plain(HTTPConnection):
-    """A connection that is watched from the moment it is open."""
-
-    watch: Callable[[socket.socket], None]
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - those of HTTP
-        super().__init__(*arguments, **options)
-        self._create_connection = open_socket  # in place of socket.create_connection
-
-    def connect(self) -> None:
-        super().connect()
-        self.watch(self.sock)
-
-
-class _Secure(HTTPSConnection, _Plain):
-    """A TLS connection that is watched from before its handshake."""
-
-
 def _connection(
-    watch: Callable[[socket.socket], None],
-    kind: type[_Plain],
+    open_watched: Callable[..., socket.socket],
+    kind: type[HTTPConnection],
     host: str,
     **options: Any,  # noqa: ANN401 - passed on by urllib
 ) -> HTTPConnection:
-    connection = kind(host, **options)
-    connection.watch = watch
-    return connection
+    connection: Any = kind(host, **options)
+    connection._create_connection = open_watched  # in place of socket.create_connection
+    return cast("HTTPConnection", connection)
 
 
 class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
     """Opens watched connections."""
 
-    def __init__(self, watch: Callable[[socket.socket], None]) -> None:
+    def __init__(self, open_watched: Callable[..., socket.socket]) -> None:
         super().__init__()
-        self._connect = partial(_connection, watch)
+        self._connect = partial(_connection, open_watched)
 
     def http_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(partial(self._connect, _Plain), req)
+        return self.do_open(partial(self._connect, HTTPConnection), req)
 
     def https_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(partial(self._connect, _Secure), req)
+        return self.do_open(partial(self._connect, HTTPSConnection), req)

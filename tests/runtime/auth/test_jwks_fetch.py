@@ -180,6 +180,42 @@ def test_timeout_covers_the_whole_fetch(server: HttpServer, slow: Any) -> None:
     assert monotonic() - started < 3
 
 
+@pytest.mark.timing
+@pytest.mark.parametrize("slow", [drip_headers, silence])
+def test_timeout_covers_a_proxy(
+    server: HttpServer, slow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that sends a byte now and then does not extend the timeout."""
+    monkeypatch.setenv("https_proxy", server.uri)
+    server.behaviour = lambda handler: slow(handler, lambda: server.ended.wait(0.01))
+    started = monotonic()
+    with pytest.raises(FetchError, match=r"^no response (within 0\.2 s|in time)$"):
+        fetch("https://issuer.example/keys", timeout=0.2)
+    assert monotonic() - started < 3
+
+
+def test_https_uses_the_proxy_of_the_environment(
+    server: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An https URL is fetched over a tunnel of the proxy; its refusal is an error."""
+    monkeypatch.setenv("https_proxy", server.uri)
+    server.behaviour = answer(b"", 403)
+    with pytest.raises(FetchError, match=r"^the document cannot be read \(OSError\)$"):
+        fetch("https://issuer.example/keys")
+    assert server.paths == ["issuer.example:443"]
+
+
+def test_plain_http_uses_no_proxy(server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain HTTP, which is trusted on the way to the host alone, does not go over a proxy."""
+    proxy = HttpServer()
+    monkeypatch.setenv("http_proxy", proxy.uri)
+    monkeypatch.setenv("all_proxy", proxy.uri)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert fetch(server.uri) == DOCUMENT
+    proxy.stop()
+    assert (server.paths, proxy.paths) == (["/keys"], [])
+
+
 @pytest.mark.parametrize(
     "behaviour",
     [
