@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from pydantic import MISSING, BaseModel, TypeAdapter, ValidationError
@@ -266,3 +266,38 @@ def test_write_only_fields_are_hidden_in_repr(
     assert "77123" not in f"{thing!r} {thing}"
     assert "ada" in repr(thing)
     assert json.loads(thing.model_dump_json()) == values
+
+
+_PIN: Final = {"type": "string", "writeOnly": True}
+_WITH_PIN: Final = {"properties": {"pin": _PIN}}
+_OPEN: Final = {"type": "object", "properties": {"user": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (
+            {**_OPEN, "if": {"required": ["user"]}, "then": _WITH_PIN},
+            {"user": "a", "pin": "s3cret"},
+        ),
+        ({**_OPEN, "dependentSchemas": {"user": _WITH_PIN}}, {"user": "a", "pin": "s3cret"}),
+        ({**_OPEN, "anyOf": [{"properties": {"user": _PIN}}, {}]}, {"user": "s3cret"}),
+        ({**_OPEN, "patternProperties": {"^p": _PIN}}, {"pin": "s3cret"}),
+        ({**_OPEN, "unevaluatedProperties": _PIN}, {"pin": "s3cret"}),
+        ({"type": "object", "patternProperties": {"^p": _WITH_PIN}}, {"p": {"pin": "s3cret"}}),
+        ({"type": "array", "contains": _WITH_PIN}, [{"pin": "s3cret"}]),
+        ({"type": "array", "prefixItems": [{}], "unevaluatedItems": _PIN}, [1, "s3cret"]),
+    ],
+)
+def test_write_only_values_without_a_field_are_hidden_in_repr(
+    generated: Callable[..., ModuleType],
+    contract_of: Callable[..., dict[str, Any]],
+    schema: dict[str, Any],
+    value: Any,
+) -> None:
+    """A member with a `writeOnly` value that no field of a model stands for is not shown."""
+    state = {"type": "object", "properties": {"kept": schema, "shown": {"type": "string"}}}
+    module = generated(contract_of(state))
+    thing = module.Thing.model_validate_json(json.dumps({"kept": value, "shown": "ada"}))
+    assert "s3cret" not in f"{thing!r} {thing}"
+    assert "ada" in repr(thing)

@@ -3,30 +3,45 @@
 from collections.abc import Mapping
 from typing import Final
 
-from weenats_codegen.ir.shapes.grammar import Json, ref_name
+from weenats_codegen.ir.shapes.grammar import NAMED, Json, ref_name
 
-_INSIDE: Final = frozenset({
-    "items", "prefixItems", "additionalProperties", "allOf", "anyOf", "oneOf",
+_PARTS: Final = frozenset({
+    "items", "prefixItems", "unevaluatedItems", "additionalProperties", "unevaluatedProperties",
+    "allOf", "anyOf", "oneOf",
 })  # fmt: skip
 """Keywords whose schemas describe parts of a value, or the value itself."""
+_CONDITIONS: Final = frozenset({
+    "contains", "dependentSchemas", "else", "if", "not", "patternProperties", "propertyNames",
+    "then",
+})  # fmt: skip
+"""Keywords whose schemas, and the properties in them, may have no place in a model."""
 
 
 def is_secret(schema: Json, definitions: Mapping[str, Json]) -> bool:
     """Return whether the values of a schema, or parts of them, are `writeOnly`.
 
-    Properties of objects are not looked at: each has its own place in the repr of its model.
+    Properties of objects are not looked at: each has its own place in the repr of its model. Those
+    in a condition, a pattern or a branch beside other properties may have none.
     """
-    pending = [schema]
-    names: set[str] = set()
+    pending = [(schema, _PARTS | _CONDITIONS)]
+    seen: set[tuple[str, bool]] = set()
     while pending:
-        part = pending.pop()
+        part, keywords = pending.pop()
         if isinstance(part, list):
-            pending += part
+            pending += [(each, keywords) for each in part]
         elif isinstance(part, dict):
             if part.get("writeOnly") is True:
                 return True
-            pending += [part[key] for key in sorted(_INSIDE & part.keys())]
-            if (name := ref_name(part)) and name not in names:
-                names.add(name)
-                pending.append(definitions[name])
+            for keyword in sorted(keywords & part.keys()):
+                is_elsewhere = keyword in _CONDITIONS or (
+                    keyword in {"anyOf", "oneOf"} and "properties" in part
+                )
+                inside = keywords | {"properties"} if is_elsewhere else keywords
+                value = part[keyword]
+                is_named = keyword in NAMED and isinstance(value, dict)
+                pending.append(([*value.values()] if is_named else value, inside))
+            reference = ref_name(part), "properties" in keywords
+            if reference[0] and reference not in seen:
+                seen.add(reference)
+                pending.append((definitions[reference[0]], keywords))
     return False
