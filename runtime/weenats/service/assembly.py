@@ -11,7 +11,7 @@ from weenats.admission.controller import Admission
 from weenats.admission.scope import Scope
 from weenats.codec.events import event_codec
 from weenats.contract import AnyOperation, Command, ServiceContract
-from weenats.errors import ServiceError
+from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.protocol import subjects
 from weenats.protocol.messages import EndpointInfo, HealthCheckData, HealthCheckEntry
 from weenats.service.chain import Host, build_chain
@@ -303,6 +303,11 @@ def _telemetry(
         return SILENT
     if settings.exporter_url is None:
         return TelemetryManager(settings)
-    from weenats.telemetry.otlp import ExportingTelemetry  # noqa: PLC0415 - needs the SDK
+    try:
+        from weenats.telemetry.otlp import ExportingTelemetry  # noqa: PLC0415 - needs the SDK
 
-    return ExportingTelemetry(settings.exporter_url, settings, contract, instance_id)
+        return ExportingTelemetry(settings.exporter_url, settings, contract, instance_id)
+    except ValueError as error:  # from the SDK, which reads some variables when it is imported
+        raise InvalidArgumentError(
+            f"the OpenTelemetry SDK does not accept an environment variable OTEL_*: {error}"
+        ) from error

@@ -18,7 +18,6 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from typing_extensions import override
 
 from weenats._internal.threads import run_in_thread
-from weenats.errors import InvalidArgumentError
 from weenats.telemetry.delegating import add_exporting, remove_exporting
 from weenats.telemetry.manager import TelemetryManager
 
@@ -46,7 +45,8 @@ class ExportingTelemetry(TelemetryManager):
         instance_id: the id of the instance.
 
     Raises:
-        InvalidArgumentError: the SDK does not accept an environment variable `OTEL_*`.
+        ValueError: the SDK does not accept an environment variable `OTEL_*`; its text does not
+            always name it.
     """
 
     def __init__(
@@ -61,12 +61,7 @@ class ExportingTelemetry(TelemetryManager):
                 "deployment.environment.name": settings.environment,
             }
         )
-        try:
-            self._tracers, self._meters = _providers(url.rstrip("/"), resource)
-        except ValueError as error:  # the SDK's text does not always name the variable
-            raise InvalidArgumentError(
-                f"the OpenTelemetry SDK does not accept an environment variable OTEL_*: {error}"
-            ) from error
+        self._tracers, self._meters = _providers(url.rstrip("/"), resource)
         super().__init__(settings, tracer_provider=self._tracers, meter_provider=self._meters)
         add_exporting(self, contract.name)
 

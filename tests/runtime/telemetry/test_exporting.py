@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -16,6 +18,7 @@ from opentelemetry.trace import SpanKind
 
 from testkit.otlp_receiver import Receiver, otlp_receiver
 from testkit.probe import Happened, Outcome, Probe, ProbeClient, Run
+from testkit.processes import python_environment
 from testkit.telemetry import EVERYTHING, Recording, probe_token, probe_validator
 from testkit.waiting import LIMIT, wait_for
 from weenats import (
@@ -422,3 +425,30 @@ async def test_invalid_variable_of_the_sdk_is_named(
     builder = NatsServiceBuilder(handlers, transport=MemoryTransport())
     with pytest.raises(InvalidArgumentError, match="does not accept an environment variable"):
         await builder.with_telemetry(exporter_url=receiver.url).build().start()
+
+
+def test_invalid_variable_that_the_sdk_reads_when_it_is_imported() -> None:
+    """The start fails with the same error when the import of the SDK fails."""
+    code = """
+import asyncio
+from testkit.probe import Probe
+from weenats import InvalidArgumentError, NatsServiceBuilder
+from weenats.testing import MemoryTransport
+
+async def start():
+    builder = NatsServiceBuilder(Probe(), transport=MemoryTransport())
+    await builder.with_telemetry(exporter_url="http://127.0.0.1:1").build().start()
+
+try:
+    asyncio.run(start())
+except InvalidArgumentError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=python_environment(OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT="-1"),
+    )
+    assert "does not accept an environment variable OTEL_*" in done.stdout
