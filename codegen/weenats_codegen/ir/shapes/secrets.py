@@ -37,9 +37,10 @@ def is_secret(schema: Json, definitions: Mapping[str, Json]) -> bool:
                     keyword in {"anyOf", "oneOf"} and "properties" in part
                 )
                 inside = keywords | {"properties"} if is_elsewhere else keywords
-                value = part[keyword]
-                is_named = keyword in NAMED and isinstance(value, dict)
-                pending.append(([*value.values()] if is_named else value, inside))
+                value: Json = part[keyword]
+                if keyword in NAMED and isinstance(value, dict):
+                    value = list(value.values())
+                pending.append((value, inside))
             reference = ref_name(part), "properties" in keywords
             if reference[0] and reference not in seen:
                 seen.add(reference)
