@@ -106,13 +106,21 @@ class LargeObjects:
         self._jetstream = JetStream(transport, _TIMEOUT)
 
     async def open(self) -> None:
-        """Create the bucket if there is none, at the start or after somebody has deleted it.
+        """Create the bucket if there is none.
 
         Raises:
             ServiceError: JetStream is not available, or refuses.
         """
         with suppress(AlreadyExistsError):  # with other settings, such as more replicas
             await self._jetstream.create_stream(self._config)
+
+    async def reopen(self) -> None:
+        """Create the bucket again, which somebody has deleted.
+
+        Raises:
+            ServiceError: JetStream is not available, or refuses.
+        """
+        await self._jetstream.recreate_stream(self._config)
 
     async def put(self, data: bytes, seconds: float) -> Reference:
         """Store an object.

@@ -72,6 +72,7 @@ class Catalog:
         self._stream = stream
         self._name = projection_bucket(projection)
         self._transport = transport
+        self._is_known = False
         self.bucket: Final = JetStream(transport).key_value(self._name)
 
     async def create(self, stream: Stream) -> None:
@@ -84,7 +85,8 @@ class Catalog:
             UnusableBucketError: it has settings with which it cannot keep a view.
             ServiceError: see JetStream.create_stream.
         """
-        await ensure_bucket(self._transport, self._projection, stream)
+        await ensure_bucket(self._transport, self._projection, stream, is_known=self._is_known)
+        self._is_known = True
 
     async def records(self, *, leader: bool = True) -> tuple[Record, ...]:
         """Return the generations, by number.
