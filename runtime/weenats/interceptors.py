@@ -186,6 +186,14 @@ def result_of(response: object) -> Any:  # noqa: ANN401 - the type that the cont
     )
 
 
+def wrong_context(given: object) -> TypeError:
+    """Return the error of an interceptor that passes on something other than a context."""
+    return TypeError(
+        "an interceptor must pass on its context, `await call_next(context)`, not"
+        f" {type(given).__name__}"
+    )
+
+
 def check(interceptor: object) -> None:
     """Check that an object can be an interceptor.
 
@@ -210,4 +218,10 @@ def _around(
 ) -> CallNext[ContextT]:
     # No extra coroutine, and `__call__` is looked up once: each request passes each interceptor.
     handle = interceptor.__call__
-    return lambda context: handle(context, call_next)
+
+    def call(context: ContextT) -> Awaitable[Response]:
+        if not isinstance(context, MessageContext):  # pyright: ignore[reportUnnecessaryIsInstance] - of an interceptor
+            raise wrong_context(context)
+        return handle(context, call_next)
+
+    return call

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from testkit.contexts import make_context
+from testkit.probe import Probe, ProbeClient, Run
+from weenats import NatsServiceBuilder
 from weenats.context import RequestContext, Response
-from weenats.errors import PermissionDeniedError
+from weenats.errors import InternalError, InvalidArgumentError, PermissionDeniedError
 from weenats.interceptors import CallNext, Interceptor, chain, check
+from weenats.testing import MemoryTransport
 
 
 async def innermost(context: RequestContext) -> Response:
@@ -169,7 +172,7 @@ def test_valid_interceptors_are_accepted(good: Any) -> None:
             with_required_parameter,
             r"takes \(context, call_next\), and with_required_parameter takes .*note",
         ),
-        (Auditing, r"takes \(context, call_next\), and Auditing takes \(\)$"),
+        (Auditing, r"an interceptor is an async function or an object, not a class: "),
         (plain, r"an interceptor must be an `async def`: plain is a plain function$"),
     ],
 )
@@ -177,3 +180,53 @@ def test_wrong_signature_is_rejected(bad: Any, message: str) -> None:
     """Too few or many parameters, a class, or a plain function: the error names it."""
     with pytest.raises(TypeError, match=message):
         check(bad)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, Response(None)])
+async def test_what_is_passed_on_must_be_a_context(wrong: Any) -> None:
+    """The error names what came instead, in clients and services alike."""
+    passed_on: list[BaseException] = []
+
+    async def note(context: RequestContext, call_next: CallNext) -> Response:
+        try:
+            return await call_next(context)
+        except TypeError as error:
+            passed_on.append(error)
+            raise
+
+    async def lose(context: RequestContext, call_next: CallNext) -> Response:
+        return await call_next(wrong)
+
+    async def passing(context: RequestContext, call_next: CallNext) -> Response:
+        return await call_next(context)
+
+    transport = MemoryTransport()
+    builder = NatsServiceBuilder(Probe(), transport=transport).with_interceptor(note)
+    client, go = ProbeClient(transport), Run(action="go")
+    for each in (
+        builder.with_interceptor(lose),
+        builder.with_interceptor(lose).with_interceptor(passing),
+    ):
+        async with each.build():
+            with pytest.raises(InternalError):
+                await client.run("k", go)
+    async with builder.build():
+        with pytest.raises(TypeError) as raised:
+            await client.with_interceptor(lose).run("k", go)
+    kind = type(wrong).__name__
+    text = f"an interceptor must pass on its context, `await call_next(context)`, not {kind}"
+    assert {str(each) for each in (*passed_on, raised.value)} == {text}
+    assert len(passed_on) == 2
+
+
+@pytest.mark.parametrize("deadline", [None, "1", float("nan"), float("inf")])
+async def test_a_deadline_that_is_none_is_refused(deadline: Any) -> None:
+    """A client cannot send it, and says so."""
+
+    async def change(context: RequestContext, call_next: CallNext) -> Response:
+        context.deadline = deadline
+        return await call_next(context)
+
+    client = ProbeClient(MemoryTransport()).with_interceptor(change)
+    with pytest.raises(InvalidArgumentError, match=r"context\.deadline of a call must be a finite"):
+        await client.run("k", Run(action="go"))

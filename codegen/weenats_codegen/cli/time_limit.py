@@ -1,6 +1,7 @@
 """A limit of time for what is done with texts of other parties."""
 
 import signal
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -36,7 +37,15 @@ def time_limit(seconds: float) -> Generator[None]:
         if not is_over:
             raise _Stop
 
+    report = sys.unraisablehook
+
+    def report_others(ignored: "sys.UnraisableHookArgs") -> None:
+        if ignored.exc_type is not _Stop:
+            report(ignored)
+
     start = monotonic()
+    # The signal may arrive in a finalizer, whose exceptions Python prints with their traceback.
+    sys.unraisablehook = report_others
     before = signal.signal(signal.SIGALRM, stop)
     # The signal comes again, since Python ignores exceptions in finalizers. `outer` is how long a
     # limit around this one has, or 0.
@@ -51,3 +60,4 @@ def time_limit(seconds: float) -> Generator[None]:
         left = max(outer - (monotonic() - start), _SOON) if outer else 0
         signal.setitimer(signal.ITIMER_REAL, left, _AGAIN if outer else 0)
         signal.signal(signal.SIGALRM, before)
+        sys.unraisablehook = report

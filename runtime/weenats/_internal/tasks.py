@@ -24,8 +24,16 @@ def start_task(work: Coroutine[Any, Any, T], *, context: Context | None = None) 
     Args:
         work: what the task does.
         context: its context variables; None for a copy of those of the caller.
+
+    Raises:
+        RuntimeError: no event loop of asyncio is running.
     """
-    return asyncio.Task(work, loop=asyncio.get_running_loop(), context=context)
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        work.close()  # or Python would warn that it was never awaited
+        raise
+    return asyncio.Task(work, loop=loop, context=context)
 
 
 async def cancel_and_wait(task: asyncio.Task[Any] | None) -> None:

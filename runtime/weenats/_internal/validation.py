@@ -3,13 +3,26 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from inspect import iscoroutinefunction, isfunction, ismethod, unwrap
+from inspect import (
+    isasyncgenfunction,
+    isclass,
+    iscoroutinefunction,
+    isfunction,
+    isgeneratorfunction,
+    ismethod,
+    unwrap,
+)
 from typing import Any, cast
 
 
 def is_async(function: object) -> bool:
     """Return whether a function or a callable object is async."""
     return iscoroutinefunction(function) or iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
+def is_generator(function: object) -> bool:
+    """Return whether a function only makes a generator, sync or async, when it is called."""
+    return isgeneratorfunction(function) or isasyncgenfunction(function)
 
 
 def check_async(function: object, what: str) -> None:
@@ -27,12 +40,28 @@ def check_async(function: object, what: str) -> None:
     """
     if not callable(function):
         raise TypeError(f"{what} is an async function, not {type(function).__name__}")
+    if isclass(function):
+        raise TypeError(f"{what} is an async function or an object, not a class: {function!r}")
     inner: Callable[..., object] = function
     while isinstance(inner, partial):
         inner = inner.func
     inner = unwrap(inner, stop=iscoroutinefunction)
     if (isfunction(inner) or ismethod(inner)) and not iscoroutinefunction(inner):
         raise TypeError(f"{what} must be an `async def`: {inner.__qualname__} is a plain function")
+
+
+def check_boolean(name: str, value: object) -> None:
+    """Check that an argument is True or False: the text "false" would be true.
+
+    Args:
+        name: the name of the argument.
+        value: its value.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is True or False, not {value!r}")
 
 
 def check_plain(function: object, what: str) -> None:
@@ -45,7 +74,7 @@ def check_plain(function: object, what: str) -> None:
     Raises:
         TypeError: it is not a plain function.
     """
-    if not callable(function) or is_async(function):
+    if not callable(function) or is_async(function) or is_generator(function):
         raise TypeError(f"{what} must be a plain function, not {function!r}")
 
 

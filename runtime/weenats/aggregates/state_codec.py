@@ -110,7 +110,7 @@ class StateCodec:
         value, name = self.read(state), ""
         for name, data, version in events:
             decode, fold, event = self._known(name)
-            if version <= len(event.previous):
+            if version != len(event.previous) + 1:
                 data = self._read(partial(upcast, event, version=version), data, name)  # noqa: PLW2901 - the same event
             try:
                 value = fold(value, self._read(decode, data, name))
@@ -162,7 +162,8 @@ class StateCodec:
     def _known(self, name: str) -> tuple[Callable[[bytes], Any], Fold, Event[Any]]:
         if name not in self._fold:
             raise BrokenHistoryError(
-                f"{self._name} has a stored event {name}, which is not in the contract"
+                f"{self._name} has a stored event {name}, which is not in the contract of this"
+                " instance: it is for instances of the newer contract"
             )
         return self._fold[name]
 

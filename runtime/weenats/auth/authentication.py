@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from typing_extensions import override
 
+from weenats._internal.validation import check_boolean
 from weenats.auth.config import JwtAuthConfig, NoAuthConfig
 from weenats.auth.interceptor import AuthInterceptor
 from weenats.auth.jwks import JwksKeySource
@@ -72,6 +73,8 @@ class Authentication(ServiceFeature):
         if validator is not None:
             if not callable(getattr(validator, "validate", None)):
                 raise TypeError(f"{type(validator).__name__} has no `validate`: see TokenValidator")
+            if required is not None:
+                check_boolean("required", required)
             return cls(validator, required=required is not False, method=type(validator).__name__)
         if required is not None:
             raise ValueError("`required` goes with a validator; a configuration has its own")

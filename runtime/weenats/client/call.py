@@ -232,6 +232,7 @@ class Exchange:
 
         Raises:
             DeadlineExceededError: the deadline passed before the request was sent.
+            InvalidArgumentError: an interceptor has set a deadline that is none.
             ServiceError: the error in the reply, or the reason why there is no reply, see
                 Transport.request.
         """
@@ -243,7 +244,12 @@ class Exchange:
         if self._large is not None:
             body, reference = await self._large.sent(context, body, deadline)
             lines += reference
-        remaining = int((deadline - monotonic()) * 1000)
+        try:
+            remaining = int((deadline - monotonic()) * 1000)
+        except (TypeError, ValueError, OverflowError):
+            raise InvalidArgumentError(
+                f"context.deadline of a call must be a finite time.monotonic(), not {deadline!r}"
+            ) from None
         if remaining <= 0:
             raise DeadlineExceededError("the deadline passed before the call was sent")
         reply = await self._transport.request(

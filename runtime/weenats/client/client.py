@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from copy import copy
 from time import monotonic
@@ -134,9 +135,13 @@ class ServiceClient(Derivable):
 
         Raises:
             InvalidArgumentError: an argument is not valid.
-            TypeError: an interceptor is not async, or does not take (context, call_next).
+            TypeError: an interceptor is not async, or does not take (context, call_next); or
+                `interceptors` is not a list of them.
         """
         client = cls(NatsTransport(servers, connection))
+        given = cast("object", interceptors)
+        if not isinstance(given, Iterable):
+            raise TypeError(f"interceptors is a list of interceptors, not {type(given).__name__}")
         if timeout is not None:
             client = client.with_timeout(timeout)
         if token is not None:
@@ -354,8 +359,11 @@ class ServiceClient(Derivable):
 
         Raises:
             ValueError: the settings have an `exporter_url`, which only services can have.
+            TypeError: they are not TelemetrySettings.
         """
-        settings = settings or TelemetrySettings()
+        settings = TelemetrySettings() if settings is None else settings
+        if not isinstance(cast("object", settings), TelemetrySettings):
+            raise TypeError(f"settings are TelemetrySettings, not {type(settings).__name__}")
         if settings.exporter_url is not None:
             raise ValueError(
                 "exporter_url is for services only: a client uses the application's providers"

@@ -106,7 +106,8 @@ class ServiceSyncClient(Derivable, Generic[ClientT]):
 
         Raises:
             InvalidArgumentError: an argument is not valid.
-            TypeError: an interceptor is not async, or does not take (context, call_next).
+            TypeError: an interceptor is not async, or does not take (context, call_next); or
+                `interceptors` is not a list of them.
         """
         owner = cls.client_class.connect(
             servers,

@@ -85,7 +85,7 @@ class Verification:
     """
 
     def __init__(self, contract: ServiceContract, transport: Transport, mode: Verify) -> None:
-        if mode not in {"strict", "warn"}:
+        if mode not in ("strict", "warn"):  # a list has no hash
             raise InvalidArgumentError(f"verify is 'strict', 'warn' or 'off', not {mode!r}")
         self._contract = contract
         self._transport = transport

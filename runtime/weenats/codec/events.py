@@ -16,7 +16,7 @@ from weenats.codec.keys import PLAIN, aggregate_type, key_codec
 from weenats.codec.metadata import TEXT, TIMESTAMP, ULID, WRITTEN, message_metadata
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.requests import METADATA_HEAD
-from weenats.codec.upcasting import UpcastError, upcast_notification, version_member
+from weenats.codec.upcasting import DATA_VERSION, UpcastError, upcast_notification, version_member
 from weenats.codec.validators import typed_dict, validator
 from weenats.codec.violations import (
     SchemaError,
@@ -37,6 +37,7 @@ Notification = tuple[str, Any, int | None, str, Any, str, str, str | None, Mappi
 """The id, the key, the revision, the timestamp and the data of an event; the message id, the
 correlation id, the causation id and the context of its metadata."""
 _METADATA_HEAD: Final = METADATA_HEAD.decode()
+_DATA_VERSION: Final = f'"{DATA_VERSION}"'.encode()
 _TYPE_AT: Final = len('{"id":"01JD8Q3XA4C2E6G8J0K2M4P6R8",')
 """Where events that this library publishes have their type and the version of their data."""
 
@@ -185,7 +186,8 @@ class EventCodec:
             InvalidArgumentError: it breaks the contract.
         """
         try:
-            if self._event.previous and not data.startswith(self._type_bytes, _TYPE_AT):
+            is_present = data.startswith(self._type_bytes, _TYPE_AT) and self._event.previous
+            if not is_present and (self._event.previous or _DATA_VERSION in data):
                 data = upcast_notification(self._event, data)
             members: dict[str, Any] = self._notification.decode(data)
         except (SchemaError, ValidationError) as error:

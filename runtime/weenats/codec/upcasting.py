@@ -13,7 +13,7 @@ DATA_VERSION: Final = "dataVersion"
 
 
 class UpcastError(ValueError):
-    """An upcaster of the user failed."""
+    """An upcaster of the user failed, or there can be none: the data has a newer version."""
 
 
 def version_member(version: int) -> bytes:
@@ -28,17 +28,21 @@ def version_member(version: int) -> bytes:
 def upcast(event: Event[Any], data: bytes, version: int) -> bytes:
     """Return data as the present version of the contract has it.
 
-    Data of a version that is not known is returned as it is.
-
     Args:
         event: the event.
         data: the data, JSON text.
         version: its version.
 
     Raises:
-        UpcastError: an upcaster failed.
+        UpcastError: an upcaster failed, or a newer version of the contract has the version.
         ValueError: it is not valid JSON.
     """
+    if version > (known := len(event.previous) + 1):
+        # It may match the contract all the same, and mean something else.
+        raise UpcastError(
+            f"the data of {event.name} has version {version}, and this contract knows {known}:"
+            " it is for programs with the newer contract"
+        )
     for number, step in enumerate(event.previous[version - 1 :], version):
         if step.upcaster is None:
             data = dump_digits(step.next_of(load_digits(data)))
@@ -60,7 +64,7 @@ def upcast_notification(event: Event[Any], payload: bytes) -> bytes:
         payload: the event, JSON text.
 
     Raises:
-        UpcastError: an upcaster failed.
+        UpcastError: an upcaster failed, or a newer version of the contract has the version.
         ValueError: it is not valid JSON.
     """
     document: object = load_digits(payload)
@@ -68,7 +72,7 @@ def upcast_notification(event: Event[Any], payload: bytes) -> bytes:
         return payload
     members = cast("dict[str, Any]", document)
     version = members.pop(DATA_VERSION, 1)
-    if type(version) is not int or not 1 <= version <= len(event.previous):
+    if type(version) is not int or version < 1 or version == len(event.previous) + 1:
         return payload
     data = upcast(event, dump_digits(members.pop("data", None)), version)
     return b'%b,"data":%b}' % (dump_digits(members)[:-1], data)

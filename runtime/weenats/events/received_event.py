@@ -10,7 +10,7 @@ from weenats.codec.events import Notification, event_codec
 from weenats.context import CURRENT, MessageContext, Response
 from weenats.contract import Event
 from weenats.errors import InvalidArgumentError, ServiceError
-from weenats.interceptors import Interceptor, chain
+from weenats.interceptors import Interceptor, chain, wrong_context
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.messaging import EventTelemetry
 
@@ -152,6 +152,8 @@ def _intercepted(
     handler: EventHandler[Any, Any], interceptors: Sequence[Interceptor[ReceivedEvent[Any, Any]]]
 ) -> EventHandler[Any, Any]:
     async def innermost(event: ReceivedEvent[Any, Any]) -> Response:
+        if not isinstance(event, ReceivedEvent):  # pyright: ignore[reportUnnecessaryIsInstance] - of an interceptor
+            raise wrong_context(event)
         await handler(event)
         return Response(None)
 

@@ -99,8 +99,11 @@ class Replies:
         self._background = Background()
         self._is_repairing = False
 
-    async def open(self) -> None:
+    async def open(self, *, is_known: bool = False) -> None:
         """Create the bucket if there is none.
+
+        Args:
+            is_known: whether it was there before.
 
         Raises:
             FailedPreconditionError: it has settings with which replies are not kept.
@@ -110,7 +113,10 @@ class Replies:
         try:
             found = (await self._jetstream.stream_info(name)).config
         except StreamMissingError:
-            await self._jetstream.create_stream(self._config)
+            if is_known:
+                await self._jetstream.recreate_stream(self._config)
+            else:
+                await self._jetstream.create_stream(self._config)
             return
         if not found.allow_ttl or not found.allow_direct or found.max_messages_per_subject != 1:
             raise FailedPreconditionError(
@@ -239,7 +245,7 @@ class Replies:
     async def _repair(self) -> None:
         """Create the bucket again: what was kept is lost, but new replies can be kept."""
         try:
-            await self.open()
+            await self.open(is_known=True)
         except ServiceError as error:
             _LOG.error("the stream %s cannot be created again: %s", self._config.name, error)
         finally:

@@ -117,7 +117,7 @@ class LargeObjects:
         self._jetstream = JetStream(transport, _TIMEOUT)
 
     async def open(self) -> None:
-        """Create the bucket if there is none, at the start or after somebody has deleted it.
+        """Create the bucket if there is none.
 
         Raises:
             FailedPreconditionError: it has settings with which it does not keep objects as they
@@ -134,6 +134,14 @@ class LargeObjects:
                 f"the stream {found.name} does not keep large payloads as they are: it needs the"
                 " settings that it is created with, except replicas, limits and compression"
             )
+
+    async def reopen(self) -> None:
+        """Create the bucket again, which somebody has deleted.
+
+        Raises:
+            ServiceError: JetStream is not available, or refuses.
+        """
+        await self._jetstream.recreate_stream(self._config)
 
     async def put(self, data: bytes, seconds: float) -> Reference:
         """Store an object.

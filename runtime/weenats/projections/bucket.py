@@ -40,7 +40,9 @@ class UnusableBucketError(FailedPreconditionError):
     of_connection = True
 
 
-async def ensure_bucket(transport: Transport, projection: str, stream: Stream) -> None:
+async def ensure_bucket(
+    transport: Transport, projection: str, stream: Stream, *, is_known: bool = False
+) -> None:
     """Create the bucket of a projection if there is none; give it back settings that were edited.
 
     More replicas stay, and so does what makes no difference to a view.
@@ -49,6 +51,7 @@ async def ensure_bucket(transport: Transport, projection: str, stream: Stream) -
         transport: the connection.
         projection: the name of the projection.
         stream: the stream whose events are read; as many servers keep the bucket.
+        is_known: whether the bucket was there before.
 
     Raises:
         UnusableBucketError: the settings cannot be changed.
@@ -65,6 +68,9 @@ async def ensure_bucket(transport: Transport, projection: str, stream: Stream) -
     except (StreamMissingError, PermissionDeniedError) as error:
         if isinstance(error, PermissionDeniedError):
             _LOG.warning("the settings of %s are not checked: %s", wanted.name, error)
+        elif is_known:
+            await jetstream.recreate_stream(wanted)
+            return
         with suppress(AlreadyExistsError):  # another instance may have been quicker
             await jetstream.create_stream(wanted)
         return

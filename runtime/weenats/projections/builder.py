@@ -68,6 +68,7 @@ class ProjectionBuilder(Generic[ViewT]):
         self._transport = transport
         self._telemetry = telemetry
         self._owner = STAMPER.new_id().encode()
+        self._has_bucket = False
         self._outdated: dict[int, float] = {}
         """When this instance saw that a generation was replaced, on the monotonic clock."""
         routes = projection.routes_of(projection.view_of(transport, 1))
@@ -81,7 +82,10 @@ class ProjectionBuilder(Generic[ViewT]):
             UnusableBucketError: it has settings with which it cannot keep a view.
             ServiceError: see JetStream.create_stream.
         """
-        await ensure_bucket(self._transport, self._projection.name, self.stream)
+        await ensure_bucket(
+            self._transport, self._projection.name, self.stream, is_known=self._has_bucket
+        )
+        self._has_bucket = True
 
     def lease(self, number: int) -> Lease:
         """Return the lease of a generation for this instance, which has one at a time.

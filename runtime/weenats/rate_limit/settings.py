@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from weenats._internal.validation import check_integer, check_plain
+from weenats._internal.validation import check_boolean, check_integer, check_plain
 from weenats.rate_limit.buckets import KeyedLimiter, Limiter, SharedLimiter
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class RateLimitSettings:
 
     Raises:
         ValueError: a value is out of bounds, or values contradict each other.
-        TypeError: `key_extractor` is not a plain function.
+        TypeError: `key_extractor` is not a plain function, or `per_client` is not True or False.
     """
 
     limit: RateLimit | None = None
@@ -49,6 +49,7 @@ class RateLimitSettings:
     scope: LimitScope = "instance"
 
     def __post_init__(self) -> None:
+        check_boolean("per_client", self.per_client)
         if self.key_extractor is not None:
             check_plain(self.key_extractor, "key_extractor")
         if self.on_missing_principal not in ("shared", "reject"):

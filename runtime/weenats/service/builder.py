@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 from weenats import interceptors as chains
 from weenats._internal.extras import check_installed
-from weenats._internal.validation import check_integer
+from weenats._internal.validation import check_boolean, check_integer
 from weenats.admission.controller import check_concurrency
 from weenats.aggregates.settings import AggregateSettings
 from weenats.auth.authentication import Authentication
@@ -166,11 +166,13 @@ class NatsServiceBuilder:
         Raises:
             ValueError: a value is out of bounds.
             InvalidArgumentError: `max_queue_time` is not a positive duration.
+            TypeError: `self_eject` is not True or False.
         """
         subjects.check_queue_group(name)
         check_concurrency(max_concurrency)
         if max_queue is not None:
             check_integer("max_queue", max_queue, 0, _MAX_QUEUE)
+        check_boolean("self_eject", self_eject)
         return self._with(
             queue_group=name,
             max_concurrency=max_concurrency,
@@ -286,7 +288,8 @@ class NatsServiceBuilder:
 
         Raises:
             ValueError: a value is out of bounds, or with_rate_limit() was already called.
-            TypeError: `key_extractor` is not a plain function.
+            TypeError: `key_extractor` is not a plain function, or `per_client` is not True or
+                False.
 
         Example:
             100 requests per second of each caller, up to 300 at once:
@@ -537,7 +540,7 @@ class NatsServiceBuilder:
         Raises:
             ValueError: the mode is unknown, or the contract has no durable events.
         """
-        if mode not in {"apply", "check"}:
+        if mode not in ("apply", "check"):  # a list has no hash
             raise ValueError(f'mode is "apply" or "check", not {mode!r}')
         if not self._handlers.contract.streams:
             raise ValueError(

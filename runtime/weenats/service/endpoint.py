@@ -28,7 +28,7 @@ from weenats.errors import (
     ServiceError,
     UnimplementedError,
 )
-from weenats.interceptors import Interceptor, chain, result_of
+from weenats.interceptors import Interceptor, chain, result_of, wrong_context
 from weenats.protocol import headers as header_names
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.subjects import is_inbox
@@ -174,6 +174,8 @@ class EndpointRunner:
 
     async def _handle(self, context: RequestContext) -> Response:
         if CURRENT.get() is not context:  # an interceptor has replaced it
+            if not isinstance(context, RequestContext):  # pyright: ignore[reportUnnecessaryIsInstance] - of an interceptor
+                raise wrong_context(context)
             CURRENT.set(context)
         return Response(await self._begin(context))
 

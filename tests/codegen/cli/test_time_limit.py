@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sys
 from threading import Thread
 
 import pytest
@@ -23,6 +24,31 @@ def test_block_that_takes_too_long() -> None:
     with pytest.raises(TimeoutError, match=r"it takes longer than 0\.01 s"), time_limit(0.01):
         signal.pause()
     assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_signal_in_a_finalizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python ignores it there: nothing is printed, and the next signal ends the block."""
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda ignored: reported.append(ignored.exc_type))
+
+    class Interrupted:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGALRM)
+
+    class Broken:
+        def __del__(self) -> None:
+            raise KeyError
+
+    def work() -> None:
+        Interrupted()
+        Broken()
+        assert reported == [KeyError]
+        signal.raise_signal(signal.SIGALRM)
+
+    with pytest.raises(TimeoutError), time_limit(1000):
+        work()
+    Broken()
+    assert reported == [KeyError, KeyError]
 
 
 def test_block_that_ends_in_time() -> None:
@@ -48,7 +74,6 @@ def test_limit_around_another() -> None:
         assert 500 < signal.getitimer(signal.ITIMER_REAL)[0] <= 1000
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a finalizer
 def test_contract_that_takes_forever(
     nats_url: str,
     capsys: pytest.CaptureFixture[str],

@@ -8,10 +8,16 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from weenats._internal.validation import check_async, check_integer, check_plain, is_async
+from weenats._internal.validation import (
+    check_async,
+    check_boolean,
+    check_integer,
+    check_plain,
+    is_async,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
 
 async def good(one: str, two: str = "") -> str:
@@ -104,9 +110,25 @@ def test_non_callable_is_rejected(thing: Any) -> None:
         check_async(thing, "it")
 
 
-@pytest.mark.parametrize("thing", [None, 5, good, AsyncCallable()])
+def test_class_is_rejected() -> None:
+    """A class in place of its object, also if it takes as many arguments."""
+    with pytest.raises(TypeError, match=r"^it is an async function or an object, not a class: <"):
+        check_async(AsyncCallable, "it")
+
+
+def generates(_: str) -> Generator[str]:
+    """Yield in place of returning."""
+    yield ""
+
+
+async def generates_async(_: str) -> AsyncGenerator[str]:
+    """Yield in place of returning."""
+    yield ""
+
+
+@pytest.mark.parametrize("thing", [None, 5, good, AsyncCallable(), generates, generates_async])
 def test_plain_functions_are_not_async(thing: Any) -> None:
-    """What is async, also by its `__call__`, or not callable is refused as a plain function."""
+    """What is async, also by its `__call__`, a generator or not callable is refused."""
     with pytest.raises(TypeError, match=r"^it must be a plain function, not "):
         check_plain(thing, "it")
     check_plain(bad, "it")
@@ -120,6 +142,14 @@ def test_integers_are_within_bounds(number: Any) -> None:
     check_integer("it", 3, 1, 3)
     with pytest.raises(ValueError, match=r"^it is an integer of at least 1, not 0$"):
         check_integer("it", 0, 1)
+
+
+@pytest.mark.parametrize("value", [None, 0, 1, "false", []])
+def test_booleans_are_true_or_false(value: Any) -> None:
+    """The text "false" is not taken for true."""
+    with pytest.raises(TypeError, match=r"^it is True or False, not "):
+        check_boolean("it", value)
+    check_boolean("it", value=True)
 
 
 def test_is_async_requires_a_coroutine_function() -> None:

@@ -57,7 +57,7 @@ BROKEN = {
     "is not a commit": {"revision": "x"},
     "stored events are missing": {"revision": 3},
     "deposited does not match the contract": {"events": [EVENT]},
-    "a stored event poured, which is not in the contract": {
+    "a stored event poured, which is not in the contract of this instance": {
         "events": [{**EVENT, "type": "poured"}]
     },
 }

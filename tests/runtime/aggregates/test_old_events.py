@@ -136,7 +136,10 @@ def test_versions_of_an_event(old: dict[str, Any], present: Any) -> None:
     ("payload", "told"),
     [
         (notification(type="deposited", dataVersion=2, data={"amount": "x"}), "cents"),
-        (notification(type="deposited", dataVersion=4, data={"later": 1}), "/data/cents"),
+        (
+            notification(type="deposited", dataVersion=4, data=PRESENT[0].model_dump()),
+            "the data of deposited has version 4, and this contract knows 3: it is for programs",
+        ),
         (notification(type="deposited", dataVersion="2", data=PRESENT[0].model_dump()), "Version"),
         (notification(type="deposited", dataVersion=2, data=[1]), "data"),
         (notification(type="deposited", dataVersion=2), "data"),
@@ -150,6 +153,23 @@ def test_what_cannot_be_read(payload: bytes, told: str) -> None:
     with pytest.raises(InvalidArgumentError) as raised:
         event_codec(DEPOSITED).decode(payload)
     assert told in f"{raised.value} {raised.value.details}"
+
+
+def test_data_of_a_newer_version_is_not_taken_for_ours() -> None:
+    """Data that matches the contract may mean something else: it is neither folded nor handled."""
+    aggregate = accounts.ACCOUNT_AGGREGATE
+    moved: Event[Any] = Event(
+        name="moved", contract=accounts.CONTRACT, aggregate=aggregate, data=dict, description=""
+    )
+    text = r"version 2, and this contract knows 1: it is for programs with the newer contract"
+    codec = StateCodec(StoredAggregate(aggregate, {moved: lambda *_: None}))
+    with pytest.raises(BrokenHistoryError, match=text):
+        codec.apply(None, [EncodedEvent("moved", b"{}", 2)])
+    for version in ({"dataVersion": 1}, {}):
+        mentioned = notification(type="moved", **version, data={"dataVersion": 2})
+        assert event_codec(moved).decode(mentioned)[4] == {"dataVersion": 2}
+    with pytest.raises(InvalidArgumentError, match=text):
+        event_codec(moved).decode(notification(type="moved", dataVersion=2, data={}))
 
 
 def test_a_broken_upcaster_breaks_the_history() -> None:

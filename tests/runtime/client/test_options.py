@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from testkit.probe import Happened, ProbeClient, Run
+from testkit.probe import Happened, ProbeClient, ProbeSyncClient, Run
 from weenats.client.call import CallDefaults
 from weenats.errors import InvalidArgumentError
 from weenats.events import ReceivedEvent
@@ -116,3 +116,18 @@ async def test_with_methods_do_not_change_the_client() -> None:
     assert changed._defaults == CallDefaults(
         timeout=1, token="t", headers={"X-A": "1"}, context={"a": 1}
     )
+
+
+@pytest.mark.parametrize("client", [ProbeClient, ProbeSyncClient])
+def test_settings_of_other_types_are_rejected(client: Any) -> None:
+    """The error names the argument, also where a function is given in place of a list of them."""
+
+    async def one(context: Any, call_next: Any) -> Any:
+        return await call_next(context)
+
+    with pytest.raises(TypeError, match="interceptors is a list of interceptors, not function"):
+        client.connect(interceptors=one)
+    with pytest.raises(InvalidArgumentError, match=r"verify is 'strict', .* not \['strict'\]"):
+        client.connect(verify=["strict"])
+    with pytest.raises(TypeError, match="settings are TelemetrySettings, not dict"):
+        client.connect().with_telemetry({})

@@ -111,6 +111,22 @@ async def test_an_interceptor_decides_about_an_event(
     assert await letters(transport) == 0
 
 
+async def test_an_interceptor_must_pass_on_the_event(
+    parcels: ParcelsClient, transport: NatsTransport, caplog: Any
+) -> None:
+    """Else the attempt has failed, and the log says why."""
+
+    async def lose(event: AnyEvent, call_next: CallNext[AnyEvent]) -> Response:
+        return await call_next(event if event.attempt > 1 else None)  # type: ignore[arg-type]
+
+    await parcels.publish_delivered("p-1", Delivered(count=1))
+    recorder = Recorder()
+    async with await consume(transport, recorder, "billing", interceptors=[lose], backoff=[0.01]):
+        await until(lambda: recorder.seen)
+    assert recorder.attempts == [2]
+    assert "TypeError: an interceptor must pass on its context" in caplog.text
+
+
 async def test_events_above_the_rate_wait(parcels: ParcelsClient, transport: NatsTransport) -> None:
     """They are processed later, each once, and no faster than the limit."""
     for count in range(6):

@@ -97,6 +97,9 @@ def test_invalid_rate_limit_options_are_rejected() -> None:
     ):
         builder().with_rate_limit(5, on_missing_principal="reject")
 
+    with pytest.raises(TypeError, match=r"^per_client is True or False, not 'no'$"):
+        builder().with_rate_limit(5, per_client="no")  # type: ignore[arg-type]
+
     async def slow(_: RequestContext) -> str:
         return "k"
 

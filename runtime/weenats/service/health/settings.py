@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypedDict, cast
 
-from weenats._internal.validation import checked_entries
+from weenats._internal.validation import check_boolean, checked_entries
 from weenats.protocol.timeouts import seconds
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ class HealthSettings:
     http: str | None = None
 
     def __post_init__(self) -> None:
-        if type(self.enabled) is not bool:
-            raise TypeError(f"enabled is True or False, not {self.enabled!r}")
+        check_boolean("enabled", self.enabled)
         object.__setattr__(self, "interval", seconds(self.interval, "interval"))
         object.__setattr__(self, "timeout", seconds(self.timeout, "timeout"))
         object.__setattr__(self, "checks", _checked(self.checks))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from weenats._internal.validation import check_boolean
 from weenats.protocol.timeouts import Duration, seconds
 from weenats.service.monitoring.custom_metrics import CustomMetric, check_metrics
 
@@ -32,8 +33,6 @@ class MonitoringSettings:
 
     def __post_init__(self) -> None:
         for name in ("include_memory_stats", "include_request_stats"):
-            value: object = getattr(self, name)
-            if type(value) is not bool:
-                raise TypeError(f"{name} is True or False, not {value!r}")
+            check_boolean(name, getattr(self, name))
         object.__setattr__(self, "interval", seconds(self.interval, "interval"))
         object.__setattr__(self, "custom_metrics", check_metrics(self.custom_metrics))

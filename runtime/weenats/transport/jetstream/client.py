@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from weenats.errors import (
+    AlreadyExistsError,
     DeadlineExceededError,
     NoRespondersError,
     NotFoundError,
@@ -55,6 +56,8 @@ _READ_BATCH: Final = 256
 _READ_BYTES: Final = 4 * 1024 * 1024
 _NOT_FOUND: Final = "404"
 _END: Final = "204"
+_DELETION: Final = 0.5
+"""Seconds after which the deletion of a stream is done."""
 _STORE_FAILED: Final = 10049
 _STORE_PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Seconds until a stream is created again whose folder could not be created."""
@@ -105,6 +108,23 @@ class JetStream:
                     raise
                 await asyncio.sleep(pause)
         return await self._stream(operation, body, name)
+
+    async def recreate_stream(self, config: StreamConfig) -> None:
+        """Create a stream that this instance knew, and that somebody has deleted or deletes now.
+
+        Until the deletion is done, a nats-server lets a stream of that name be created, removes its
+        files, and never answers what is published to it. So this waits a moment first.
+
+        Args:
+            config: its settings; a stream with other ones is left alone.
+
+        Raises:
+            JetStreamRefusedError: the server cannot have such a stream.
+            ServiceError: see `api.call`.
+        """
+        await asyncio.sleep(_DELETION)
+        with suppress(AlreadyExistsError):  # another instance was quicker
+            await self.create_stream(config)
 
     async def update_stream(self, config: StreamConfig) -> StreamInfo:
         """Change all settings of a stream: begin with those of `stream_info`.

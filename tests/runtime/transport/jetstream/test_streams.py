@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from testkit.clocks import shift_time
 from testkit.server_files import store_of
 from testkit.waiting import LIMIT, eventually
 from weenats import AlreadyExistsError, NatsTransport, UnavailableError
@@ -20,6 +21,7 @@ from weenats.transport.jetstream import (
     StreamConfig,
     StreamMissingError,
 )
+from weenats.transport.jetstream import client as client_module
 from weenats.transport.jetstream.errors import api_error
 
 
@@ -71,6 +73,26 @@ async def test_a_stream_whose_folder_is_still_removed_is_created(
     folder.unlink(missing_ok=True)
     assert (await creation).config.name == "again"
     await transport.close()
+
+
+async def test_a_stream_is_created_again_when_its_deletion_is_done(
+    jetstream: JetStream, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server removes the files of one that is created earlier; one that is there stays."""
+    monkeypatch.setattr(client_module, "_DELETION", 10_000.0)
+    time = shift_time()
+    await jetstream.delete_stream(stream)
+    creation = asyncio.create_task(
+        jetstream.recreate_stream(StreamConfig(stream, (f"{stream}.a.>",)))
+    )
+    with pytest.raises(StreamMissingError):
+        await jetstream.stream_info(stream)
+    assert not creation.done()
+    time.advance(10_000)
+    await creation
+    monkeypatch.setattr(client_module, "_DELETION", 0.0)
+    await jetstream.recreate_stream(StreamConfig(stream, (f"{stream}.b.>",)))
+    assert (await jetstream.stream_info(stream)).config.subjects == (f"{stream}.a.>",)
 
 
 async def test_an_update_keeps_unknown_settings(jetstream: JetStream, stream: str) -> None:
