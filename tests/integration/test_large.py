@@ -397,8 +397,7 @@ async def test_bucket_that_somebody_edits(
             config = (await these.jetstream.stream_info(STREAM)).config
             other = {**config.other, **settings.pop("other", {})}
             await these.jetstream.update_stream(replace(config, **settings, other=other))
-            while not (health := await these.client.check_health()).data.checks:
-                pass
+            health = await ask_until(lambda each: each.data.checks, these.client.check_health)
             assert "does not keep large payloads" in (health.data.checks[0].message or "")
         with pytest.raises(FailedPreconditionError, match="does not keep large payloads"):
             await NatsServiceBuilder(LargeProbe(), server.url).build().start()

@@ -668,12 +668,11 @@ async def test_bucket_that_somebody_edits(monkeypatch: pytest.MonkeyPatch) -> No
             jetstream = JetStream(pair.clients[0].transport)
             config = (await jetstream.stream_info(BUCKET)).config
             await jetstream.update_stream(replace(config, max_age=1.0, duplicate_window=1.0))
-            while (found := await problem()) is None:
-                pass
+            found = await ask_until(bool, problem)
+            assert found is not None
             assert "would not keep replies as long as `once` says" in found
             await jetstream.update_stream(config)
-            while await problem() is not None:
-                pass
+            await ask_until(lambda message: message is None, problem)
             await jetstream.delete_stream(BUCKET)
             while True:  # created again, without a command that needs it
                 with suppress(StreamMissingError):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from weenats._internal.tasks import start_task
+from typing_extensions import override
+
+from weenats._internal.watcher import Watcher
 from weenats.errors import ServiceError
 from weenats.protocol.messages import HealthCheckEntry
 from weenats.streams.consumer_states import consumer_state
@@ -55,7 +56,7 @@ class Source:
     consumers: Sequence[str]
 
 
-class ConsumerHealth:
+class ConsumerHealth(Watcher):
     """Looks at a durable consumer on the server from time to time, from `start` to `close`.
 
     Args:
@@ -79,19 +80,19 @@ class ConsumerHealth:
         self._consuming = consuming
         self._telemetry = telemetry
         self._parts = [_Part(each, consuming) for each in sources]
-        self._watching: asyncio.Task[None] | None = None
 
+    @override
     def start(self) -> None:
         """Begin to look."""
         for each in self._parts:
             attributes = semconv.of_consumer(each.source.stream, self._name)
             observe(each, self._telemetry, OF_CONSUMERS, attributes)
-        self._watching = start_task(self._watch(), context=Context())
+        super().start()
 
+    @override
     def close(self) -> None:
         """Look no more; the gauges have no values from now on."""
-        if self._watching is not None:
-            self._watching.cancel()
+        super().close()
         for each in self._parts:
             each.state = None
 
@@ -114,6 +115,7 @@ class ConsumerHealth:
         pending = sum(each.pending + each.unacknowledged for each in states)
         return f"it is late by {lag:.0f} s, {pending} events are not processed"
 
+    @override
     async def _watch(self) -> None:
         while True:
             for each in self._parts:

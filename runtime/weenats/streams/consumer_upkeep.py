@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from contextvars import Context
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from weenats._internal.tasks import start_task
+from typing_extensions import override
+
+from weenats._internal.watcher import Watcher
 from weenats.errors import AlreadyExistsError, PermissionDeniedError, ServiceError
 from weenats.streams.consumers import restored
 from weenats.transport.jetstream import (
@@ -38,7 +39,7 @@ _LOSING: Final = frozenset({"filters", "acknowledgement", "max_deliver", "header
 """Settings with which events that were not processed may not be delivered again."""
 
 
-class ConsumerUpkeep:
+class ConsumerUpkeep(Watcher):
     """Looks at consumers on the server from time to time, from `start` to `close`.
 
     One with other settings gets them back. If events may have been lost by them, or it was deleted,
@@ -60,21 +61,12 @@ class ConsumerUpkeep:
         self._missing: dict[str, float] = {}
         """Since when consumers are gone, on the monotonic clock."""
         self._doubt = asyncio.Event()
-        self._watching: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._watching = start_task(self._watch(), context=Context())
-
-    def close(self) -> None:
-        """Look no more."""
-        if self._watching is not None:
-            self._watching.cancel()
 
     def look_soon(self) -> None:
         """Look before it is time: a consumer delivers nothing."""
         self._doubt.set()
 
+    @override
     async def _watch(self) -> None:
         while True:
             self._doubt.clear()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from testkit.contexts import make_context
-from testkit.waiting import LIMIT, eventually
+from testkit.waiting import LIMIT, ask_until, eventually
 from testkit.wallets import Wallets, builder, client, commit, wallets
 from weenats import FailedPreconditionError, InternalError, NatsTransport, UnavailableError
 from weenats.aggregates.aggregates import streams_of
@@ -191,15 +191,14 @@ async def test_stream_that_somebody_edits(
         jetstream = JetStream(caller.transport)
         config = (await jetstream.stream_info("wallets-commits")).config
         await jetstream.update_stream(replace(config, max_age=3600.0))
-        while (found := await problem()) is None:
-            pass
+        found = await ask_until(bool, problem)
+        assert found is not None
         assert "can delete commits" in found
         await jetstream.update_stream(config)
-        while await problem() is not None:
-            pass
+        await ask_until(lambda message: message is None, problem)
         await jetstream.delete_stream("wallets-commits")
-        while (found := await problem()) is None:
-            pass
+        found = await ask_until(bool, problem)
+        assert found is not None
         assert "stream not found" in found
 
 

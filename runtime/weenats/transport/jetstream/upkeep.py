@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextvars import Context
 from logging import ERROR, WARNING
 from typing import TYPE_CHECKING, Final
 
+from typing_extensions import override
+
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import start_task
+from weenats._internal.watcher import Watcher
 from weenats.errors import FailedPreconditionError, ServiceError
 from weenats.protocol.messages import HealthCheckEntry
 
@@ -23,7 +24,7 @@ _AGAIN: Final = 1.0
 """The same while it cannot be used."""
 
 
-class StreamUpkeep:
+class StreamUpkeep(Watcher):
     """Looks from time to time, from `start` to `close`, whether a stream can be used.
 
     Args:
@@ -35,16 +36,6 @@ class StreamUpkeep:
         self._name = name
         self._ensure = ensure
         self._problem = ""
-        self._watching: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._watching = start_task(self._watch(), context=Context())
-
-    def close(self) -> None:
-        """Look no more."""
-        if self._watching is not None:
-            self._watching.cancel()
 
     def health_checks(self) -> Sequence[HealthCheckEntry]:
         """Return the check that fails; none while the stream can be used."""
@@ -52,6 +43,7 @@ class StreamUpkeep:
             return ()
         return (HealthCheckEntry(name=self._name, status="error", message=self._problem),)
 
+    @override
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_AGAIN if self._problem else _INTERVAL)
