@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from aiolimiter import AsyncLimiter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from weenats.contract import RateLimit
 
-__all__ = ["Bucket", "KeyedLimiter", "LeakyBucket", "Limiter", "SharedLimiter"]
+__all__ = [
+    "Bucket",
+    "BucketTable",
+    "DrainingBucket",
+    "KeyedLimiter",
+    "LeakyBucket",
+    "Limiter",
+    "SharedLimiter",
+]
 
 _MAX_REMOVED: Final = 2
 """Number of drained buckets that one new key removes at most."""
@@ -31,6 +41,30 @@ class Bucket(Protocol):
     def take(self) -> None:
         """Count one request, after `wait` returned 0."""
         ...
+
+
+class DrainingBucket(Bucket, Protocol):
+    """A bucket that is like a new one when it has drained."""
+
+    @property
+    def level(self) -> float:
+        """How full the bucket is, in requests; 0 when it is like a new one."""
+        ...
+
+    def fill(self, level: float) -> None:
+        """Set how full a new bucket is.
+
+        Args:
+            level: how full, in requests.
+        """
+        ...
+
+    def drained_after(self) -> float:
+        """Return the seconds until the bucket is drained if no request comes, 0 if it is."""
+        ...
+
+
+DrainingT = TypeVar("DrainingT", bound=DrainingBucket)
 
 
 class Limiter(Protocol):
@@ -108,8 +142,8 @@ class SharedLimiter:
         return self._bucket
 
 
-class KeyedLimiter:
-    """One bucket for each key, up to a maximum number of keys.
+class BucketTable(Generic[DrainingT]):
+    """One bucket for each key, up to a maximum number of keys; a limiter.
 
     A drained bucket is like a new one, so it makes room for another key, wherever it stands among
     the others. While there are `max_keys` buckets in use, all new keys share one more bucket: a
@@ -118,22 +152,22 @@ class KeyedLimiter:
     more than its limit.
 
     Args:
-        limit: the limit of each bucket.
+        make: returns the bucket of a key, None for the shared one.
         max_keys: maximum number of buckets.
     """
 
-    def __init__(self, limit: RateLimit, max_keys: int) -> None:
-        self._limit = limit
+    def __init__(self, make: Callable[[str | None], DrainingT], max_keys: int) -> None:
+        self._make = make
         self._max_keys = max_keys
-        self._buckets: dict[str, LeakyBucket] = {}
+        self._buckets: dict[str, DrainingT] = {}
         self._drains: list[tuple[float, str]] = []
         """A heap with one entry for each key: no earlier than then its bucket is drained."""
-        self._shared = LeakyBucket(limit)
+        self._shared = make(None)
 
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def bucket(self, key: str) -> Bucket:
+    def bucket(self, key: str) -> DrainingT:
         """Return the bucket of a key.
 
         Args:
@@ -146,9 +180,9 @@ class KeyedLimiter:
         self._remove_drained(now)
         if len(self._buckets) >= self._max_keys:
             return self._shared
-        bucket = self._buckets[key] = LeakyBucket(self._limit)
+        bucket = self._buckets[key] = self._make(key)
         bucket.fill(self._shared.level)
-        heappush(self._drains, (now + bucket.drained_after(), key))
+        heappush(self._drains, (now, key))
         return bucket
 
     def _remove_drained(self, now: float) -> None:
@@ -165,3 +199,15 @@ class KeyedLimiter:
             else:
                 del self._buckets[key]
                 removed += 1
+
+
+class KeyedLimiter(BucketTable[LeakyBucket]):
+    """One bucket of this instance for each key.
+
+    Args:
+        limit: the limit of each bucket.
+        max_keys: maximum number of buckets.
+    """
+
+    def __init__(self, limit: RateLimit, max_keys: int) -> None:
+        super().__init__(lambda _: LeakyBucket(limit), max_keys)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import OrderedDict
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.background import Background
 from weenats._internal.limited_log import LimitedLogger
 from weenats.errors import DeadlineExceededError, ServiceError
-from weenats.rate_limit.buckets import LeakyBucket
+from weenats.rate_limit.buckets import BucketTable, LeakyBucket
 
 if TYPE_CHECKING:
     from weenats.contract import RateLimit
@@ -120,7 +119,18 @@ class LeasedBucket:
         limit: the limit.
     """
 
-    __slots__ = ("_budget", "_chunk", "_left", "_limit", "_local", "_lock", "_name", "_none_until")
+    __slots__ = (
+        "_budget",
+        "_chunk",
+        "_kept_until",
+        "_left",
+        "_limit",
+        "_local",
+        "_lock",
+        "_name",
+        "_none_until",
+        "_took_until",
+    )
 
     def __init__(self, budget: SharedBudget, name: str, limit: RateLimit) -> None:
         self._budget = budget
@@ -129,6 +139,10 @@ class LeasedBucket:
         self._chunk = max(math.floor(limit.max_requests_per_second * _SHARE), 1)
         self._left = 0.0
         self._none_until = -math.inf
+        self._took_until = -math.inf
+        """When what it took has drained from the limit."""
+        self._kept_until = monotonic() + _RETRY
+        """Until when it is kept although it took nothing yet: its first request waits for that."""
         self._local = LeakyBucket(limit)
         self._lock = asyncio.Lock()
 
@@ -138,9 +152,26 @@ class LeasedBucket:
         return self._left < 1 and self._budget.is_shared and monotonic() >= self._none_until
 
     @property
-    def is_idle(self) -> bool:
-        """Whether it is like a new one, so that it can be dropped."""
-        return not self._lock.locked() and self._local.level == 0
+    def level(self) -> float:
+        """How full the bucket is by what passed on this instance, in requests."""
+        return self._local.level
+
+    def fill(self, level: float) -> None:
+        """Set how full a new bucket is; it takes that from the limit before requests pass.
+
+        Args:
+            level: how full, in requests.
+        """
+        self._local.fill(level)
+        self._left = -level
+
+    def drained_after(self) -> float:
+        """Return the seconds until the bucket is like a new one if no request comes, 0 if it is.
+
+        One that took a chunk lately is not: a new one would take another.
+        """
+        until = max(self._none_until, self._took_until, self._kept_until)
+        return max(self._local.drained_after(), until - monotonic())
 
     async def leased(self) -> None:
         """Wait until it has taken from the limit."""
@@ -153,13 +184,18 @@ class LeasedBucket:
                 return
             if not self._budget.may_try:  # or all that wait here would try, one after the other
                 return
-            wanted = self._chunk - self._left
+            if self._left < 0:  # what it was filled with drains too
+                self._left = -min(-self._left, self._local.level)
+            wanted = math.ceil(self._chunk - self._left)
             grant = await self._budget.take(self._name, self._limit, wanted)
             if grant is not None:
                 self._left += grant.amount
+                now, rate = monotonic(), self._limit.max_requests_per_second
+                self._took_until = max(self._took_until, now) + grant.amount / rate
+                self._kept_until = now
                 # Where there was less than wanted, half of the rest is worth the next message.
-                rest = (wanted - grant.amount) / 2 / self._limit.max_requests_per_second
-                self._none_until = monotonic() + max(grant.wait, rest)
+                rest = (wanted - grant.amount) / 2 / rate
+                self._none_until = now + max(grant.wait, rest)
 
     def wait(self) -> float:
         """Return the seconds until the next request is allowed, 0 if it is allowed now."""
@@ -185,8 +221,8 @@ class LeasedBucket:
             self._budget.lease(self)
 
 
-class LeasedLimiter:
-    """One bucket for each key, up to a maximum number of keys; all further ones share another.
+class LeasedLimiter(BucketTable[LeasedBucket]):
+    """One bucket for each key, each of which takes from a limit of its own.
 
     Args:
         budget: where its buckets take from.
@@ -196,35 +232,8 @@ class LeasedLimiter:
     """
 
     def __init__(self, budget: SharedBudget, name: str, limit: RateLimit, max_keys: int) -> None:
-        self._budget = budget
-        self._name = name
-        self._limit = limit
-        self._max_keys = max_keys
-        self._buckets: OrderedDict[str, LeasedBucket] = OrderedDict()
-        self._further = self._new("further")
+        def make(key: str | None) -> LeasedBucket:
+            whose = "further" if key is None else f"key {key}"
+            return LeasedBucket(budget, f"{name} {whose}", limit)
 
-    def bucket(self, key: str) -> LeasedBucket:
-        """Return the bucket of a key.
-
-        Args:
-            key: the key of a caller.
-        """
-        bucket = self._buckets.get(key)
-        if bucket is not None:
-            self._buckets.move_to_end(key)
-            return bucket
-        if len(self._buckets) >= self._max_keys and not self._drop_oldest():
-            return self._further
-        bucket = self._buckets[key] = self._new(f"key {key}")
-        return bucket
-
-    def _drop_oldest(self) -> bool:
-        """Drop the bucket that was not used for the longest time, if it is like a new one."""
-        key, bucket = next(iter(self._buckets.items()))
-        if not bucket.is_idle:
-            return False
-        del self._buckets[key]
-        return True
-
-    def _new(self, key: str) -> LeasedBucket:
-        return LeasedBucket(self._budget, f"{self._name} {key}", self._limit)
+        super().__init__(make, max_keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from hypothesis import strategies as st
 from testkit.clocks import travel
 from weenats.contract import RateLimit
 from weenats.rate_limit import KeyedLimiter
+from weenats.rate_limit.buckets import LeakyBucket
+from weenats.rate_limit.leases import LeasedLimiter, SharedBudget
+from weenats.rate_limit.ledger import Grant, Ledger
+from weenats.testing import MemoryTransport
 
 RATE, BURST = 2, 4
 LIMIT = RateLimit(max_requests_per_second=RATE, burst=BURST)
@@ -112,6 +117,68 @@ async def test_limit_holds_without_room_for_all_keys(flood: list[tuple[str, int,
             bounds.check(key, admitted=take(limiter, key))
         clock.advance(pause)
         bounds.advance(pause)
+
+
+class ExactLedger(Ledger):
+    """A ledger in memory, whose time is that of the event loop."""
+
+    def __init__(self) -> None:
+        super().__init__("probe", MemoryTransport())
+        self._levels: dict[str, LeakyBucket] = {}
+
+    async def take(self, name: str, limit: RateLimit, amount: float) -> Grant:
+        """Take from a limit, as much as there is."""
+        bucket = self._levels.setdefault(name, LeakyBucket(limit))
+        taken = float(math.floor(min(amount, limit.capacity - bucket.level + TOLERANCE)))
+        bucket.fill(bucket.level + taken)
+        return Grant(taken) if taken else Grant(0.0, bucket.wait())
+
+
+@given(FLOOD)
+@example(SECOND_ALLOWANCE)
+@example(STARVED_BY_ANOTHER)
+async def test_shared_limit_holds_without_room_for_all_keys(
+    flood: list[tuple[str, int, float]],
+) -> None:
+    """The same holds where instances share the limits."""
+    clock = travel()
+    clock.now = math.ceil(clock.now)  # so that sums of times are exact
+    budget = SharedBudget("probe", ExactLedger())
+    limiter, bounds = LeasedLimiter(budget, "run", LIMIT, 3), Bounds(3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("weenats.rate_limit.leases.monotonic", clock)
+        for key, requests, pause in flood:
+            for _ in range(requests):
+                bucket = limiter.bucket(key)
+                while bucket.is_empty:
+                    await bucket.lease()
+                is_admitted = bucket.wait() == 0
+                if is_admitted:
+                    bucket.take()
+                bounds.check(key, admitted=is_admitted)
+            clock.advance(pause)
+            bounds.advance(pause)
+
+
+async def test_bucket_that_holds_a_chunk_is_kept() -> None:
+    """A bucket that took a chunk is kept until all of it has drained, not only what was used."""
+    clock = travel()
+    limit = RateLimit(max_requests_per_second=1000, burst=1000)
+    limiter = LeasedLimiter(SharedBudget("probe", ExactLedger()), "run", limit, 3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("weenats.rate_limit.leases.monotonic", clock)
+        first = limiter.bucket("first")
+        assert limiter.bucket("second") is not first
+        assert limiter.bucket("first") is first, "its first request has taken nothing yet"
+        await first.lease()
+        first.take()
+        clock.advance(0.05)  # the chunk lasts twice as long
+        limiter.bucket("third")
+        assert limiter.bucket("first") is first
+        clock.advance(1)
+        limiter.bucket("fourth")
+        limiter.bucket("fifth")
+        assert limiter.bucket("first") is not first
 
 
 async def test_many_keys_do_not_reset_a_used_bucket() -> None:
