@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import re
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -18,6 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from typing_extensions import override
 
 from weenats._internal.threads import run_in_thread
+from weenats.protocol.headers import TOKEN
 from weenats.telemetry.delegating import add_exporting, remove_exporting
 from weenats.telemetry.manager import TelemetryManager
 
@@ -33,6 +36,10 @@ __all__ = ["ExportingTelemetry"]
 _LOG: Final = logging.getLogger("weenats.telemetry")
 _EXPORT_TIMEOUT: Final = 5
 _SHUT_DOWN_TIMEOUT: Final = 5
+_HEADERS: Final = tuple(f"OTEL_EXPORTER_OTLP_{part}HEADERS" for part in ("", "TRACES_", "METRICS_"))
+_HEADER: Final = re.compile(
+    rf"\s*(?:{TOKEN.pattern}[ \t]*=[\x20\x21\x23-\x3a\x3c-\x5b\x5d-\x7e]*)?\s*"
+)
 
 
 class ExportingTelemetry(TelemetryManager):
@@ -78,8 +85,20 @@ class ExportingTelemetry(TelemetryManager):
             _LOG.warning("telemetry was not exported completely: the receiver does not answer")
 
 
+def _check_headers() -> None:
+    """Refuse headers for the receiver that the SDK would leave out, and log with their values.
+
+    Raises:
+        ValueError: a variable is malformed.
+    """
+    for name in _HEADERS:
+        if not all(map(_HEADER.fullmatch, os.environ.get(name, "").split(","))):
+            raise ValueError(f"{name} is not a list of name=value, separated by commas")
+
+
 def _providers(base: str, resource: Resource) -> tuple[TracerProvider, MeterProvider]:
     """Return providers that export; if they cannot be created, none of their threads stays."""
+    _check_headers()
     MeterProvider(shutdown_on_exit=False)  # fails before a reader has a thread
     spans = OTLPSpanExporter(f"{base}/v1/traces", timeout=_EXPORT_TIMEOUT)
     metrics = OTLPMetricExporter(f"{base}/v1/metrics", timeout=_EXPORT_TIMEOUT)

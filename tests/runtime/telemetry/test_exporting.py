@@ -427,6 +427,47 @@ async def test_invalid_variable_of_the_sdk_is_named(
         await builder.with_telemetry(exporter_url=receiver.url).build().start()
 
 
+@pytest.mark.parametrize("part", ["", "TRACES_", "METRICS_"])
+@pytest.mark.parametrize(
+    "headers",
+    ["authorization: Bearer s3cret", "api-key=k,s3cret", "a b=s3cret", "a=s3cret;b", "a=s3crét"],
+)
+async def test_malformed_headers_of_the_exporter_are_not_shown(
+    receiver: Receiver,
+    handlers: Probe,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    part: str,
+    headers: str,
+) -> None:
+    """Headers that the SDK would leave out fail the start; nothing shows their values."""
+    monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{part}HEADERS", headers)
+    builder = NatsServiceBuilder(handlers, transport=MemoryTransport())
+    with pytest.raises(InvalidArgumentError, match=f"OTLP_{part}HEADERS is not a list") as error:
+        await builder.with_telemetry(exporter_url=receiver.url).build().start()
+    assert "s3cr" not in f"{error.value!r} {caplog.text}"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    ["", " a=b ,, c = d=e ,", "authorization=Bearer%20s3cret", "authorization=Bearer s3cret"],
+)
+async def test_headers_of_the_exporter(
+    nats_url: str,
+    receiver: Receiver,
+    handlers: Probe,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    headers: str,
+) -> None:
+    """What the SDK accepts is accepted, encoded or not."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", headers)
+    async with exporting(nats_url, receiver.url, handlers) as (_, client):
+        await client.run("k", Run(action="go"))
+    assert len(receiver.spans) == 1
+    assert "s3cret" not in caplog.text
+
+
 def test_invalid_variable_that_the_sdk_reads_when_it_is_imported() -> None:
     """The start fails with the same error when the import of the SDK fails."""
     code = """
