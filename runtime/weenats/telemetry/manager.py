@@ -54,6 +54,7 @@ __all__ = [
     "Count",
     "RecordDuration",
     "TelemetryManager",
+    "check_providers",
     "current_parent",
 ]
 _LOG: Final = LimitedLogger("weenats.telemetry")
@@ -280,6 +281,24 @@ def current_parent() -> Context:
         # The service has no telemetry of its own: the received trace is propagated.
         return extract_trace_context(served.headers)
     return current
+
+
+def check_providers() -> None:
+    """Check that the providers exist that the environment names for the process.
+
+    Raises:
+        ValueError: one does not exist; the API would fail wherever it is used first.
+    """
+    from opentelemetry import metrics  # noqa: PLC0415 - as above
+
+    try:
+        trace.get_tracer_provider()
+        metrics.get_meter_provider()
+    except StopIteration:
+        raise ValueError(
+            "OTEL_PYTHON_TRACER_PROVIDER or OTEL_PYTHON_METER_PROVIDER is not the name of an"
+            " installed provider"
+        ) from None
 
 
 @cache
