@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from hashlib import sha256
 from typing import Final, cast
 
@@ -134,7 +133,8 @@ class Headers(Mapping[str, str]):
         if start < _TIMEOUT_LENGTH:
             return None
         end = block.find(b"\r\n", start)
-        return _text(block[start : None if end < 0 else end])
+        # Not cached: any caller chooses the value, which may be as long as what is read.
+        return block[start : None if end < 0 else end].decode("utf-8", "replace").strip()
 
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
@@ -147,11 +147,6 @@ class Headers(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Headers({', '.join(self)})"
-
-
-@lru_cache(maxsize=1024)  # callers send few different values
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace").strip()
 
 
 NO_HEADERS: Final = Headers()

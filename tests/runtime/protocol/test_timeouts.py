@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import tracemalloc
 from collections.abc import Callable
 from contextvars import Context
 from datetime import timedelta
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from testkit.clocks import FakeClock, travel
 from testkit.waiting import settle
 from weenats.errors import InvalidArgumentError
-from weenats.protocol import timeouts
+from weenats.protocol import headers, timeouts
 from weenats.protocol.timeouts import DeadlineTimer, seconds, timeout_in
 
 
@@ -217,3 +218,23 @@ async def test_items_expire_on_a_real_event_loop() -> None:
     await settle()
     assert passed == list(range(100))
     timer.close()
+
+
+@pytest.mark.timing
+def test_values_of_callers_are_not_kept() -> None:
+    """Long values of the header, which anybody may send, take no memory when they were read."""
+
+    def read(number: int) -> None:
+        value = b"%d" % number + b"9" * headers._MAX_READ
+        with pytest.raises(InvalidArgumentError):
+            timeout_in(b"NATS/1.0\r\nWee-Timeout: %b\r\n\r\n" % value[: headers._MAX_READ // 2])
+
+    read(0)
+    tracemalloc.start()
+    try:
+        for number in range(500):
+            read(number)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < headers._MAX_READ
