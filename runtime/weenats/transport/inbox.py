@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 from contextlib import contextmanager
 from contextvars import Context
+from os import urandom
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from weenats._internal.tasks import retrieve, start_task
 from weenats.errors import DeadlineExceededError, NoRespondersError, ServiceError, connection_error
@@ -26,12 +27,19 @@ Arrivals = asyncio.Queue[Delivery | ServiceError]
 """Replies to one message, or the error that ends the waiting for them."""
 
 
+_TOKEN: Final = 16
+"""Digits of the random token that ends a reply subject: 64 bits."""
+_TOKENS: Final = 256
+"""How many tokens are made at a time."""
 _Pending = tuple[str, asyncio.Future[Delivery], Accepts | None]
 """The subject of a request, the future of its reply, and what returns whether a message is it."""
 
 
 class RequestMux:
     """Matches replies to requests, and fails requests whose deadline passes.
+
+    Each reply subject ends with a random token. A service knows those of the requests that it got:
+    from them it must not know those of other requests, to answer or cancel these.
 
     It belongs to the event loop of its first request, of which it keeps a reference: before Python
     3.12, asking for the running loop takes a system call.
@@ -48,7 +56,8 @@ class RequestMux:
         self.wildcard = f"{inbox}.*"
         self._prefix = f"{inbox}."
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._count = 0
+        self._tokens = ""
+        self._used = 0
         self._pending: dict[str, _Pending] = {}
         self._foreign: dict[str, int] = {}
         self._gatherings: set[tuple[str, Arrivals]] = set()
@@ -67,8 +76,11 @@ class RequestMux:
         Returns:
             The reply subject, and the future of the reply.
         """
-        count = self._count = self._count + 1
-        reply = f"{self._prefix}{count}"
+        start = self._used
+        if start == len(self._tokens):
+            self._tokens, start = urandom(_TOKENS * _TOKEN // 2).hex(), 0
+        end = self._used = start + _TOKEN
+        reply = self._prefix + self._tokens[start:end]
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()

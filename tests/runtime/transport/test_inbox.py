@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -41,6 +42,18 @@ async def test_each_request_has_its_own_reply_subject() -> None:
     for reply, _ in reversed(opened):
         mux.on_delivery(make_reply(reply, reply.encode()))
     assert [(await future).payload.decode() for _, future in opened] == [r for r, _ in opened]
+    mux.close()
+
+
+async def test_reply_subject_does_not_tell_the_next_one() -> None:
+    """They end with 64 random bits: whoever gets some requests cannot answer or cancel others."""
+    mux = RequestMux("_INBOX.me")
+    tokens = [mux.open("a.b", FAR, None)[0].rpartition(".")[2] for _ in range(2000)]
+    numbers = [int(token, 16) for token in tokens]
+    assert {len(token) for token in tokens} == {16}
+    assert all(500 < sum(number >> bit & 1 for number in numbers) < 1500 for bit in range(64))
+    steps = {later - earlier for earlier, later in pairwise(numbers)}
+    assert len(steps) == len(numbers) - 1
     mux.close()
 
 
