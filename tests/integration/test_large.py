@@ -260,6 +260,25 @@ async def test_object_that_is_not_what_its_reference_says(these: Running) -> Non
     assert await outcome(null) == "go"
 
 
+async def test_object_of_another_caller_is_not_removed(these: Running) -> None:
+    """A reference with a wrong size or digest removes nothing, the right one removes the object."""
+    objects = LargeObjects("probe", these.client.transport)
+    right = await objects.put(json.dumps({"action": "go"}).encode(), 1)
+    for wrong in (right._replace(digest="0" * 64), right._replace(size=1)):
+        await these.raw(f"Wee-Large: {wrong}\r\n", {"command": None})
+        assert await objects.get(right)
+    await these.raw(f"Wee-Large: {right}\r\n", {"command": None})
+
+    async def is_gone() -> bool:
+        try:
+            await objects.get(right)
+        except ValueError:
+            return True
+        return False
+
+    await ask_until(bool, is_gone)
+
+
 async def test_reference_of_another_operation(these: Running) -> None:
     """An operation that is not large ignores the header: its payload is null, and not valid."""
     headers = f"Wee-Large: {'0' * 26} 5 {'0' * 64}\r\n"
