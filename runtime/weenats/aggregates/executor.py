@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats.aggregates.cache import EMPTY, Cache, Slot, Snapshot
+from weenats.aggregates.cache import EMPTY, Cache, Snapshot
 from weenats.aggregates.commits import (
     Commit,
     encode_commit,
@@ -107,7 +107,7 @@ class Executor:
             FailedPreconditionError: the handler of the command that runs calls this one.
             ServiceError: what the handler raised; or the stream cannot be used now.
         """
-        return _Execution(self._parts, self._cache.slot(context.key), context, decide).run()
+        return _Execution(self._parts, self._cache, context, decide).run()
 
     async def entity(self, context: RequestContext) -> Entity[Any] | None:
         """Return what a query is about; None if it has no events.
@@ -188,9 +188,10 @@ class _Execution:
         "_storing",
     )
 
-    def __init__(self, parts: _Parts, slot: Slot, context: RequestContext, decide: Decide) -> None:
+    def __init__(
+        self, parts: _Parts, cache: Cache, context: RequestContext, decide: Decide
+    ) -> None:
         self._name, self._history, self._store, self._storing, self._snapshots = parts
-        self._slot = slot
         self._context = context
         self._decide = decide
         operation, principal = context.operation, context.principal
@@ -201,11 +202,13 @@ class _Execution:
         self._fingerprint = fingerprint_of(
             operation.name.encode(), payload, issuer.encode("utf-8", "surrogatepass")
         )
-        # Another caller, or another object, with the same id is another command.
-        self._id = f"{context.message_id}-{slot.scope(self._caller or '', issuer)}"
         deadline = context.deadline
         self._deadline = monotonic() + _TIMEOUT if deadline is None else deadline
         self._required = _required(context.headers)
+        # The slot at the end: one of a command that is refused would stay, whatever the key is.
+        slot = self._slot = cache.slot(context.key)
+        # Another caller, or another object, with the same id is another command.
+        self._id = f"{context.message_id}-{slot.scope(self._caller or '', issuer)}"
 
     async def run(self) -> object:
         """Execute it; see `Executor.execute`."""

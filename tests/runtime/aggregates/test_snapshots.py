@@ -6,12 +6,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from hashlib import sha256
+from time import monotonic
 from typing import Any
 
 import pytest
 
-from testkit.waiting import eventually
+from testkit.waiting import LIMIT, eventually
 from testkit.wallets import Wallets, builder, client, wallets
+from testkit.wire import METADATA
 from weenats import NatsTransport
 from weenats.aggregates.cache import Snapshot
 from weenats.aggregates.snapshots import Snapshots
@@ -175,6 +177,23 @@ async def test_forgotten_keys_are_read_again(nats_url: str, key: str) -> None:
             assert [each.balance for each in results] == [cents] * 10
         executor = service._assembly.aggregates.executors["wallet"]
         assert len(executor._cache) == 2
+
+
+async def test_refused_commands_are_not_remembered(nats_url: str, key: str) -> None:
+    """Commands that are refused before they are decided leave nothing, for any number of keys."""
+    built = builder(nats_url).with_aggregates(cache_size=2).build()
+    async with built as service, client(nats_url) as caller:
+        for number in range(10):
+            wallet = {"type": "wallet", "key": f"{key}-{number}"}
+            body = {"aggregateId": wallet, "command": {"cents": 1}, "metadata": METADATA}
+            reply = await caller.transport.request(
+                "wallets.command.wallet.deposit",
+                json.dumps(body).encode(),
+                b"Wee-If-Revision: none\r\n",
+                monotonic() + LIMIT,
+            )
+            assert json.loads(reply.payload)["error"]["code"] == "INVALID_ARGUMENT"
+        assert len(service._assembly.aggregates.executors["wallet"]._cache) == 0
 
 
 def test_settings_are_checked(nats_url: str) -> None:
