@@ -58,9 +58,8 @@ class LargeInterceptor:
         if reference is None:
             raise InvalidArgumentError(f"the header {header_names.LARGE} is malformed")
         check_size("payload", self._operation, reference.size)
-        await self._restore(context, reference)
-        # Only now: a caller that cannot say what an object holds must not have it removed.
         try:
+            await self._restore(context, reference)
             return await self._call(context, call_next)
         finally:
             self._objects.remove(reference)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from hashlib import sha256
+from os import urandom
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ulid import base32
 
 from weenats.errors import (
     FailedPreconditionError,
@@ -14,7 +17,6 @@ from weenats.errors import (
     connection_error,
 )
 from weenats.protocol.headers import encode
-from weenats.protocol.identifiers import new_message_id
 from weenats.transport.jetstream import JetStream, StreamConfig, StreamMissingError
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ _FRAMING: Final = 1024
 _GRACE: Final = 60.0
 """Seconds for which an object stays after the deadline of its call, if nobody removes it."""
 _MAX_AGE: Final = 86_400.0
+_NAME_BYTES: Final = 16
+"""Random bytes that the name of an object stands for."""
 _REFERENCE: Final = re.compile(r"([0-9A-Z]{26}) ([0-9]{1,15}) ([0-9a-f]{64})")
 _REMOVED: Final = encode({"Nats-Rollup": "sub", "Nats-TTL": "1s"})
 
@@ -154,7 +158,9 @@ class LargeObjects:
             MessageTooLargeError: the server carries messages that are too small for chunks.
             ServiceError: JetStream is not available, or refuses.
         """
-        reference = Reference(new_message_id(), len(data), sha256(data).hexdigest())
+        # Not an id of a message, which those nearby tell: a service removes what callers name.
+        name = base32.encode(urandom(_NAME_BYTES))
+        reference = Reference(name, len(data), sha256(data).hexdigest())
         subject = self._prefix + reference.name
         size = min(_CHUNK, self._transport.max_payload - _FRAMING)
         if size < 1:
