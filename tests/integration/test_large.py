@@ -30,7 +30,7 @@ from testkit.probe import (
     Run,
 )
 from testkit.tokens import FakeValidator, token
-from testkit.waiting import LIMIT, ask_until
+from testkit.waiting import LIMIT, answered, ask_until
 from weenats import (
     CallNext,
     CallOptions,
@@ -341,11 +341,9 @@ async def test_bucket_that_somebody_deletes_before_a_payload(
     monkeypatch.setattr("weenats.transport.jetstream.upkeep._INTERVAL", 0.05)
     async with running(url) as these:
         await these.jetstream.delete_stream(STREAM)
-        async with asyncio.timeout(LIMIT):
-            while True:
-                with suppress(StreamMissingError):
-                    await these.client.run("k", Run(action="y" * SIZE))
-                    break
+        with pytest.raises(StreamMissingError):
+            await these.client.run("k", Run(action="y" * SIZE))
+        await answered(lambda: these.client.run("k", Run(action="y" * SIZE)))
 
 
 async def test_bucket_that_cannot_be_created_again(
@@ -363,15 +361,13 @@ async def test_bucket_that_cannot_be_created_again(
     async def refuse(_: JetStream, __: str) -> None:
         raise JetStreamRefusedError("no space")
 
-    async with running(url, lambda each: each.with_health()) as these, asyncio.timeout(LIMIT):
+    async with running(url, lambda each: each.with_health()) as these:
         with monkeypatch.context() as patch:
             patch.setattr(JetStream, "stream_info", refuse)
-            while not (found := await checks(these)):
-                pass
+            found = await ask_until(bool, lambda: checks(these))
             assert found[0][0] == "large payloads"
             assert "FAILED_PRECONDITION: no space" in (found[0][1] or "")
-        while await checks(these):
-            pass
+        await ask_until(lambda found: not found, lambda: checks(these))
 
 
 @pytest.mark.parametrize(
