@@ -294,6 +294,23 @@ async def test_result_that_cannot_be_fetched(
     await transport.close()
 
 
+async def test_result_that_cannot_be_reached(
+    these: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller learns that the request was executed, beside why the result does not arrive."""
+
+    async def large(*_: Any) -> Outcome:
+        return Outcome(text="x" * SIZE)
+
+    async def missing(*_: Any) -> bytes:
+        raise StreamMissingError("no bucket")
+
+    these.handlers.actions["large"] = large
+    monkeypatch.setattr(LargeObjects, "get", missing)
+    with pytest.raises(StreamMissingError, match="the request was executed: no bucket"):
+        await these.client.run("k", Run(action="large"))
+
+
 async def test_interceptors_cannot_read_large_payloads(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from weenats.codec.operations import operation_codec
-from weenats.errors import DeadlineExceededError, InternalError
+from weenats.errors import (
+    DeadlineExceededError,
+    InternalError,
+    ServiceError,
+    connection_error,
+)
 from weenats.large.envelopes import ROOM, check_size, restored, without
 from weenats.large.objects import LargeObjects, ObjectDamagedError, Reference
 from weenats.protocol import headers as header_names
@@ -73,7 +78,7 @@ class LargeCall:
             DeadlineExceededError: JetStream did not answer before the deadline.
             InternalError: the result is missing, or is not what the service has stored.
             MessageTooLargeError: it is larger than the contract allows.
-            ServiceError: JetStream is not available.
+            ServiceError: JetStream is not available; the request was executed.
         """
         text = reply.headers.get(header_names.LARGE)
         if text is None:
@@ -88,7 +93,7 @@ class LargeCall:
         )
         try:
             async with _until(deadline, late):
-                result = await self._objects.get(reference)
+                result = await self._get(reference)
             return restored(reply.payload, "result", result)
         except (ObjectDamagedError, ValueError):
             failure = InternalError(
@@ -97,6 +102,17 @@ class LargeCall:
             )
         finally:
             self._objects.remove(reference)
+        raise failure
+
+    async def _get(self, reference: Reference) -> bytes:
+        try:
+            return await self._objects.get(reference)
+        except ServiceError as error:
+            failure = connection_error(
+                type(error),
+                f"the large result of {self._operation.name} cannot be fetched, but the request was"
+                f" executed: {error.message}",
+            )
         raise failure
 
 

@@ -237,7 +237,7 @@ class Replies:
         try:
             await self.open()
         except ServiceError as error:
-            _LOG.error("the stream %s cannot be created again: %s", self._config.name, error)
+            _LOG.error("the stream %s cannot be used: %s", self._config.name, error)
         finally:
             self._is_repairing = False
 
