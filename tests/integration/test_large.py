@@ -30,6 +30,7 @@ from testkit.probe import (
     Run,
 )
 from testkit.tokens import FakeValidator, token
+from testkit.transports import disconnected
 from testkit.waiting import LIMIT, answered, ask_until
 from weenats import (
     CallNext,
@@ -423,6 +424,17 @@ async def test_large_payloads_in_memory(caplog: pytest.LogCaptureFixture) -> Non
     async with NatsServiceBuilder(LargeProbe(), transport=transport).build():
         action = "x" * 100_000
         assert await LargeClient(transport).run("k", Run(action=action)) == Outcome(text=action)
+
+
+@pytest.mark.parametrize("size", [1, SIZE])
+async def test_large_payload_without_connection(own_nats_server: NatsServer, size: int) -> None:
+    """The caller learns that there was no connection, as from any other operation."""
+    async with running(own_nats_server.url) as these:
+        own_nats_server.kill()
+        await disconnected(these.client.transport)
+        with pytest.raises(UnavailableError, match="there was no connection to NATS until"):
+            await these.client.run("k", Run(action="x" * size), timeout=0.05)
+        own_nats_server.start()
 
 
 @pytest.mark.parametrize("method", ["put", "get"])
