@@ -21,14 +21,18 @@ from weenats.errors import (
 from weenats.protocol import headers as header_names
 from weenats.protocol.headers import Headers
 from weenats.transport.base import DENIED, check_transport
-from weenats.transport.jetstream.api import PREFIX, call, foreign, parse, read
+from weenats.transport.jetstream.api import PREFIX, call, foreign, parse, read, silent
 from weenats.transport.jetstream.config import (
     ConsumerConfig,
     ConsumerInfo,
     StreamConfig,
     StreamInfo,
 )
-from weenats.transport.jetstream.errors import JetStreamRefusedError, StreamMissingError
+from weenats.transport.jetstream.errors import (
+    JetStreamRefusedError,
+    JetStreamUnavailableError,
+    StreamMissingError,
+)
 from weenats.transport.jetstream.gapless_pull import GaplessPull
 from weenats.transport.jetstream.key_value import KeyValue
 from weenats.transport.jetstream.messages import (
@@ -442,7 +446,7 @@ class JetStream:
                     raise foreign(stream)
         finally:
             if inbox is not None:
-                with suppress(DeadlineExceededError):
+                with suppress(JetStreamUnavailableError):
                     async with self._within(stream):
                         await self._transport.unsubscribe([inbox])
 
@@ -536,6 +540,8 @@ class JetStream:
             )
         except NoRespondersError:
             raise _no_direct_access(stream) from None
+        except DeadlineExceededError:
+            raise silent(stream) from None
         if answer.status:
             raise connection_error(NotFoundError, f"{stream} has no such message")
         return read(stored_message, answer, stream)
@@ -546,9 +552,7 @@ class JetStream:
             async with asyncio.timeout(self._timeout):
                 yield
         except TimeoutError:
-            raise connection_error(
-                DeadlineExceededError, f"{stream} does not answer in time"
-            ) from None
+            raise silent(stream) from None
 
 
 def _pending(answer: Delivery, stream: str) -> int:
