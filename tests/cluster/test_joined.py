@@ -5,11 +5,22 @@ from __future__ import annotations
 import asyncio
 
 from receipts import ReceiptsClient
+from testkit import wallets
 from testkit.core_receipts import CoreReceipts
 from testkit.load import COFFEE
-from testkit.waiting import LIMIT, wait_for
-from weenats import ConnectionOptions, NatsServiceBuilder, UnavailableError
+from testkit.once import OnceClient, OnceProbe
+from testkit.probe import Run
+from testkit.waiting import LIMIT, answered, wait_for
+from weenats import (
+    ConnectionOptions,
+    NatsServiceBuilder,
+    NatsTransport,
+    UnavailableError,
+    new_message_id,
+)
 from weenats.testing import NatsCluster, NatsServer
+from weenats.testing.nats_server import free_ports
+from weenats.transport.jetstream import JetStream
 
 OPTIONS = ConnectionOptions(connect_timeout=10)
 
@@ -56,6 +67,36 @@ async def test_calls_across_a_gateway() -> None:
                     )
             await assert_call(east.urls, service=west.urls)
             await assert_call(west.urls, service=east.urls)
+
+
+async def test_jetstream_of_the_hub_at_a_leaf_node() -> None:
+    """Where the leaf node maps its subjects, a service there stores what it keeps at the hub."""
+    (port,) = free_ports(1)
+    hub_config = f'jetstream {{ domain: hub }}\nleafnodes {{ listen: "127.0.0.1:{port}" }}\n'
+    config = (
+        f'leafnodes {{ remotes: [{{ url: "nats-leaf://127.0.0.1:{port}" }}] }}\n'
+        'mappings { "$JS.API.>": "$JS.hub.API.>", "$KV.>": "$JS.hub.API.$KV.>" }\n'
+    )
+    with NatsServer(config=hub_config) as hub, NatsServer(config=config) as leaf:
+        await asyncio.to_thread(wait_for, lambda: "Leafnode connection created" in leaf.log())
+        transport = NatsTransport(hub.url, OPTIONS)
+        handlers = OnceProbe()
+        async with (
+            NatsServiceBuilder(handlers, leaf.url, connection=OPTIONS).build(),
+            wallets.builder(leaf.url).build(),
+            OnceClient.connect(hub.url, verify="off") as probe,
+            wallets.client(hub.url) as purses,
+        ):
+            message_id = new_message_id()
+            go = Run(action="go")
+            for _ in range(2):
+                await answered(lambda: probe.run("k", go, message_id=message_id))
+            assert len(handlers.seen) == 1
+            amount = wallets.wallets.Amount(cents=5)
+            assert (await answered(lambda: purses.deposit("w-1", amount))).balance == 5
+            names = {each.config.name for each in await JetStream(transport).streams()}
+            assert {"KV_probe-once", "wallets-commits", "wallets-events"} <= names
+        await transport.close()
 
 
 def gateway(name: str, *others: str) -> str:

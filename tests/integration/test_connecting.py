@@ -284,6 +284,26 @@ async def test_announced_server_keeps_the_name_for_tls(tmp_path: Path, event: st
             await check_works(transport)
 
 
+@pytest.mark.usefixtures("_moves_at_once")
+@pytest.mark.parametrize("event", ["lame_duck", "kill"])
+async def test_announced_websocket_keeps_the_name_for_tls(tmp_path: Path, event: str) -> None:
+    """So does a wss:// URL."""
+    authority = CertificateAuthority(tmp_path)
+    pem = authority.certificate("localhost").pem
+    trusting = ssl.create_default_context(cafile=str(authority.pem))
+    tls = f'tls {{ cert_file: "{pem}", key_file: "{pem}" }}'
+    config = f'websocket {{ host: "127.0.0.1", port: -1, {tls} }}\n'
+    options = ConnectionOptions(tls=trusting, reconnect_wait=0.02)
+    with NatsCluster(2, config=config) as pair:
+        put_leader_last(pair)
+        first = pair.servers[0]
+        ports = [each.monitor("/varz")["websocket"]["port"] for each in pair.servers]
+        async with connected(f"wss://localhost:{ports[0]}", options) as transport:
+            getattr(first, event)()
+            await eventually(lambda: transport.server_address == ("127.0.0.1", ports[1]))
+            await check_works(transport)
+
+
 @pytest.mark.parametrize("scheme", ["nats", "tls"])
 async def test_tls_handshake_first(nats_url: str, tmp_path: Path, scheme: str) -> None:
     """A server, or a proxy, that expects the TLS handshake first is reached with the option."""

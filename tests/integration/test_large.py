@@ -31,7 +31,8 @@ from testkit.probe import (
     Run,
 )
 from testkit.tokens import FakeValidator, token
-from testkit.waiting import LIMIT, ask_until
+from testkit.transports import disconnected
+from testkit.waiting import LIMIT, answered, ask_until
 from weenats import (
     CallNext,
     CallOptions,
@@ -303,6 +304,23 @@ async def test_result_that_cannot_be_fetched(
     await transport.close()
 
 
+async def test_result_that_cannot_be_reached(
+    these: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller learns that the request was executed, beside why the result does not arrive."""
+
+    async def large(*_: Any) -> Outcome:
+        return Outcome(text="x" * SIZE)
+
+    async def missing(*_: Any) -> bytes:
+        raise StreamMissingError("no bucket")
+
+    these.handlers.actions["large"] = large
+    monkeypatch.setattr(LargeObjects, "get", missing)
+    with pytest.raises(StreamMissingError, match="the request was executed: no bucket"):
+        await these.client.run("k", Run(action="large"))
+
+
 async def test_interceptors_cannot_read_large_payloads(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -350,11 +368,9 @@ async def test_bucket_that_somebody_deletes_before_a_payload(
     monkeypatch.setattr("weenats.transport.jetstream.upkeep._INTERVAL", 0.05)
     async with running(url) as these:
         await these.jetstream.delete_stream(STREAM)
-        async with asyncio.timeout(LIMIT):
-            while True:
-                with suppress(StreamMissingError):
-                    await these.client.run("k", Run(action="y" * SIZE))
-                    break
+        with pytest.raises(StreamMissingError):
+            await these.client.run("k", Run(action="y" * SIZE))
+        await answered(lambda: these.client.run("k", Run(action="y" * SIZE)))
 
 
 async def test_bucket_that_cannot_be_created_again(
@@ -372,15 +388,13 @@ async def test_bucket_that_cannot_be_created_again(
     async def refuse(_: JetStream, __: str) -> None:
         raise JetStreamRefusedError("no space")
 
-    async with running(url, lambda each: each.with_health()) as these, asyncio.timeout(LIMIT):
+    async with running(url, lambda each: each.with_health()) as these:
         with monkeypatch.context() as patch:
             patch.setattr(JetStream, "stream_info", refuse)
-            while not (found := await checks(these)):
-                pass
+            found = await ask_until(bool, lambda: checks(these))
             assert found[0][0] == "large payloads"
             assert "FAILED_PRECONDITION: no space" in (found[0][1] or "")
-        while await checks(these):
-            pass
+        await ask_until(lambda found: not found, lambda: checks(these))
 
 
 @pytest.mark.parametrize(
@@ -419,6 +433,17 @@ async def test_large_payloads_in_memory(caplog: pytest.LogCaptureFixture) -> Non
     async with NatsServiceBuilder(LargeProbe(), transport=transport).build():
         action = "x" * 100_000
         assert await LargeClient(transport).run("k", Run(action=action)) == Outcome(text=action)
+
+
+@pytest.mark.parametrize("size", [1, SIZE])
+async def test_large_payload_without_connection(own_nats_server: NatsServer, size: int) -> None:
+    """The caller learns that there was no connection, as from any other operation."""
+    async with running(own_nats_server.url) as these:
+        own_nats_server.kill()
+        await disconnected(these.client.transport)
+        with pytest.raises(UnavailableError, match="there was no connection to NATS until"):
+            await these.client.run("k", Run(action="x" * size), timeout=0.05)
+        own_nats_server.start()
 
 
 @pytest.mark.parametrize("method", ["put", "get"])

@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +17,7 @@ from testkit.forks import Connection, fork
 from testkit.once import BUCKET, ONCE, OnceClient, OnceProbe, Pair, two_instances
 from testkit.probe import MissingDetails, NotReadyError, Outcome, PartMissingError, Probe, Run
 from testkit.tokens import FakeValidator, good_claims, token
-from testkit.waiting import LIMIT, ask_until, cancel_call, eventually, until
+from testkit.waiting import LIMIT, answered, ask_until, cancel_call, eventually, until
 from weenats import (
     DeadlineExceededError,
     FailedPreconditionError,
@@ -40,7 +39,6 @@ from weenats.transport.jetstream import (
     KeyValue,
     StreamConfig,
     StreamFullError,
-    StreamMissingError,
 )
 
 GO = Run(action="go")
@@ -674,10 +672,8 @@ async def test_bucket_that_somebody_edits(monkeypatch: pytest.MonkeyPatch) -> No
             await jetstream.update_stream(config)
             await ask_until(lambda message: message is None, problem)
             await jetstream.delete_stream(BUCKET)
-            while True:  # created again, without a command that needs it
-                with suppress(StreamMissingError):
-                    await jetstream.stream_info(BUCKET)
-                    break
+            # Created again, without a command that needs it.
+            await answered(lambda: jetstream.stream_info(BUCKET))
 
 
 async def test_explain_shows_how_long_replies_are_kept() -> None:

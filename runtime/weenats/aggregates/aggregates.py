@@ -17,12 +17,7 @@ from weenats.protocol import subjects
 from weenats.streams.consumer_health import ConsumerHealth, Source
 from weenats.streams.settings import SERVICE
 from weenats.telemetry.manager import SILENT
-from weenats.transport.jetstream import (
-    JetStream,
-    StreamConfig,
-    StreamMissingError,
-    StreamUpkeep,
-)
+from weenats.transport.jetstream import JetStream, StreamConfig, StreamUpkeep
 from weenats.transport.jetstream.key_value import bucket_config
 
 if TYPE_CHECKING:
@@ -122,15 +117,12 @@ class Aggregates:
         await self._prepare(self._configs[0], may_create=False)
 
     async def _prepare(self, config: StreamConfig, *, may_create: bool) -> None:
-        try:
-            found = await self._jetstream.stream_info(config.name)
-        except StreamMissingError:
-            if not may_create:
-                raise
-            await self._jetstream.create_stream(config)  # another instance may have created it
+        if may_create:
+            found = await self._jetstream.ensure_stream(config)
         else:
-            if problem := _problem(config, found.config):
-                raise FailedPreconditionError(f"the stream {config.name} {problem}")
+            found = await self._jetstream.stream_info(config.name)
+        if problem := _problem(config, found.config):
+            raise FailedPreconditionError(f"the stream {config.name} {problem}")
 
 
 def streams_of(service: str, replicas: int = 1) -> tuple[StreamConfig, StreamConfig]:

@@ -8,13 +8,19 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from weenats.codec.operations import operation_codec
-from weenats.errors import DeadlineExceededError, InternalError
+from weenats.errors import (
+    DeadlineExceededError,
+    InternalError,
+    ServiceError,
+    UnavailableError,
+    connection_error,
+)
 from weenats.large.envelopes import ROOM, check_size, restored, without
 from weenats.large.objects import LargeObjects, ObjectDamagedError, Reference
 from weenats.protocol import headers as header_names
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from weenats.context import RequestContext
     from weenats.contract import AnyOperation
@@ -50,10 +56,10 @@ class LargeCall:
         Raises:
             DeadlineExceededError: JetStream did not answer before the deadline.
             MessageTooLargeError: the payload is larger than the contract allows.
+            UnavailableError: there was no connection until the deadline.
             ServiceError: it cannot be stored.
         """
-        late = f"the large payload of {self._operation.name} could not be stored in time"
-        async with _until(deadline, late):
+        async with _until(deadline, self._late_payload):
             await self._transport.connect()  # else the maximum size of messages is not known
             if len(body) <= self._transport.max_payload - ROOM:
                 return body, b""
@@ -73,7 +79,7 @@ class LargeCall:
             DeadlineExceededError: JetStream did not answer before the deadline.
             InternalError: the result is missing, or is not what the service has stored.
             MessageTooLargeError: it is larger than the contract allows.
-            ServiceError: JetStream is not available.
+            ServiceError: JetStream is not available; the request was executed.
         """
         text = reply.headers.get(header_names.LARGE)
         if text is None:
@@ -82,13 +88,9 @@ class LargeCall:
         if reference is None:
             raise InternalError(f"the header {header_names.LARGE} of the reply is malformed")
         check_size("result", self._operation, reference.size)
-        late = (
-            f"the large result of {self._operation.name} did not arrive in time; the request was"
-            " executed"
-        )
         try:
-            async with _until(deadline, late):
-                result = await self._objects.get(reference)
+            async with _until(deadline, self._late_result):
+                result = await self._get(reference)
             return restored(reply.payload, "result", result)
         except (ObjectDamagedError, ValueError):
             failure = InternalError(
@@ -99,16 +101,42 @@ class LargeCall:
             self._objects.remove(reference)
         raise failure
 
+    def _late_payload(self) -> ServiceError:
+        name = self._operation.name
+        if self._transport.is_connected:
+            return DeadlineExceededError(f"the large payload of {name} could not be stored in time")
+        return connection_error(
+            UnavailableError,
+            f"there was no connection to NATS until the deadline; {name} was not sent",
+        )
+
+    def _late_result(self) -> ServiceError:
+        return DeadlineExceededError(
+            f"the large result of {self._operation.name} did not arrive in time; the request was"
+            " executed"
+        )
+
+    async def _get(self, reference: Reference) -> bytes:
+        try:
+            return await self._objects.get(reference)
+        except ServiceError as error:
+            failure = connection_error(
+                type(error),
+                f"the large result of {self._operation.name} cannot be fetched, but the request was"
+                f" executed: {error.message}",
+            )
+        raise failure
+
 
 @asynccontextmanager
-async def _until(deadline: float, late: str) -> AsyncGenerator[None]:
+async def _until(deadline: float, late: Callable[[], ServiceError]) -> AsyncGenerator[None]:
     """End what JetStream takes too long for: it has more time than a call may have.
 
     Raises:
-        DeadlineExceededError: the deadline passed.
+        ServiceError: the deadline passed: that of `late`.
     """
     try:
         async with asyncio.timeout(max(deadline - monotonic(), 0.0)):
             yield
     except TimeoutError:
-        raise DeadlineExceededError(late) from None
+        raise late() from None

@@ -99,25 +99,15 @@ class Replies:
         self._background = Background()
         self._is_repairing = False
 
-    async def open(self, *, is_known: bool = False) -> None:
+    async def open(self) -> None:
         """Create the bucket if there is none.
-
-        Args:
-            is_known: whether it was there before.
 
         Raises:
             FailedPreconditionError: it has settings with which replies are not kept.
             ServiceError: JetStream is not available, or refuses.
         """
-        name = self._config.name
-        try:
-            found = (await self._jetstream.stream_info(name)).config
-        except StreamMissingError:
-            if is_known:
-                await self._jetstream.recreate_stream(self._config)
-            else:
-                await self._jetstream.create_stream(self._config)
-            return
+        found = (await self._jetstream.ensure_stream(self._config)).config
+        name = found.name
         if not found.allow_ttl or not found.allow_direct or found.max_messages_per_subject != 1:
             raise FailedPreconditionError(
                 f"the stream {name} cannot keep replies: it needs allow_msg_ttl, allow_direct and"
@@ -245,9 +235,9 @@ class Replies:
     async def _repair(self) -> None:
         """Create the bucket again: what was kept is lost, but new replies can be kept."""
         try:
-            await self.open(is_known=True)
+            await self.open()
         except ServiceError as error:
-            _LOG.error("the stream %s cannot be created again: %s", self._config.name, error)
+            _LOG.error("the stream %s cannot be used: %s", self._config.name, error)
         finally:
             self._is_repairing = False
 

@@ -90,7 +90,7 @@ class LargeInterceptor:
         try:
             reference = await self._objects.put(part, seconds)
         except StreamMissingError:  # somebody has deleted the bucket
-            await self._objects.reopen()
+            await self._objects.open()
             reference = await self._objects.put(part, seconds)
         return StoredResponse(result, header_names.encode({header_names.LARGE: str(reference)}))
 

@@ -17,7 +17,7 @@ from weenats.errors import (
     connection_error,
 )
 from weenats.protocol.headers import encode
-from weenats.transport.jetstream import JetStream, StreamConfig, StreamMissingError
+from weenats.transport.jetstream import JetStream, StreamConfig
 
 if TYPE_CHECKING:
     from weenats.transport.base import Transport
@@ -128,24 +128,12 @@ class LargeObjects:
                 are.
             ServiceError: JetStream is not available, or refuses.
         """
-        try:
-            found = (await self._jetstream.stream_info(self._config.name)).config
-        except StreamMissingError:
-            await self._jetstream.create_stream(self._config)
-            return
+        found = (await self._jetstream.ensure_stream(self._config)).config
         if found.obstacles or not _keeps_objects(found):
             raise FailedPreconditionError(
                 f"the stream {found.name} does not keep large payloads as they are: it needs the"
                 " settings that it is created with, except replicas, limits and compression"
             )
-
-    async def reopen(self) -> None:
-        """Create the bucket again, which somebody has deleted.
-
-        Raises:
-            ServiceError: JetStream is not available, or refuses.
-        """
-        await self._jetstream.recreate_stream(self._config)
 
     async def put(self, data: bytes, seconds: float) -> Reference:
         """Store an object.

@@ -12,14 +12,12 @@ from weenats.projections.generation import projection_bucket
 from weenats.transport.jetstream import (
     JetStream,
     JetStreamRefusedError,
-    StreamMissingError,
     bucket_config,
 )
 from weenats.transport.jetstream.config import changed_settings
 
 if TYPE_CHECKING:
     from weenats.contract import Stream
-    from weenats.transport.base import Transport
     from weenats.transport.jetstream import StreamConfig
 
 __all__ = ["PROJECTION", "STREAM", "UnusableBucketError", "ensure_bucket"]
@@ -40,37 +38,29 @@ class UnusableBucketError(FailedPreconditionError):
     of_connection = True
 
 
-async def ensure_bucket(
-    transport: Transport, projection: str, stream: Stream, *, is_known: bool = False
-) -> None:
+async def ensure_bucket(jetstream: JetStream, projection: str, stream: Stream) -> None:
     """Create the bucket of a projection if there is none; give it back settings that were edited.
 
     More replicas stay, and so does what makes no difference to a view.
 
     Args:
-        transport: the connection.
+        jetstream: the streams of the account.
         projection: the name of the projection.
         stream: the stream whose events are read; as many servers keep the bucket.
-        is_known: whether the bucket was there before.
 
     Raises:
         UnusableBucketError: the settings cannot be changed.
         ServiceError: see JetStream.create_stream.
     """
-    jetstream = JetStream(transport)
     wanted = replace(
         bucket_config(projection_bucket(projection), replicas=stream.replicas),
         allow_atomic=True,
         metadata={PROJECTION: projection, STREAM: stream.name},
     )
     try:
-        has = (await jetstream.stream_info(wanted.name)).config
-    except (StreamMissingError, PermissionDeniedError) as error:
-        if isinstance(error, PermissionDeniedError):
-            _LOG.warning("the settings of %s are not checked: %s", wanted.name, error)
-        elif is_known:
-            await jetstream.recreate_stream(wanted)
-            return
+        has = (await jetstream.ensure_stream(wanted)).config
+    except PermissionDeniedError as error:
+        _LOG.warning("the settings of %s are not checked: %s", wanted.name, error)
         with suppress(AlreadyExistsError):  # another instance may have been quicker
             await jetstream.create_stream(wanted)
         return

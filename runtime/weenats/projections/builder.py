@@ -18,6 +18,7 @@ from weenats.projections.view import View
 from weenats.protocol.identifiers import STAMPER
 from weenats.streams.store import info_of
 from weenats.telemetry.manager import SILENT, TelemetryManager
+from weenats.transport.jetstream import JetStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -66,9 +67,9 @@ class ProjectionBuilder(Generic[ViewT]):
     ) -> None:
         self._projection = projection
         self._transport = transport
+        self._jetstream = JetStream(transport)
         self._telemetry = telemetry
         self._owner = STAMPER.new_id().encode()
-        self._has_bucket = False
         self._outdated: dict[int, float] = {}
         """When this instance saw that a generation was replaced, on the monotonic clock."""
         routes = projection.routes_of(projection.view_of(transport, 1))
@@ -82,10 +83,7 @@ class ProjectionBuilder(Generic[ViewT]):
             UnusableBucketError: it has settings with which it cannot keep a view.
             ServiceError: see JetStream.create_stream.
         """
-        await ensure_bucket(
-            self._transport, self._projection.name, self.stream, is_known=self._has_bucket
-        )
-        self._has_bucket = True
+        await ensure_bucket(self._jetstream, self._projection.name, self.stream)
 
     def lease(self, number: int) -> Lease:
         """Return the lease of a generation for this instance, which has one at a time.

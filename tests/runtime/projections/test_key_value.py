@@ -39,7 +39,7 @@ class Place(Model):
 @pytest.fixture
 async def generation(transport: NatsTransport) -> Generation:
     """The first generation of a projection with a bucket."""
-    await ensure_bucket(transport, NAME, PARCELS_EVENTS_STREAM)
+    await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
     return Generation(NAME, 1, transport)
 
 

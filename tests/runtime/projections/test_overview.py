@@ -64,7 +64,7 @@ async def test_what_others_have_written_is_shown_as_unknown(
     transport: NatsTransport, catalog: bytes
 ) -> None:
     """A catalog that is not valid costs its own row; a projection says that it is not valid."""
-    await ensure_bucket(transport, NAME, PARCELS_EVENTS_STREAM)
+    await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
     jetstream = JetStream(transport)
     await jetstream.publish(f"$KV.{NAME}-projection.catalog", catalog)
     foreign = replace(bucket_config("foreign"), metadata={PROJECTION: NAME, STREAM: EVENTS})
@@ -90,7 +90,7 @@ async def test_a_position_that_is_not_valid_is_unknown(
 
 async def test_the_newest_views_are_listed(transport: NatsTransport) -> None:
     """A catalog with a great many views, which others have written, does not hold operators up."""
-    await ensure_bucket(transport, NAME, PARCELS_EVENTS_STREAM)
+    await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
     views = [{"number": each, "version": each, "ready": True} for each in range(1, 1001)]
     catalog = json.dumps({"last": 1000, "generations": views}).encode()
     await JetStream(transport).publish(f"$KV.{NAME}-projection.catalog", catalog)
@@ -112,7 +112,7 @@ async def test_a_name_belongs_to_one_stream(transport: NatsTransport, deliver: A
 
 async def test_members_of_later_versions_are_ignored(transport: NatsTransport) -> None:
     """A catalog may have more than this version of weenats writes."""
-    await ensure_bucket(transport, NAME, PARCELS_EVENTS_STREAM)
+    await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
     catalog = b'{"last": 4, "new": 1, "generations": [{"number": 4, "version": 1, "new": 1}]}'
     await JetStream(transport).publish(f"$KV.{NAME}-projection.catalog", catalog)
     [record] = await Catalog(transport, NAME).records()

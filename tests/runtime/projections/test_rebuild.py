@@ -153,7 +153,7 @@ async def test_one_instance_builds(
 
 async def test_changes_of_the_catalog_do_not_get_lost(transport: NatsTransport) -> None:
     """Instances that change it at the same time get different numbers."""
-    await ensure_bucket(transport, NAME, PARCELS_EVENTS_STREAM)
+    await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
     catalogs = [Catalog(transport, NAME) for _ in range(5)]
     now = datetime.now(UTC)
     await asyncio.gather(*(each.begin(number, now) for number, each in enumerate(catalogs, 1)))

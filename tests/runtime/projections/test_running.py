@@ -284,7 +284,7 @@ async def test_settings_of_the_bucket_are_restored_at_the_start(
 ) -> None:
     """More replicas would stay, and so does the description."""
     jetstream, name = JetStream(transport), f"KV_{NAME}-projection"
-    await ensure_bucket(transport, NAME, PARCELS_EVENTS_STREAM)
+    await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
     config = replace((await jetstream.stream_info(name)).config, description="mine")
     await jetstream.update_stream(replace(config, max_messages_per_subject=64))
     await deliver(1)
@@ -299,10 +299,10 @@ async def test_replicas_that_a_server_cannot_keep(
 ) -> None:
     """A projection works with less replicas than its stream should have; other settings return."""
     jetstream, name = JetStream(transport), f"KV_{NAME}-projection"
-    await ensure_bucket(transport, NAME, PARCELS_EVENTS_STREAM)
+    await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
     config = (await jetstream.stream_info(name)).config
     await jetstream.update_stream(replace(config, max_messages_per_subject=64))
-    await ensure_bucket(transport, NAME, replace(PARCELS_EVENTS_STREAM, replicas=3))
+    await ensure_bucket(JetStream(transport), NAME, replace(PARCELS_EVENTS_STREAM, replicas=3))
     assert (await jetstream.stream_info(name)).config == config
     assert f"{name} keeps 1 replicas" in caplog.text
 
@@ -500,7 +500,7 @@ async def test_a_lease_outlives_a_failure(
     transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A renewal that fails once is made up for; one that always fails loses the lease."""
-    await ensure_bucket(transport, NAME, PARCELS_EVENTS_STREAM)
+    await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
     bucket = Catalog(transport, NAME).bucket
     update, failures = KeyValue.update, [UnavailableError("away")]
     renewed = asyncio.Event()
@@ -529,7 +529,7 @@ async def test_a_lease_of_nobody_expires(
 ) -> None:
     """A key without a time to live, which somebody wrote, gets that of a lease."""
     monkeypatch.setattr("weenats.projections.lease.LEASE", 1.0)
-    await ensure_bucket(transport, NAME, PARCELS_EVENTS_STREAM)
+    await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
     bucket = Catalog(transport, NAME).bucket
     await bucket.put("lease.1", b"nobody")
     lease = Lease(bucket, 1, NAME)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from weenats.transport.base import Delivery, Transport
 
-__all__ = ["PREFIX", "call", "foreign", "parse", "read"]
+__all__ = ["PREFIX", "call", "foreign", "parse", "read", "silent"]
 SourceT = TypeVar("SourceT")
 ResultT = TypeVar("ResultT")
 PREFIX: Final = "$JS.API."
@@ -56,6 +56,7 @@ async def call(
 
     Raises:
         JetStreamMissingError: JetStream is not enabled for the connection.
+        JetStreamUnavailableError: it does not answer in time.
         ServiceError: see Transport.request and `errors`.
     """
     payload = json.dumps(body).encode() if body else b""
@@ -63,6 +64,8 @@ async def call(
         answer = await _answer(transport, PREFIX + operation, payload, monotonic() + timeout)
     except NoRespondersError:
         raise JetStreamMissingError(f"{what}: {JetStreamMissingError.description}") from None
+    except DeadlineExceededError:
+        raise silent(what) from None
     return parse(answer.payload, what)
 
 
@@ -141,3 +144,14 @@ def foreign(what: str) -> JetStreamUnavailableError:
         what: what was asked for.
     """
     return JetStreamUnavailableError(f"{what}: the answer does not come from JetStream")
+
+
+def silent(what: str) -> JetStreamUnavailableError:
+    """Return the error for JetStream that is reached, but does not answer in time.
+
+    Args:
+        what: what was asked for.
+    """
+    return JetStreamUnavailableError(
+        f"{what}: JetStream does not answer: it, or the stream, may have no leader now"
+    )

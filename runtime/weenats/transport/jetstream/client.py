@@ -21,14 +21,18 @@ from weenats.errors import (
 from weenats.protocol import headers as header_names
 from weenats.protocol.headers import Headers
 from weenats.transport.base import DENIED, check_transport
-from weenats.transport.jetstream.api import PREFIX, call, foreign, parse, read
+from weenats.transport.jetstream.api import PREFIX, call, foreign, parse, read, silent
 from weenats.transport.jetstream.config import (
     ConsumerConfig,
     ConsumerInfo,
     StreamConfig,
     StreamInfo,
 )
-from weenats.transport.jetstream.errors import JetStreamRefusedError, StreamMissingError
+from weenats.transport.jetstream.errors import (
+    JetStreamRefusedError,
+    JetStreamUnavailableError,
+    StreamMissingError,
+)
 from weenats.transport.jetstream.gapless_pull import GaplessPull
 from weenats.transport.jetstream.key_value import KeyValue
 from weenats.transport.jetstream.messages import (
@@ -64,7 +68,9 @@ _STORE_PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 class JetStream:
-    """The streams of the account of a connection. It has no state: make as many as you like.
+    """The streams of the account of a connection. Make as many as you like.
+
+    It remembers which streams it has seen: see `create_stream`.
 
     Every method ends within `timeout`, and fails with an error of `weenats.errors` or of this
     package, whose message names what was asked for.
@@ -85,9 +91,14 @@ class JetStream:
         check_transport(transport)
         self._transport = transport
         self._timeout = timeout
+        self._seen: set[str] = set()
 
     async def create_stream(self, config: StreamConfig) -> StreamInfo:
         """Create a stream; one with exactly these settings is left alone.
+
+        One that this object has seen is created half a second later, as somebody may delete it just
+        now: until that is done, a nats-server lets a stream of that name be created, removes its
+        files, and never answers what is published to it.
 
         Args:
             config: its settings.
@@ -99,6 +110,8 @@ class JetStream:
         """
         name = config.name
         operation, body = f"STREAM.CREATE.{name}", config.to_json()
+        if name in self._seen:
+            await asyncio.sleep(_DELETION)
         for pause in _STORE_PAUSES:
             try:
                 return await self._stream(operation, body, name)
@@ -109,22 +122,21 @@ class JetStream:
                 await asyncio.sleep(pause)
         return await self._stream(operation, body, name)
 
-    async def recreate_stream(self, config: StreamConfig) -> None:
-        """Create a stream that this instance knew, and that somebody has deleted or deletes now.
-
-        Until the deletion is done, a nats-server lets a stream of that name be created, removes its
-        files, and never answers what is published to it. So this waits a moment first.
+    async def ensure_stream(self, config: StreamConfig) -> StreamInfo:
+        """Return a stream as it is, with any settings; create it if there is none.
 
         Args:
-            config: its settings; a stream with other ones is left alone.
+            config: its settings if there is none.
 
         Raises:
             JetStreamRefusedError: the server cannot have such a stream.
             ServiceError: see `api.call`.
         """
-        await asyncio.sleep(_DELETION)
-        with suppress(AlreadyExistsError):  # another instance was quicker
-            await self.create_stream(config)
+        with suppress(StreamMissingError):
+            return await self.stream_info(config.name)
+        with suppress(AlreadyExistsError):  # another instance was quicker, with other settings
+            return await self.create_stream(config)
+        return await self.stream_info(config.name)
 
     async def update_stream(self, config: StreamConfig) -> StreamInfo:
         """Change all settings of a stream: begin with those of `stream_info`.
@@ -149,6 +161,7 @@ class JetStream:
             StreamMissingError: there is none.
             ServiceError: see `api.call`.
         """
+        self._seen.add(name)
         await self._call(f"STREAM.DELETE.{name}", {}, name)
 
     async def stream_info(self, name: str) -> StreamInfo:
@@ -433,7 +446,7 @@ class JetStream:
                     raise foreign(stream)
         finally:
             if inbox is not None:
-                with suppress(DeadlineExceededError):
+                with suppress(JetStreamUnavailableError):
                     async with self._within(stream):
                         await self._transport.unsubscribe([inbox])
 
@@ -500,7 +513,9 @@ class JetStream:
         return read(ConsumerInfo.from_json, await self._call(operation, body, what), what)
 
     async def _stream(self, operation: str, body: Mapping[str, JsonValue], name: str) -> StreamInfo:
-        return read(StreamInfo.from_json, await self._call(operation, body, name), name)
+        info = read(StreamInfo.from_json, await self._call(operation, body, name), name)
+        self._seen.add(name)
+        return info
 
     async def _pages(
         self, operation: str, member: str, decode: Callable[[dict[str, Any]], ItemT], what: str
@@ -525,6 +540,8 @@ class JetStream:
             )
         except NoRespondersError:
             raise _no_direct_access(stream) from None
+        except DeadlineExceededError:
+            raise silent(stream) from None
         if answer.status:
             raise connection_error(NotFoundError, f"{stream} has no such message")
         return read(stored_message, answer, stream)
@@ -535,9 +552,7 @@ class JetStream:
             async with asyncio.timeout(self._timeout):
                 yield
         except TimeoutError:
-            raise connection_error(
-                DeadlineExceededError, f"{stream} does not answer in time"
-            ) from None
+            raise silent(stream) from None
 
 
 def _pending(answer: Delivery, stream: str) -> int:

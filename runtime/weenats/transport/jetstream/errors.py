@@ -36,7 +36,7 @@ _NUMBER: Final = re.compile(r"\d+")
 
 
 class JetStreamUnavailableError(UnavailableError):
-    """JetStream does not answer: it is not enabled, has no leader now, or is out of resources."""
+    """JetStream does not answer: it is not enabled, or has no leader now."""
 
     of_connection = True
     description = (
@@ -67,10 +67,10 @@ class StreamReplacedError(FailedPreconditionError):
 
 
 class StreamFullError(UnavailableError):
-    """The stream, or the account that it belongs to, has reached a limit; no message is stored."""
+    """The stream, its account or its server has reached a limit; no message is stored."""
 
     of_connection = True
-    description = "the stream is full, or its account has no storage left"
+    description = "the stream is full, or its account or server has no storage left"
 
 
 class ConsumerMissingError(UnavailableError):
@@ -128,6 +128,7 @@ _CLASSES: Final[Mapping[int, type[ServiceError]]] = {
     10002: StreamFullError,
     10013: AlreadyExistsError,
     10014: ConsumerMissingError,
+    10023: StreamFullError,  # the server has no storage left
     10037: NotFoundError,
     10043: NotFoundError,
     10054: MessageTooLargeError,

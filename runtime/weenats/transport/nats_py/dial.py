@@ -91,7 +91,7 @@ class Dialer(NamedTuple):
     async def _open_websocket(self, server: Candidate) -> GreetedWebSocket:
         opened = GreetedWebSocket()
         tls = self.tls() if server.uri.scheme == "wss" else None
-        await opened.open(server.uri, tls, self.timeout)
+        await opened.open(server.uri, tls, server.tls_name, self.timeout)
         return opened
 
     async def _open_tcp(self, server: Candidate) -> GreetedTcp:

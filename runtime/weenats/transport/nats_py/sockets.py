@@ -169,12 +169,15 @@ class GreetedWebSocket(WebSocketTransport):
         self._rest = b""
         self.is_encrypted = False
 
-    async def open(self, url: ParseResult, tls: ssl.SSLContext | None, timeout: float) -> None:
+    async def open(
+        self, url: ParseResult, tls: ssl.SSLContext | None, tls_name: str | None, timeout: float
+    ) -> None:
         """Connect to a URL and receive the greeting.
 
         Args:
             url: the URL of the server.
             tls: the TLS context, None for ws://.
+            tls_name: the host that the certificate must be valid for; None for that of the URL.
             timeout: the time limit in seconds.
 
         Raises:
@@ -186,7 +189,7 @@ class GreetedWebSocket(WebSocketTransport):
                 # nats-py passes a timeout that aiohttp calls deprecated.
                 untyped: Any = self
                 self._ws = await untyped._client.ws_connect(
-                    url.geturl(), ssl=tls or True, max_msg_size=0
+                    url.geturl(), ssl=tls or True, server_hostname=tls_name, max_msg_size=0
                 )
                 self._using_tls = self.is_encrypted = tls is not None
                 self._rest = await _greeting(self) + self._rest

@@ -132,3 +132,19 @@ async def test_full_account_is_like_a_full_stream() -> None:
         with pytest.raises(StreamFullError, match="resource limits exceeded for account"):
             await fill()
         await transport.close()
+
+
+async def test_full_server_is_like_a_full_stream() -> None:
+    """A server without storage left refuses messages for now, and the error says so."""
+    with NatsServer(config="jetstream { max_file: 20KB }") as server:
+        transport = NatsTransport(server.url)
+        full = JetStream(transport)
+        await full.create_stream(StreamConfig("full", ("full.>",)))
+
+        async def fill() -> None:
+            for _ in range(100):
+                await full.publish("full.a", b"x" * 4000)
+
+        with pytest.raises(StreamFullError, match="insufficient resources"):
+            await fill()
+        await transport.close()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from weenats import DeadlineExceededError, NotFoundError
+from weenats import NotFoundError
 from weenats.testing import MemoryBroker, MemoryTransport
-from weenats.transport.jetstream import JetStream, StreamMissingError
+from weenats.transport.jetstream import (
+    JetStream,
+    JetStreamUnavailableError,
+    StreamConfig,
+    StreamMissingError,
+)
 
 
 async def test_a_message_is_found_by_its_sequence(jetstream: JetStream, stream: str) -> None:
@@ -72,11 +78,20 @@ async def test_missing_streams_cannot_be_read(jetstream: JetStream, stream: str)
             await anext(jetstream.read(name))
 
 
-async def test_reading_ends_without_an_answer() -> None:
-    """A server that is silent makes reading fail within the time limit."""
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda each: anext(each.read("any")),
+        lambda each: each.get("any", 1),
+        lambda each: each.stream_info("any"),
+        lambda each: each.create_stream(StreamConfig("any")),
+    ],
+)
+async def test_silence_is_unavailable(ask: Callable[[JetStream], Awaitable[object]]) -> None:
+    """JetStream without a leader does not answer: the error says so within the time limit."""
     transport = MemoryTransport(MemoryBroker(jetstream=False))
     await transport.connect()
     transport.subscribe("$JS.API.>", lambda _: None)
-    with pytest.raises(DeadlineExceededError, match="any does not answer"):
-        await anext(JetStream(transport, timeout=0.01).read("any"))
+    with pytest.raises(JetStreamUnavailableError, match="any: JetStream does not answer"):
+        await ask(JetStream(transport, timeout=0.01))
     await transport.close()

@@ -19,6 +19,7 @@ from weenats.transport.jetstream import (
     JetStreamUnavailableError,
     Republish,
     StreamConfig,
+    StreamInfo,
     StreamMissingError,
 )
 from weenats.transport.jetstream import client as client_module
@@ -75,24 +76,46 @@ async def test_a_stream_whose_folder_is_still_removed_is_created(
     await transport.close()
 
 
+@pytest.mark.parametrize("how", ["seen", "deleted"])
 async def test_a_stream_is_created_again_when_its_deletion_is_done(
-    jetstream: JetStream, stream: str, monkeypatch: pytest.MonkeyPatch
+    transport: NatsTransport, stream: str, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """The server removes the files of one that is created earlier; one that is there stays."""
+    """The server removes the files of one that is created earlier; only unseen ones do not wait."""
     monkeypatch.setattr(client_module, "_DELETION", 10_000.0)
     time = shift_time()
-    await jetstream.delete_stream(stream)
+    jetstream, other = JetStream(transport), JetStream(transport)
+    if how == "seen":
+        await jetstream.stream_info(stream)
+    await (other if how == "seen" else jetstream).delete_stream(stream)
     creation = asyncio.create_task(
-        jetstream.recreate_stream(StreamConfig(stream, (f"{stream}.a.>",)))
+        jetstream.create_stream(StreamConfig(stream, (f"{stream}.a.>",), storage="memory"))
     )
     with pytest.raises(StreamMissingError):
-        await jetstream.stream_info(stream)
+        await JetStream(transport).stream_info(stream)
     assert not creation.done()
     time.advance(10_000)
-    await creation
-    monkeypatch.setattr(client_module, "_DELETION", 0.0)
-    await jetstream.recreate_stream(StreamConfig(stream, (f"{stream}.b.>",)))
-    assert (await jetstream.stream_info(stream)).config.subjects == (f"{stream}.a.>",)
+    assert (await creation).config.subjects == (f"{stream}.a.>",)
+    await other.delete_stream(stream)
+    await JetStream(transport).create_stream(StreamConfig(stream, (f"{stream}.c.>",)))
+
+
+async def test_a_stream_that_is_there_stays_as_it_is(
+    transport: NatsTransport, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when another instance creates it with other settings, after this one missed it."""
+    config = StreamConfig(stream, (f"{stream}.>",), description="mine")
+    wanted = replace(config, description="other", storage="memory")
+    assert not (await JetStream(transport).ensure_stream(config)).config.description
+    info, missed = JetStream.stream_info, [stream]
+
+    async def late(self: JetStream, name: str) -> StreamInfo:
+        if missed:
+            raise StreamMissingError(missed.pop())
+        return await info(self, name)
+
+    monkeypatch.setattr(JetStream, "stream_info", late)
+    assert not (await JetStream(transport).ensure_stream(wanted)).config.description
+    assert not missed
 
 
 async def test_an_update_keeps_unknown_settings(jetstream: JetStream, stream: str) -> None:
