@@ -14,7 +14,7 @@ from testkit.clocks import shift_time
 from testkit.probe import ProbeClient
 from testkit.tcp_proxy import TcpProxy
 from testkit.waiting import LIMIT, eventually, settle
-from weenats import ConnectionOptions, UnavailableError
+from weenats import ConnectionClosedError, ConnectionOptions, UnavailableError
 from weenats.testing import NatsServer
 from weenats.testing.nats_server import free_ports
 
@@ -89,6 +89,27 @@ async def test_client_cancelled_while_it_connects(server: Monitored, steps: int)
             await asyncio.sleep(0)
         await cancel_each_step(task)
     await eventually(lambda: server.connections() == 0)
+
+
+@pytest.mark.parametrize("closes_first", [False, True])
+async def test_call_cancelled_while_its_client_closes(closes_first: bool) -> None:
+    """A call that waits for the connection ends with the cancellation, not with the closing."""
+    silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    async with no_tasks_left():
+        client = ProbeClient.connect(f"nats://127.0.0.1:{port}", verify="off")
+        call = asyncio.create_task(client.get("k"))
+        other = asyncio.create_task(client.get("k"))
+        await settle()
+        closing = asyncio.create_task(client.close())
+        if closes_first:
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.wait([call, closing])
+        assert call.cancelled()
+        with pytest.raises(ConnectionClosedError):
+            await other
+    silent.close()
 
 
 async def test_cancelled_block_leaves_others_open(server: Monitored) -> None:

@@ -11,6 +11,7 @@ from nats.js.api import StreamConfig
 from testkit.probe import CONTRACT, Probe, ProbeClient, Run
 from testkit.waiting import LIMIT
 from weenats import (
+    DeadlineExceededError,
     InternalError,
     InvalidArgumentError,
     NatsServiceBuilder,
@@ -41,6 +42,21 @@ async def test_streams_of_any_name_answer_nothing(own_nats_server: NatsServer, n
             assert [each.id for each in await client.list_instances()] == [service.instance_id]
         message = await raw.jetstream().get_last_msg(name, SUBJECT)
         assert message.seq
+    await raw.close()
+
+
+async def test_stream_beside_a_service_that_does_not_run(own_nats_server: NatsServer) -> None:
+    """It hides that there are no responders; the error at the deadline says what has answered."""
+    raw = await nats.connect(own_nats_server.url)
+    await raw.jetstream().add_stream(StreamConfig(name="all", subjects=["probe.>"]))
+    timeout, text = 0.05, ""
+    async with ProbeClient.connect(own_nats_server.url, verify="off") as client:
+        while "answers also while no service runs" not in text:
+            assert timeout < LIMIT
+            with pytest.raises(DeadlineExceededError) as raised:
+                await client.run("k", GO, timeout=timeout)
+            text = raised.value.message
+            timeout *= 2  # the acknowledgement takes as long as the machine does
     await raw.close()
 
 

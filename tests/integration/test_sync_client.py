@@ -516,7 +516,7 @@ def test_signal_handler_may_make_the_first_call(monkeypatch: pytest.MonkeyPatch)
 
 
 FORK = """
-import os
+import os, sys, warnings
 from testkit.probe import ProbeSyncClient, Run
 from weenats import WrongEventLoopError
 
@@ -524,10 +524,13 @@ url = arguments[0]
 unused = ProbeSyncClient.connect(url)
 used = ProbeSyncClient.connect(url)
 assert used.run("k", Run(action="before")).text == "before"
+heard = used.subscribe_happened(print)
+warnings.simplefilter("error")
+sys.unraisablehook = lambda _: os._exit(2)  # such as a coroutine that is never awaited
 
 def child():
     for client in (used, used.with_timeout(3)):
-        for call in (lambda: client.get("k"), client.close, client.__enter__):
+        for call in (lambda: client.get("k"), client.close, client.__enter__, heard.unsubscribe):
             try:
                 call()
             except WrongEventLoopError as error:

@@ -200,6 +200,29 @@ async def test_subscribing_at_a_server_that_hangs(own_nats_server: NatsServer) -
                 await subscribing
 
 
+async def test_unsubscribing_at_a_server_that_hangs(
+    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server has close_timeout to confirm it, and the subscription ends without that."""
+    limits: list[float] = []
+    options = ConnectionOptions(close_timeout=0.1)
+    async with connected(own_nats_server.url, options) as transport:
+        subscription = await ProbeClient(transport).subscribe_happened(asyncio.sleep)
+        connection: Any = transport._connection
+        fence = connection.fence
+
+        async def limited_fence(limit: float) -> None:
+            limits.append(limit)
+            await fence(limit)
+
+        own_nats_server.pause()
+        with monkeypatch.context() as patch:
+            patch.setattr(connection, "fence", limited_fence)
+            await asyncio.wait_for(subscription.unsubscribe(), LIMIT)
+        assert limits == [0.1]
+        assert connection.interests == []
+
+
 async def test_stored_messages_of_a_server_that_hangs(own_nats_server: NatsServer) -> None:
     """Each step of reading a stream has the time limit of JetStream, not that of the connection."""
     options = ConnectionOptions(connect_timeout=LIMIT, close_timeout=0.1)

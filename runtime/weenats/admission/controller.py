@@ -179,6 +179,8 @@ class Admission:
         self._running -= {job for job in self._running if _is_current(job)}
         if self._idle is None or self._idle.done():  # else another one drains as well
             self._idle = asyncio.get_running_loop().create_future()
+        for job in self._running:
+            self._watch(job)
         self._start_next()
         try:
             async with asyncio.timeout(budget):
@@ -220,6 +222,21 @@ class Admission:
         variables = job.variables = self._variables.copy()
         name = job.delivery.subject  # asyncio would format a number
         job.task = self._create_task(self._run(job), name=name, context=variables)
+        if self._idle is not None:
+            self._watch(job)
+
+    def _watch(self, job: Job) -> None:
+        """Note the end of a task that others, such as `asyncio.run`, cancel before its first step.
+
+        Only a drain waits for it: all messages would pay for the callback.
+        """
+        if job.started is None and job.task is not None:
+            job.task.add_done_callback(lambda _: self._on_unstarted(job), context=Context())
+
+    def _on_unstarted(self, job: Job) -> None:
+        if job.started is None and job in self._running:
+            self._refuse(job, CancelledError("the service cancelled the request"))
+            self._on_task_done(job)
 
     async def _run(self, job: Job) -> None:
         clock = self._clock

@@ -105,7 +105,7 @@ class Aggregates:
         self._health.close()
         self._upkeep.close()
         await asyncio.gather(
-            self._relay.close(), *(each.close(timeout) for each in self._snapshots)
+            self._relay.close(timeout), *(each.close(timeout) for each in self._snapshots)
         )
 
     def health_checks(self) -> Sequence[HealthCheckEntry]:

@@ -58,6 +58,7 @@ _LOG: Final = LimitedLogger("weenats.aggregates")
 _ACK_WAIT: Final = 6.0
 _AGAIN: Final = 1.0
 """Seconds until the next attempt to publish an event."""
+_GRACE: Final = 0.5
 _WINDOW: Final = 200
 """`max_ack_pending` of the consumer of the relay."""
 _BATCH: Final = 256
@@ -131,14 +132,19 @@ class Relay:
             start_task(self._run(aggregate), context=Context()) for aggregate in aggregates
         ]
 
-    async def close(self) -> None:
-        """End; what is not acknowledged goes to another instance, or to the next start."""
+    async def close(self, timeout: float) -> None:
+        """End; what is not acknowledged goes to another instance, or to the next start.
+
+        Args:
+            timeout: how long the server may take to give up the pinned consumers, in seconds, at
+                least half a second: other instances would wait for them.
+        """
         if self._upkeep is not None:
             self._upkeep.close()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            await asyncio.wait(self._tasks, timeout=max(timeout, _GRACE))
 
     async def _create(self, config: ConsumerConfig) -> None:
         try:

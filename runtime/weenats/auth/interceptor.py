@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final
 from weenats._internal.limited_log import LimitedLogger
 from weenats.auth.jwt_validator import JwtValidator
 from weenats.auth.validator import InvalidTokenError
+from weenats.codec.failures import code_of
 from weenats.errors import (
     CLASS_OF_CODE,
+    Code,
     InternalError,
     PermissionDeniedError,
     ServiceError,
@@ -91,7 +93,7 @@ class AuthInterceptor:
         try:
             principal = await self._validator.validate(token)
         except ServiceError as error:
-            refusal = CLASS_OF_CODE[error.code.value]
+            refusal = CLASS_OF_CODE[code_of(error) or Code.INTERNAL]
             reason = error.reason if isinstance(error, InvalidTokenError) else type(error).__name__
         except Exception as error:  # noqa: BLE001 - a validator that fails must not admit anyone
             reason = f"the validator failed with {type(error).__name__}"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.validation import check_integer, check_plain
+from weenats.codec.failures import code_of
+from weenats.codec.operations import ContractBreachError
 from weenats.errors import Code, ServiceError
 from weenats.protocol.timeouts import seconds
 
@@ -29,16 +31,20 @@ __all__ = [
     "is_failure_by_default",
 ]
 _LOG: Final = LimitedLogger("weenats.circuit_breaker")
-_ABOUT_VALUES: Final = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
+_CONNECTING: Final = frozenset(
+    {
+        "asyncio",
+        "concurrent",
+        "http",
+        "multiprocessing",
+        "smtplib",
+        "socket",
+        "sqlite3",
+        "ssl",
+        "urllib",
+    }
 )
-"""What Python raises about values, such as a key that cannot be parsed: callers choose them."""
+"""Modules of Python whose exceptions are about something that a handler depends on."""
 _FAILURE_CODES: Final = frozenset({Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED})
 
 Scope = Literal["operation", "service"]
@@ -151,11 +157,12 @@ def is_failure_by_default(
     One caller must not open a circuit breaker for all: failures are the exceptions that say
     something about the handler and what it depends on, whatever the request holds. These are
     INTERNAL, UNAVAILABLE and DEADLINE_EXCEEDED that the contract does not declare, and exceptions
-    other than ServiceError, such as OSError and the errors of database drivers.
+    other than ServiceError that may mean trouble, see `_may_mean_trouble`.
 
-    An exception about a value counts as neither, for callers choose the values, and so does
-    INTERNAL of a nested call, which may be one at the other service. Other errors of services are
-    successes of the handler. A group counts as the worst of its exceptions.
+    Other exceptions count as neither, for callers choose the values that they are about, and so do
+    results, events and states that break the contract, and INTERNAL of a nested call, which may be
+    one at the other service. Other errors of services are successes of the handler. A group counts
+    as the worst of its exceptions.
 
     Args:
         error: the exception.
@@ -169,9 +176,33 @@ def is_failure_by_default(
         verdicts = [is_failure_by_default(each, declared) for each in group.exceptions]
         return True if True in verdicts else None
     if not isinstance(error, ServiceError):
-        return None if isinstance(error, _ABOUT_VALUES) else True
+        return _may_mean_trouble(error) or None
     if type(error) in declared:
         return False
-    if (error.remote and error.code is Code.INTERNAL) or not isinstance(error.code, Code):  # pyright: ignore[reportUnnecessaryIsInstance] - a user's class
+    code = code_of(error)
+    if code is None or (error.remote and code is Code.INTERNAL):
         return None
-    return error.code in _FAILURE_CODES
+    return code in _FAILURE_CODES
+
+
+def _may_mean_trouble(error: Exception) -> bool:
+    """Return whether an exception may mean that something is in trouble that the handler needs.
+
+    The class of Python itself that it is derived from decides, since applications and other
+    packages derive what concerns a value from ValueError, and what they cannot tell from Exception.
+    Python raises OSError without a file name for connections, time limits and full disks. All other
+    classes of its own are about a value, or a mistake that some values reach.
+    """
+    if isinstance(error, ContractBreachError):
+        return False
+    for kind in type(error).__mro__:
+        module = str(kind.__module__).partition(".")[0]
+        if module in _CONNECTING:
+            return True
+        if module == "builtins":
+            if issubclass(kind, OSError):
+                return OSError.filename.__get__(error) is None
+            return kind in {Exception, RuntimeError}
+        if module in sys.stdlib_module_names:
+            return False
+    return True

@@ -1,5 +1,6 @@
 """Error replies, and messages that are described by one model."""
 
+import asyncio
 import math
 import re
 from functools import cache
@@ -33,6 +34,7 @@ from weenats.schema.part import declared_type
 
 __all__ = [
     "broken_rule",
+    "code_of",
     "decode_model",
     "details_decoder",
     "encode_error_headers",
@@ -61,7 +63,13 @@ _MEMBERS: Final[dict[str, type | tuple[type, ...]]] = {
     "message": str,
     "label": str,
     "retry_after": (float, NoneType),
+    "remote": bool,
+    "of_connection": bool,
+    "details_type": object,
+    "details": object,
 }
+_PLAIN: Final = (dict, Model, NoneType)
+"""The types of details of an error that declares none."""
 
 
 def broken_rule(error: ServiceError) -> str:
@@ -73,14 +81,23 @@ def broken_rule(error: ServiceError) -> str:
     for name, kind in _MEMBERS.items():
         try:
             value: object = getattr(error, name)
-        except Exception as raised:  # noqa: BLE001 - a property may raise anything
+        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - of a property
             return f"its {name} raises {type(raised).__name__}"
-        if not isinstance(value, kind):
+        if not issubclass(type(value), kind):  # `isinstance` asks the value for its class as well
             return f"its {name} is of the type {type(value).__name__}"
     details: object = error.details
-    if error.details_type is None and not isinstance(details, dict | Model | NoneType):
+    if error.details_type is None and not issubclass(type(details), _PLAIN):
         return f"its details are of the type {type(details).__name__}"
     return ""
+
+
+def code_of(error: BaseException) -> Code | None:
+    """Return the code of an error, None for other exceptions and for an error that breaks a rule.
+
+    Args:
+        error: any exception.
+    """
+    return error.code if isinstance(error, ServiceError) and not broken_rule(error) else None
 
 
 def without_key(error: ServiceError, key: str) -> str:

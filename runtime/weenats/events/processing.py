@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job
+from weenats.codec.failures import code_of
 from weenats.contract import Aggregate, Event
-from weenats.errors import InvalidArgumentError, ServiceError, UnavailableError
+from weenats.errors import Code, InvalidArgumentError, ServiceError, UnavailableError
 from weenats.events.received_event import EventReturnedError, EventRunner
 from weenats.protocol.timeouts import DeadlineTimer
 from weenats.schema import Schema
@@ -256,8 +257,7 @@ class EventWorker:
             self._log(message, error, "took too long")
             return "DEADLINE_EXCEEDED", "TimeoutError"
         self._log(message, error, "failed")
-        code = error.code.value if isinstance(error, ServiceError) else "INTERNAL"
-        return code, type(error).__name__
+        return (code_of(error) or Code.INTERNAL).value, type(error).__name__
 
     def _log(self, message: PulledMessage, error: BaseException, what: str) -> None:
         _LOG.warning(

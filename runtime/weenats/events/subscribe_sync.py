@@ -65,7 +65,10 @@ class SyncEventSubscription(Uncopyable):
 
         It goes on when an exception ends the waiting, such as KeyboardInterrupt.
         """
-        self._wait(finish(self._end()))
+        self._wait(self._unsubscribe())
+
+    async def _unsubscribe(self) -> None:
+        await finish(self._end())
 
     async def _end(self) -> None:
         try:

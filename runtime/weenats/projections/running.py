@@ -187,11 +187,11 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         if self._looking is None:
             self._looking = start_task(self._look(), context=Context())
             self._looking.add_done_callback(self._on_looked)
-        try:
-            await asyncio.shield(self._looking)
-        except asyncio.CancelledError:
+        looking = self._looking
+        await asyncio.wait([looking])
+        if looking.cancelled():
             self._check_running()  # then `close` has cancelled the look
-            raise
+        await looking  # it has ended: returns at once
 
     def _on_looked(self, looking: asyncio.Task[None]) -> None:
         self._looking = None

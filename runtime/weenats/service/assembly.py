@@ -93,7 +93,9 @@ class Assembly:
             ),
         )
         self.runners = [self._runner(endpoint, transport) for endpoint in endpoints]
-        self.health = HealthChecks(settings.health or HealthSettings(), self._review)
+        self.health = HealthChecks(
+            settings.health or HealthSettings(), self._review, self.scope.variables
+        )
         self.membership = QueueMembership(
             transport,
             [(runner.operation.subject, runner.on_delivery) for runner in self.runners],

@@ -225,8 +225,9 @@ class NatsService(Uncopyable):
 
         Then the connection is closed. Requests that are not finished within the drain timeout fail
         with UNAVAILABLE. What the lifespan raises is logged, see `lifespan_error`. Further calls
-        wait for the first stop. A `start` that still runs raises UnavailableError. In a handler or
-        the lifespan of this instance it returns at once, and the stop goes on when that has ended.
+        wait for the first stop. A `start` that still runs raises UnavailableError. In a handler, a
+        health check or the lifespan of this instance it returns at once, and the stop goes on when
+        that has ended.
 
         Raises:
             WrongEventLoopError: the service runs on another event loop.
@@ -259,8 +260,15 @@ class NatsService(Uncopyable):
             ConnectionLostError: the service stopped because its connection was closed for good.
             Exception: the service stopped because the lifespan of its handlers raised this.
             WrongEventLoopError: the service runs on another event loop.
+            RuntimeError: a handler, a health check or the lifespan of this instance calls it, for
+                which the stop would wait.
         """
         self._check_loop()
+        if self._serves_caller():
+            raise RuntimeError(
+                f"{self.contract.name} cannot stop while its handler, health check or lifespan"
+                " waits for that: call wait_until_stopped() in the program that started the service"
+            )
         with StopSignals(self._on_signal):
             await self._stopped.wait()
             if self._stopping is not None:
@@ -303,7 +311,7 @@ class NatsService(Uncopyable):
             raise WrongEventLoopError
 
     def _serves_caller(self) -> bool:
-        """Return whether the stop waits for the caller: a handler, or the lifespan."""
+        """Return whether the stop waits for the caller: a handler, a check, or the lifespan."""
         if self._assembly is None or SCOPE.get() is not self._assembly.scope:
             return False
         context = CURRENT.get()

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary, proxy
 from opentelemetry import context as otel
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from weenats.codec.failures import code_of
 from weenats.errors import Code, ServiceError
 from weenats.protocol.subjects import Kind
 from weenats.telemetry import semconv
@@ -175,5 +176,5 @@ def _type_of(error: BaseException) -> str:
     """Return the code or the class of an error, never its text."""
     if isinstance(error, asyncio.CancelledError):
         return Code.CANCELLED.value
-    code = error.code if isinstance(error, ServiceError) else None
-    return code.value if isinstance(code, Code) else type(error).__name__
+    code = code_of(error)
+    return type(error).__name__ if code is None else code.value

@@ -170,7 +170,10 @@ class RequestMux:
         subject, future, _ = self._pending.pop(reply)
         text = f"no reply from {subject} in time"
         if foreign := self._foreign.pop(reply, 0):
-            text += f"; {foreign} message(s) arrived that are not a service's reply"
+            text += (
+                f"; {foreign} message(s) arrived that are not a service's reply: a JetStream stream"
+                " that stores this subject answers also while no service runs"
+            )
         _fail(future, connection_error(DeadlineExceededError, text))
 
 

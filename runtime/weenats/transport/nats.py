@@ -155,12 +155,12 @@ class NatsTransport(Uncopyable):
             # An empty context: the connection outlives the request that needs it first.
             self._opening = start_task(self._open_first(), context=Context())
             self._opening.add_done_callback(self._on_opened)
-        try:
-            # All wait for one attempt: those who give up do not end it for the others.
-            await asyncio.shield(self._opening)
-        except asyncio.CancelledError:
+        opening = self._opening
+        # All wait for one attempt: those who give up do not end it for the others.
+        await asyncio.wait([opening])
+        if opening.cancelled():
             self._check_open()
-            raise
+        await opening  # it has ended: returns its result at once
 
     async def close(self, timeout: float | None = None) -> None:
         """Send the buffer, fail pending requests, and close the connection; see `Transport`.
@@ -314,7 +314,8 @@ class NatsTransport(Uncopyable):
             interest.leave()
         try:
             await self._migration.end(interests)
-            await self._opened().fence()  # patiently, as messages that were sent would be lost
+            # Patiently: messages that the server sends before would be lost.
+            await self._opened().fence(seconds(self._options.close_timeout))
         except ServiceError as error:
             _LOG.debug("unsubscribed without a fence: %s", error)
         finally:

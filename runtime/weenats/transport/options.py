@@ -51,7 +51,7 @@ class ConnectionOptions:
         connect_timeout: the time limit of the first connection, and how long the server may take to
             confirm a subscription, in seconds or as timedelta.
         close_timeout: how long the server may take to receive the buffer when the connection is
-            closed, in seconds or as timedelta.
+            closed, and to confirm the end of a subscription, in seconds or as timedelta.
         reconnect_wait: the pause between attempts to reconnect, which are not limited in number.
         ping_interval: the pause between pings; a server that misses two of them is dead.
         inbox_prefix: the prefix of reply subjects, for servers that restrict subjects.

@@ -14,7 +14,7 @@ from testkit.waiting import LIMIT, settle, until
 from testkit.workers import FakeWorker, ScriptedWorker
 from weenats.admission.controller import Admission
 from weenats.admission.job import Job
-from weenats.errors import InternalError, ResourceExhaustedError, UnavailableError
+from weenats.errors import CancelledError, InternalError, ResourceExhaustedError, UnavailableError
 
 
 async def test_max_concurrency_jobs_run_and_others_queue_in_order() -> None:
@@ -136,6 +136,24 @@ async def test_jobs_may_drain_together() -> None:
     await asyncio.wait_for(admission.drain(LIMIT * 10), LIMIT)
     await until(lambda: len(worker.finished) == 2)
     assert worker.refused == []
+
+
+@pytest.mark.parametrize("is_draining", [False, True])
+async def test_drain_and_tasks_that_others_cancel_before_they_begin(is_draining: bool) -> None:
+    """What cancels all tasks, such as the end of `asyncio.run`, keeps no drain waiting."""
+    worker, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=5)
+    first, second = worker.job(), worker.job()
+    draining = asyncio.create_task(admission.drain(LIMIT * 10))
+    if is_draining:
+        await settle()
+    for job in (first, second):
+        admission.submit(job)
+    assert first.task is not None
+    first.task.cancel()
+    worker.gate.set()
+    await asyncio.wait_for(draining, LIMIT)
+    await until(lambda: worker.finished)
+    assert (worker.started, worker.reasons) == ([second], [CancelledError])
 
 
 async def test_spent_drain_budget_rejects_remaining_jobs() -> None:

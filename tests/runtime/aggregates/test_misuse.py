@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from weenats import (
     RequestContext,
 )
 from weenats.context import CURRENT
+from weenats.testing import NatsServer
 from weenats.transport.jetstream import WrongSequenceError
 
 Amount = wallets.Amount
@@ -43,6 +45,26 @@ async def test_method_of_an_event_that_raises_an_error_of_calls(
             await caller.on_instance(reader.instance_id).get_wallet(key)
     assert "the method of wallet for deposited raised NotFoundError" in caplog.text
     assert "cannot read or store" not in caplog.text
+
+
+async def test_decision_that_breaks_the_contract_and_circuit_breaker(
+    own_nats_server: NatsServer, handlers: Wallets
+) -> None:
+    """An event or a state with a value that a caller sent opens the breaker for nobody."""
+    url = own_nats_server.url
+    service = builder(url, handlers).with_circuit_breaker(1).build()
+    async with service, client(url) as caller:
+        change, wallet = wallets.Change, wallets.Wallet
+        for decision, fold in (
+            (change.model_construct(cents=-1, balance=0), None),
+            (change(cents=1, balance=1), lambda _: wallet.model_construct(balance=-1, changes=1)),
+        ):
+            handlers.decision = partial(handlers.emit, wallets.DEPOSITED.with_data(decision))
+            handlers.fold = fold
+            with pytest.raises(InternalError):
+                await caller.deposit("w-1", Amount(cents=1))
+        handlers.decision = handlers.fold = None
+        assert (await caller.deposit("w-2", Amount(cents=1))).balance == 1
 
 
 @pytest.mark.parametrize("method", [Wallets.deposit, "deposited"])

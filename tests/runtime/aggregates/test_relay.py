@@ -13,7 +13,7 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from testkit.telemetry import EVERYTHING, recording
-from testkit.waiting import ask_until, eventually
+from testkit.waiting import LIMIT, ask_until, eventually
 from testkit.wallets import builder, client, wallets
 from weenats import (
     ConnectionOptions,
@@ -267,7 +267,7 @@ async def test_events_of_a_newer_contract_wait_for_its_instance(
             ("deposited", 3),
         ]
     for each in (old, new):
-        await each.close()
+        await each.close(LIMIT)
     for transport in transports:
         await transport.close()
 
@@ -462,5 +462,19 @@ async def test_relay_that_gets_commits_again_is_well(
         monkeypatch.setattr(ExclusivePull, "__aenter__", fail_twice)
         await instance.start()
         await eventually(lambda: len(problems) > 2 and not instance.problem)
-        await instance.close()
+        await instance.close(LIMIT)
     assert "there is no leader" in problems[2]
+
+
+async def test_end_of_a_relay_at_a_server_that_hangs(own_nats_server: NatsServer) -> None:
+    """It waits for the server as long as it is told, so that the drain timeout bounds a stop."""
+    options = ConnectionOptions(close_timeout=LIMIT * 10)
+    transport = NatsTransport(own_nats_server.url, options)
+    async with builder(own_nats_server.url).build():
+        instance = Relay(transport, "wallets", [wallets.DEPOSITED], RecentCommits())
+        await instance.start()
+        await eventually(lambda: transport._connection and len(transport._connection.interests) > 1)
+        own_nats_server.pause()
+        await asyncio.wait_for(instance.close(0), LIMIT)
+        own_nats_server.resume()
+    await transport.close()

@@ -224,6 +224,12 @@ async def test_log_has_the_reason_without_the_token(
         assert not any(part in line for line in shown)
 
 
+class OddError(UnauthenticatedError):
+    """An error whose code is a text."""
+
+    code: Any = "s3cret"
+
+
 ERRORS: list[tuple[BaseException, type[ServiceError], str]] = [
     (InvalidTokenError("too old"), UnauthenticatedError, "too old"),
     (UnauthenticatedError("s3cret"), UnauthenticatedError, "UnauthenticatedError"),
@@ -239,6 +245,7 @@ ERRORS: list[tuple[BaseException, type[ServiceError], str]] = [
         PartMissingError.__mro__[1],
         "PartMissingError",
     ),
+    (OddError("s3cret"), InternalError, "OddError"),
     (ValueError("s3cret"), InternalError, "the validator failed with ValueError"),
     (KeyError("s3cret"), InternalError, "the validator failed with KeyError"),
     (TimeoutError("s3cret"), InternalError, "the validator failed with TimeoutError"),

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import binascii
+import csv
+import gzip
+import re
+import socket
+import sqlite3
+import ssl
+import struct
+import zlib
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from decimal import DivisionUndefined
+from errno import ENAMETOOLONG, ENOENT, ENOSPC
 from time import monotonic
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -22,7 +34,9 @@ from weenats import (
     ServiceError,
     UnavailableError,
 )
+from weenats.aggregates.errors import AggregateBreachError, BrokenHistoryError
 from weenats.circuit_breaker import HandlerGuard
+from weenats.codec.operations import ContractBreachError
 from weenats.errors import CLASS_OF_CODE, Code
 
 FAILURES = (Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
@@ -57,10 +71,27 @@ class DriverError(Exception):
     """An error of a database driver."""
 
 
+class ParserError(SyntaxError):
+    """An error of a parser."""
+
+
+def unreadable(name: str) -> Exception:
+    """Return an error with a property that raises."""
+
+    def fail(_: object) -> None:
+        raise LookupError
+
+    kind = type("UnreadableError", (NotReadyError,), {name: property(fail)})
+    return kind.__new__(kind)  # its constructor would set what it cannot
+
+
 @pytest.mark.parametrize(
     "error",
     [
-        OSError(), TimeoutError(), RuntimeError(), MemoryError(), EOFError(), DriverError(),
+        OSError(), TimeoutError(), ConnectionResetError(), socket.gaierror(), RuntimeError(),
+        Exception(), OSError(ENOSPC, "full"), FileNotFoundError(ENOENT, "no socket"), DriverError(),
+        ssl.SSLCertVerificationError(), sqlite3.OperationalError(), BrokenProcessPool(),
+        asyncio.IncompleteReadError(b"", 4),
         ExceptionGroup("x", [OSError()]), ExceptionGroup("x", [ValueError(), UnavailableError()]),
     ],
 )  # fmt: skip
@@ -75,6 +106,11 @@ def test_unexpected_exception_is_a_failure(error: Exception) -> None:
         ValueError("x"), KeyError(), IndexError(), TypeError(), AttributeError(), AssertionError(),
         ZeroDivisionError(), DivisionUndefined(), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "x"),
         RecursionError(), ExceptionGroup("x", [ExceptionGroup("x", [ValueError()]), KeyError()]),
+        MemoryError(), EOFError(), UnboundLocalError(), NotImplementedError(), re.error("x"),
+        zlib.error(), binascii.Error(), struct.error(), csv.Error(), ET.ParseError(),
+        gzip.BadGzipFile(), FileNotFoundError(ENOENT, "x", "file"), OSError(ENAMETOOLONG, "x", "f"),
+        ContractBreachError(RUN, None), AggregateBreachError("x"),
+        BrokenHistoryError("x"), ParserError(), unreadable("code"), unreadable("remote"),
     ],
 )  # fmt: skip
 def test_exception_about_a_value_is_not_counted(error: Exception) -> None:

@@ -74,6 +74,28 @@ async def test_what_always_fails_is_given_up(
     assert "event 1 of parcels-events is now a dead letter of billing" in caplog.text
 
 
+class OddError(NotFoundError):
+    """An error whose code is a text."""
+
+    code: Any = "NOT_FOUND"
+
+
+async def test_an_error_that_breaks_the_rules_of_errors(
+    parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
+) -> None:
+    """It is repeated and given up as any other, with the reason INTERNAL."""
+    await deliver(parcels, 1)
+
+    async def act(_: object) -> None:
+        raise OddError
+
+    recorder = Recorder(act)
+    async with await consume(transport, recorder, "billing", max_deliver=2, backoff=[0.01]):
+        [letter] = await buried(letters)
+    assert recorder.attempts == [1, 2]
+    assert (letter.reason, letter.error) == ("INTERNAL", "OddError")
+
+
 async def test_what_fails_sometimes_is_repeated(
     parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
 ) -> None:

@@ -69,6 +69,9 @@ def test_reading_arbitrary_bytes_never_raises(block: bytes) -> None:
         (b"X: 1\r\nWEE-TIMEOUT: 250\r\n", "250"),
         (b"Wee-Timeout: 250", "250"),
         (b"X-Wee-Timeout: 9\r\n", None),
+        (b"Wee-Timeout : 9\r\n", None),
+        (b"Wee-Timeout\t: 9\r\n", None),
+        (b" Wee-Timeout: 9\r\n", None),
         (b"Wee-Timeout: 250\r\nWee-Timeout: 9\r\n", "9"),
         (b"Wee-Timeout: 250\r\nX: 1\r\nwee-TIMEOUT:9\r\n", "9"),
         (b"wee-timeout: 250\r\nWee-Timeout: 9\r\n", "9"),
@@ -97,7 +100,14 @@ def test_timeout_is_found_without_parsing(monkeypatch: pytest.MonkeyPatch) -> No
             b"%b:%b%b".__mod__,
             st.tuples(
                 st.sampled_from(
-                    [b"Wee-Timeout", b"wee-timeout", b"WEE-TIMEOUT", b"X", b" Wee-Timeout"]
+                    [
+                        b"Wee-Timeout",
+                        b"wee-timeout",
+                        b"WEE-TIMEOUT",
+                        b"X",
+                        b" Wee-Timeout",
+                        b"Wee-Timeout ",
+                    ]
                 ),
                 st.sampled_from([b"", b" ", b"\t"]),
                 st.sampled_from([b"1", b"25", b"", b"\xff", b"Wee-Timeout: 3", b"\n", b"\r"]),

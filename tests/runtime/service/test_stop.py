@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from testkit.probe import Outcome, Probe, ProbeClient, Run, echo
 from testkit.tcp_proxy import TcpProxy
-from testkit.waiting import LIMIT, until
+from testkit.waiting import LIMIT, settle, until
 from weenats import (
     NatsService,
     NatsServiceBuilder,
@@ -67,6 +69,67 @@ async def test_task_of_a_finished_handler_waits_for_the_stop() -> None:
     await ProbeClient(transport).run("k", Run(action="stop"), timeout=LIMIT)
     answered.set()
     await asyncio.wait_for(tasks[0], LIMIT)
+
+
+class OfLifespan(Probe):
+    """A probe whose lifespan does something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter: Callable[[], Awaitable[None]] = settle
+        self.leave: Callable[[], Awaitable[None]] = settle
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Do it."""
+        await self.enter()
+        yield
+        await self.leave()
+
+
+@pytest.mark.parametrize("place", ["handler", "nested", "enter", "leave", "check"])
+async def test_waiting_for_the_stop_in_what_it_waits_for(place: str) -> None:
+    """wait_until_stopped() raises there, and says what to do; nothing waits for itself."""
+    raised: list[str] = []
+
+    async def wait() -> None:
+        with pytest.raises(RuntimeError, match=r"in the program that started") as error:
+            await service.wait_until_stopped()
+        raised.append(str(error.value))
+
+    async def handle(key: str, command: Run, context: Any) -> Outcome:
+        await (asyncio.gather(wait()) if place == "nested" else wait())
+        return await echo(key, command, context)
+
+    transport, probe = MemoryTransport(), OfLifespan()
+    probe.actions["wait"] = handle
+    setattr(probe, place, wait)
+    builder = NatsServiceBuilder(probe, transport=transport).with_drain_timeout(LIMIT * 10)
+    if place == "check":
+        builder = builder.with_health(timeout=3600, custom_checks=[{"name": "c", "check": wait}])
+    service = builder.build()
+    async with asyncio.timeout(LIMIT), service:
+        if place in {"handler", "nested"}:
+            await ProbeClient(transport).run("k", Run(action="wait"), timeout=LIMIT)
+    assert len(raised) == 1
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+async def test_stop_in_a_health_check_returns_at_once(is_nested: bool) -> None:
+    """The check goes on; then the service stops."""
+    ends: list[str] = []
+
+    async def check() -> None:
+        await (asyncio.gather(service.stop()) if is_nested else service.stop())
+        ends.append(repr(service))
+
+    builder = NatsServiceBuilder(Probe(), transport=MemoryTransport())
+    checks: Any = [{"name": "stops", "check": check}]
+    service = builder.with_health(timeout=3600, custom_checks=checks).build()
+    with pytest.raises(UnavailableError, match="stopped while it started"):
+        await asyncio.wait_for(service.start(), LIMIT)
+    assert len(ends) == 1
+    assert not ends[0].endswith("stopped>")
 
 
 class Gated(NatsTransport):

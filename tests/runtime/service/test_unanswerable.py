@@ -133,6 +133,15 @@ def odd_error(**members: Any) -> ServiceError:
     return kind("x")  # type: ignore[no-any-return]
 
 
+def raising(error: BaseException) -> property:
+    """Return a property that raises, and can be set."""
+
+    def fail(_: object) -> None:
+        raise error
+
+    return property(fail, lambda *_: None)
+
+
 def spoiled_error(**members: Any) -> ServiceError:
     """Return an error whose attributes were set to something odd."""
     error = NotFoundError("x")
@@ -163,7 +172,9 @@ BROKEN = [
     odd_error(code="NOT_FOUND"), odd_error(code=404), odd_error(code=None), odd_error(name=["x"]),
     odd_error(name=None), odd_error(number="404"), odd_error(label=5),
     odd_error(label=property(lambda _: 1 / 0)), odd_error(retry_after=property(lambda _: 1 / 0)),
-    odd_error(details=property(lambda _: 1 / 0, lambda *_: None)),
+    odd_error(details=raising(LookupError())), odd_error(details_type=raising(LookupError())),
+    odd_error(of_connection=raising(LookupError())), odd_error(remote=raising(LookupError())),
+    odd_error(number=raising(asyncio.CancelledError())), odd_error(of_connection="no"),
     odd_error(name=Unhashable("x")), spoiled_error(details=Classless()),
     spoiled_error(message=5), spoiled_error(message=b"x"), spoiled_error(details=[1]),
     spoiled_error(details=Spiteful()), spoiled_error(details={"a": Spiteful()}),
@@ -199,11 +210,22 @@ async def test_every_exception_is_answered_once(error: BaseException, guarded: b
     assert (endpoint.num_requests, endpoint.num_errors) == (3, 2)
 
 
-async def test_log_says_which_rule_an_error_breaks(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("error", "rule"),
+    [
+        (odd_error(code="NOT_FOUND"), "its code is of the type str"),
+        (odd_error(details_type=raising(LookupError())), "its details_type raises LookupError"),
+        (odd_error(of_connection=raising(OSError())), "its of_connection raises OSError"),
+        (spoiled_error(details=[1]), "its details are of the type list"),
+    ],
+)
+async def test_log_says_which_rule_an_error_breaks(
+    error: ServiceError, rule: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """The class and the member that is wrong are logged."""
 
     async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
-        raise odd_error(code="NOT_FOUND")
+        raise error
 
     transport = MemoryTransport()
     service = NatsServiceBuilder(Probe(fail=fail), transport=transport).build()
@@ -211,8 +233,9 @@ async def test_log_says_which_rule_an_error_breaks(caplog: pytest.LogCaptureFixt
         with pytest.raises(InternalError):
             await client.run("k", Run(action="fail"))
     (message,) = caplog.messages
-    assert message.startswith("probe.command.thing.run raised OddError, which is not a valid error")
-    assert message.endswith(": its code is of the type str")
+    kind = type(error).__name__
+    assert message.startswith(f"probe.command.thing.run raised {kind}, which is not a valid error")
+    assert message.endswith(f": {rule}")
 
 
 async def test_answer_does_not_wait_for_the_log(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,14 +36,16 @@ class CheckRunner:
     Args:
         name: name of the check.
         check: the check.
+        variables: the context variables of its runs.
 
     Attributes:
         entry: the latest result, for replies to health requests.
     """
 
-    def __init__(self, name: str, check: Check) -> None:
+    def __init__(self, name: str, check: Check, variables: Context) -> None:
         self._name = name
         self._check = check
+        self._variables = variables
         self._task: asyncio.Task[CheckResult] | None = None
         self._is_in_thread = False
         self._problem: str | None = None
@@ -53,7 +55,7 @@ class CheckRunner:
         """Start a run and return its task, None if an earlier run has not ended."""
         if self._is_in_thread or (self._task is not None and not self._task.done()):
             return None
-        self._task = start_task(self._run(), context=Context())
+        self._task = start_task(self._run(), context=self._variables.copy())
         return self._task
 
     def cancel(self) -> asyncio.Task[CheckResult] | None:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable
+from contextvars import Context
 from typing import Final
 
 from weenats._internal.periodic import Periodic
@@ -26,13 +27,18 @@ class HealthChecks:
     Args:
         settings: the checks, their interval and timeout.
         on_result: called at the end of every run.
+        variables: the context variables of the checks; None for an empty context.
     """
 
     def __init__(
-        self, settings: HealthSettings, on_result: Callable[[], None] = lambda: None
+        self,
+        settings: HealthSettings,
+        on_result: Callable[[], None] = lambda: None,
+        variables: Context | None = None,
     ) -> None:
+        variables = Context() if variables is None else variables
         checks = settings.checks if settings.enabled else ()
-        self._checks = [CheckRunner(each["name"], each["check"]) for each in checks]
+        self._checks = [CheckRunner(each["name"], each["check"], variables) for each in checks]
         self._timeout = seconds(settings.timeout)
         self._periodic = Periodic(self._run, seconds(settings.interval))
         self._on_result = on_result
