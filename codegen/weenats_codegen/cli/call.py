@@ -269,8 +269,7 @@ def find(info: messages.InfoResponse, operation: str) -> tuple[messages.Endpoint
         return known[meant[0]]
     if meant:
         raise CliError(f"{info.name} has several: {', '.join(sorted(meant))}")
-    has = f"it has {', '.join(sorted(known))}" if known else "it has no known operations"
-    hint = did_you_mean(operation, known, has)
+    hint = did_you_mean(operation, known)
     raise CliError(f"{info.name} {info.version} has no operation {operation}; {hint}")
 
 

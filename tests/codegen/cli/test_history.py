@@ -140,7 +140,11 @@ def test_history_of_nothing(url: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["history", "wallets", "none", "--servers", url]) == 1
     assert capsys.readouterr().err == "weenats: no events for key none in wallets\n"
     assert main(["history", "shops", "none", "--servers", url]) == 1
-    assert "there is no stream shops-commits" in capsys.readouterr().err
+    assert "there is no stream shops-commits\n" in capsys.readouterr().err
+    assert main(["history", "walets", "w-1", "--servers", url]) == 1
+    assert "there is no stream walets-commits; did you mean wallets?" in capsys.readouterr().err
+    assert main(["history", "wallets", "w-1", "--aggregate", "walet", "--servers", url]) == 1
+    assert "no events for key w-1 in wallets; did you mean wallet?" in capsys.readouterr().err
     assert main(["history", "wallets", "\udcff", "--servers", url]) == 2
     assert "the key is not valid Unicode" in capsys.readouterr().err
 

@@ -151,18 +151,18 @@ def test_repeated_options_are_combined(
 def test_all_unknown_names_are_reported(
     receipts_contract: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every unknown name is reported on its own line, with the known names."""
+    """Each unknown name has a line of its own, with a similar name or with all that exist."""
     options = ["--operations", "ad-item,get,a b", "--events", "add-item"]
     assert main(["permissions", str(receipts_contract), "--role", "client", *options]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
     events = "item-added, item-removed, receipt-finalized, receipt-voided"
-    operations = "add-item, remove-item, finalize, void-receipt, receipt.get, summary"
+    operations = "add-item, finalize, receipt.get, remove-item, summary, void-receipt"
     file = receipts_contract / "service.yaml"
     assert shown.err.splitlines() == [
         f'weenats: {file}: has no event "add-item"; known are {events}',
         f'weenats: {file}: has no operation "a b"; known are {operations}',
-        f'weenats: {file}: has no operation "ad-item"; known are {operations}',
+        f'weenats: {file}: has no operation "ad-item"; did you mean add-item?',
     ]
 
 

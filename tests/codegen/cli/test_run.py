@@ -123,6 +123,7 @@ def test_announcement_shows_brackets_of_ipv6(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out.count(f"receipts 1.0.0 is running on {url}") == 2
 
 
+PLACES = "in ./ and generated/ or among the installed packages"
 UNFIT = "must be handlers, a NatsServiceBuilder, or a function annotated to return one"
 IMPORTS = "from receipts.handlers import Receipts\nfrom weenats import NatsServiceBuilder\n"
 
@@ -233,10 +234,12 @@ def test_run_that_waits_for_nats_stops_on_sigterm(repository: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("nowhere:X", "no module nowhere in ./ and generated/ or among the installed packages"),
-        ("receipts.handlers:Nothing", "receipts.handlers has no Nothing; it has Receipts\n"),
+        ("nowhere:X", f"no module nowhere {PLACES}\n"),
+        ("receits.app:builder", f"no module receits {PLACES}; did you mean receipts?\n"),
+        ("receipts.ap:builder", f"no module receipts.ap {PLACES}; did you mean receipts.app?\n"),
+        ("receipts.handlers:Nothing", "receipts.handlers has no Nothing; known are Receipts\n"),
         ("receipts.handlers:Receipt5", "receipts.handlers has no Receipt5; did you mean Receipts?"),
-        ("receipts.app:serve", "receipts.app has no serve; it has Receipts, builder\n"),
+        ("receipts.app:serve", "receipts.app has no serve; known are Receipts, builder\n"),
         (
             "receipts:Receipts",
             "receipts has no Receipts; it has nothing to serve; the handlers are ",
