@@ -1,7 +1,6 @@
 """The commands `history` and `state`: what happened to an aggregate that is kept in a stream."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,7 +15,6 @@ from weenats.aggregates.commits import Commit, read_commit
 from weenats.aggregates.errors import BrokenHistoryError
 from weenats.aggregates.store import PARTITIONS, commit_stream
 from weenats.codec.numbers import load_decimals
-from weenats.discovery import get_contract_document
 from weenats.errors import NotFoundError, ServiceError
 from weenats.protocol import headers
 from weenats.protocol.partitions import partition_of
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
     from weenats.transport.nats import NatsTransport
 
 _MIN_WAIT: Final = 0.001
-_MAX_WAIT: Final = 2.0
-"""Seconds to wait for the contract of a service, which not everyone may read."""
 _COLUMNS = ("revision", "time", "command", "event", "data", "by", "message")
 
 
@@ -88,21 +84,10 @@ def state(
 async def _check_kept(arguments: call.Arguments, servers: Sequence[str]) -> None:
     """Refuse an aggregate that handlers keep: they would answer its present state."""
     async with connection(servers, arguments.timeout) as transport:
-        try:
-            limit = min(arguments.timeout, _MAX_WAIT)
-            document: JsonValue = json.loads(
-                await get_contract_document(transport, arguments.service, timeout=limit)
-            )
-        except (ServiceError, ValueError, RecursionError):  # not known: the service decides
-            return
+        found = await call.aggregates_kept(transport, arguments.service, arguments.timeout)
     name = arguments.operation.rpartition(".")[0]
-    aggregates = document.get("aggregates") if isinstance(document, dict) else None
-    found = aggregates if isinstance(aggregates, dict) else {}
-    asked = {each: content for each, content in found.items() if name in {"", each}}
-    kept = [
-        content for content in asked.values() if isinstance(content, dict) and "store" in content
-    ]
-    if asked and not kept:
+    asked = {each: is_kept for each, is_kept in found.items() if name in {"", each}}
+    if asked and not any(asked.values()):  # else the service decides
         raise CliError(
             f"{arguments.service} does not keep {name or ' or '.join(asked)} in a stream:"
             " only the present state is known; omit --revision and --time"

@@ -163,6 +163,22 @@ def test_state(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, *state, "--time", local)["entity"]["revision"] == 4
 
 
+def test_call_with_a_required_revision(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The service refuses a command on another revision; what has none is refused before."""
+    new = ("call", "wallets", "deposit", "w-new", '{"cents": 1}', "--servers", url)
+    assert main([*new, "--if-revision", "1"]) == 1
+    assert "revision" in capsys.readouterr().err
+    assert main([*new, "--if-revision", "0"]) == 0
+    assert main([*new, "--if-revision", "0"]) == 1
+    assert (
+        main(["call", "wallets", "wallet.get", "w-1", "--if-revision", "4", "--servers", url]) == 1
+    )
+    assert (
+        "--if-revision is for commands of aggregates with `store: stream`, and wallet.get is not"
+        " known to be one; the request was not sent" in capsys.readouterr().err
+    )
+
+
 def test_state_that_never_was(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It is the error of the service, or wrong usage."""
     state = ("state", "wallets", "w-1", "--aggregate", "wallet", "--servers", url)
