@@ -26,12 +26,16 @@ _FOLDERS: Final = (Path(), Path("generated"))
 _BUILDER: Final = (NatsServiceBuilder, NatsServiceBuilder.__name__)
 
 
-def builder_of(target: str) -> NatsServiceBuilder:
+def builder_of(
+    target: str, on_handlers: Callable[[str], None] = lambda _: None
+) -> NatsServiceBuilder:
     """Return the builder of a service.
 
     Args:
         target: MODULE:NAME of a class of handlers, of handlers, of a builder, or of a function
             that is annotated to return a builder.
+        on_handlers: Called when these are handlers, whose builder has nothing but defaults, with
+            the target of a builder beside them, "" if there is none.
 
     Raises:
         CliError: The target does not exist, is none of these, or has operations without handlers.
@@ -49,6 +53,8 @@ def builder_of(target: str) -> NatsServiceBuilder:
             raise CliError(f"{target} has no handlers for: {missing}")
         found = _called(found, target)
     if isinstance(found, ServiceHandlers):
+        app = f"{target.partition(':')[0].rpartition('.')[0]}.app"
+        on_handlers(f"{app}:builder" if _exists(app) else "")
         return NatsServiceBuilder(found)
     raise CliError(
         f"{target} must be handlers, a NatsServiceBuilder, or a function annotated to return one,"

@@ -203,7 +203,8 @@ def test_user_errors_show_their_line(
         monkeypatch.setattr(sys, "stdout", io.StringIO())
         monkeypatch.delitem(sys.modules, "broken", raising=False)
         assert main([command, "broken:X"]) == 1
-        assert capsys.readouterr().err == f"weenats: {told}\n"
+        error = capsys.readouterr().err.splitlines()
+        assert [each for each in error if "defaults of" not in each] == [f"weenats: {told}"]
 
 
 def test_run_shows_that_it_waits_for_nats(tmp_path: Path) -> None:
@@ -212,6 +213,7 @@ def test_run_shows_that_it_waits_for_nats(tmp_path: Path) -> None:
         address = f"127.0.0.1:{mute.getsockname()[1]}"
         command = ("run", TARGET, "--servers", f"nats://user:hunter2@{address}")
         with forked_command(*command, cwd=tmp_path, merge=True) as process:
+            process.stdout.readline()  # that handlers have no builder
             line = process.stdout.readline()
     expected = f"waiting for NATS at nats://{address}; --embedded starts a server for this service"
     assert line == f"weenats: {expected}\n"
@@ -222,6 +224,7 @@ def test_run_that_waits_for_nats_stops_on_sigterm(repository: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"nats://127.0.0.1:{mute.getsockname()[1]}"
         with forked_command("run", TARGET, "--servers", url, cwd=repository, merge=True) as process:
+            process.stdout.readline()  # that handlers have no builder
             assert "waiting for NATS" in process.stdout.readline()
             process.terminate()
             printed, _ = process.communicate(LIMIT)
@@ -339,4 +342,22 @@ def test_unknown_provider_of_telemetry(repository: Path, nats_url: str, kind: st
     assert done.stderr.splitlines()[-1] == (
         f"weenats: INVALID_ARGUMENT: {variable} names the provider 'nowhere' of OpenTelemetry,"
         " which is not installed; unset it, or use another one"
+    )
+
+
+@pytest.mark.parametrize("options", [(), ("--processes", "2")], ids=str)
+def test_handlers_without_a_builder(
+    repository: Path, nats_url: str, options: tuple[str, ...]
+) -> None:
+    """One line says that they are served with defaults, and which variables have no effect."""
+    environment = {**os.environ, "NATS_URL": nats_url, "WEENATS_PASSWORD": "secret-1"}
+    with forked_command("run", TARGET, *options, cwd=repository, environment=environment) as served:
+        assert served.stdout is not None
+        assert "is running" in served.stdout.readline()
+        served.terminate()
+        _, errors = served.communicate(LIMIT)
+    [line] = [each for each in errors.splitlines() if "defaults" in each]
+    assert line == (
+        "weenats: handlers are served with the defaults of NatsServiceBuilder; receipts.app:builder"
+        " reads the WEENATS_ variables, without effect here: WEENATS_PASSWORD"
     )
