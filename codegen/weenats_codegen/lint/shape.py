@@ -121,6 +121,8 @@ def _check_enum(contract: Node, error: Violation) -> Iterator[Diagnostic]:
 
 def _check_type(contract: Node, error: Violation) -> Iterator[Diagnostic]:
     remedy = f"use {_TYPES[error.expected]}"
+    if error.expected == "string" and error.path[-1] in _PATTERNS:
+        remedy = _pattern_text(error)[1]
     if error.expected == "string" and type(error.value) in {int, float}:
         text = quoted(error.value)
         fits = re.search(error.schema.get("pattern", ""), text)
