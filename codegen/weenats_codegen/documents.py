@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from weenats_codegen.compatibility.compare import compare
-from weenats_codegen.compatibility.findings import Level, Party
+from weenats_codegen.compatibility.findings import Finding, Level, Party
 from weenats_codegen.compatibility.reports import details
 from weenats_codegen.loading import read
 from weenats_codegen.parser.diagnostics import ContractError
@@ -21,6 +21,8 @@ RUNNING: Final = "running:"
 """What users see before the name of a service, instead of the folder of its contract."""
 _MAX_CPU: Final = 30
 """Seconds of computing that the program may take; the process that started it may have ended."""
+_ABSENT: Final = {"operation-removed": "operation", "event-removed": "event"}
+"""What is missing, by the rule: a client that is newer than the service knows of no removal."""
 _BROKEN: Final = frozenset({Party.OLD_CLIENT, Party.EVENT_CONSUMER})
 
 
@@ -71,10 +73,19 @@ def breaking(client: str, service: bytes, digest: str) -> list[str]:
     if running.service != own.service or running.digest != digest:
         raise ValueError("the document is not that of the contract which the service reports")
     return sorted(
-        "; ".join([f"{finding.rule.id}: {finding.message}", *details(finding)])
+        _line(finding)
         for finding in compare(own, running).findings
         if finding.rule.level is Level.ERROR and finding.rule.breaks in _BROKEN
     )
+
+
+def _line(finding: Finding) -> str:
+    """Return a finding for somebody who has the client, which may be older or newer."""
+    rule = finding.rule.id
+    if rule in _ABSENT:
+        names = ", ".join(finding.used_by)
+        return f"the running service has no {_ABSENT[rule]} {names} ({rule})"
+    return "; ".join([f"{finding.message} ({rule})", *details(finding)])
 
 
 def main() -> int:

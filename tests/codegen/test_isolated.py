@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 
 import pytest
@@ -34,7 +35,11 @@ def test_findings_of_a_process() -> None:
     """The process returns what the function does."""
     found = isolated.breaking(*arguments())
     assert found == documents.breaking(*arguments())
-    assert [each.partition(":")[0] for each in found] == ["operation-removed", "request-narrowed"]
+    assert [re.findall(r"\(([a-z-]+)\)", each) for each in found] == [
+        ["request-narrowed"],
+        ["operation-removed"],
+    ]
+    assert found[1] == "the running service has no operation refund (operation-removed)"
 
 
 @pytest.mark.usefixtures("patient")

@@ -19,7 +19,7 @@ from testkit.wire import assert_valid
 from weenats_codegen.generate import package_files
 from weenats_codegen.loading import read
 
-KINDS = {"python", "py", "yaml", "json", "toml", "ini", "console", ""}
+KINDS = {"python", "py", "yaml", "json", "toml", "ini", "console", "nats", ""}
 SAMPLES = REPOSITORY / "generated"
 
 

@@ -125,6 +125,10 @@ class Shell:
         )
 
     def _weenats(self, *arguments: str) -> str:
+        if ">" in arguments:
+            *arguments, _, file = arguments
+            (self._folder / file).write_text(self._weenats(*arguments))
+            return ""
         if arguments[0] in {"streams", "dead-letters"}:  # no service has to run for them
             self._environment.setdefault("NATS_URL", self._nats_url)
         with forked_command(

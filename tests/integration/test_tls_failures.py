@@ -17,6 +17,7 @@ from testkit.certificates import CertificateAuthority
 from testkit.transports import FAST, check_refusal, connected, disconnected, reconnected
 from testkit.waiting import LIMIT, eventually
 from weenats import ConnectionOptions, NatsTransport
+from weenats.errors import PermissionDeniedError, ServiceError, UnavailableError
 from weenats.testing import NatsServer
 from weenats.testing.nats_server import free_ports
 
@@ -239,3 +240,52 @@ async def test_each_reason_is_logged_once(caplog: pytest.LogCaptureFixture) -> N
     logged = [each.getMessage() for each in caplog.records if each.name == "weenats.transport"]
     assert len([each for each in logged if "maximum connections" in each]) == 1
     assert len([each for each in logged if "not a NATS server" in each]) == 1
+
+
+@pytest.mark.parametrize(
+    ("greeting", "answer", "error", "told"),
+    [
+        (b"SSH-2.0-x\r\n", b"", UnavailableError, r"not a NATS server.* begins with 'SSH-2\.0-x'"),
+        (b"\x4a\x00\n\xff", b"", UnavailableError, r"not a NATS server.* begins with 'J"),
+        (b"x" * 100_000, b"", UnavailableError, "not a NATS server.* its first line has no end"),
+        (
+            INFO % b"",
+            b"-ERR 'User Authentication Expired'\r\n",
+            PermissionDeniedError,
+            "refused the",
+        ),
+        (
+            INFO % b"",
+            b"-ERR 'User Authentication Revoked'\r\n",
+            PermissionDeniedError,
+            "refused the",
+        ),
+    ],
+)
+async def test_what_does_not_change_ends_connecting(
+    greeting: bytes, answer: bytes, error: type[ServiceError], told: str
+) -> None:
+    """Another kind of server, and a user who is not accepted, end connecting at once."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        if answer:
+            await reader.readline()
+            writer.write(answer)
+        await reader.read()
+
+    async with serving(greet) as url:
+        transport = NatsTransport(url, ConnectionOptions(connect_timeout=1000))
+        with pytest.raises(error, match=told):
+            await asyncio.wait_for(transport.connect(), LIMIT)
+        await transport.close()
+
+
+async def test_refusal_instead_of_a_greeting_is_told() -> None:
+    """A server that has too many connections says so before it greets."""
+
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"-ERR 'maximum connections exceeded'\r\n")
+
+    async with serving(refuse) as url:
+        await check_refusal(url, "nats: maximum connections exceeded")

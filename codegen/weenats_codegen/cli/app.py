@@ -433,14 +433,25 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
             help="The message id, to repeat a command with that of its first call.",
         ),
     ] = None,
+    if_revision: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="The revision that the aggregate must have, which is kept in a stream; "
+            "0 if nothing happened to it yet.",
+        ),
+    ] = None,
     *,
     json: Json = False,
 ) -> None:
     """Call an operation of a running service."""
+    from weenats.protocol.headers import IF_REVISION
     from weenats_codegen.cli import call
 
     values = tuple(each for each in (key, payload) if each is not None)
-    arguments = call.Arguments(service, operation, values, timeout, token, message_id=message_id)
+    lines = {} if if_revision is None else {IF_REVISION: str(if_revision)}
+    arguments = call.Arguments(service, operation, values, timeout, token, lines, message_id)
     call.call(arguments, split(servers), as_json=json)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import typer
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -19,7 +19,13 @@ from weenats.client.tokens import warn_if_exposed
 from weenats.codec.numbers import load_decimals
 from weenats.codec.replies import error_in_headers, is_reply
 from weenats.codec.violations import violations
-from weenats.discovery import get_service_info, list_infos, list_instances, list_stats
+from weenats.discovery import (
+    get_contract_document,
+    get_service_info,
+    list_infos,
+    list_instances,
+    list_stats,
+)
 from weenats.errors import (
     CLASS_OF_CODE,
     DeadlineExceededError,
@@ -44,6 +50,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Delivery
     from weenats.transport.nats import NatsTransport
 
+_MAX_WAIT: Final = 2.0
 Reply = messages.CommandSuccess | messages.QuerySuccess | messages.Failure
 
 
@@ -111,6 +118,8 @@ async def exchange(arguments: Arguments, payload: bytes | None, servers: Sequenc
         try:
             endpoint, kind = await locate(transport, arguments, left)
             check_subject(arguments, endpoint, kind)
+            if headers.IF_REVISION in arguments.headers:
+                await _check_revision(transport, arguments, endpoint, kind)
             key, payload = assign(arguments, payload, endpoint)
             left = max(deadline - monotonic(), 0.0)
             payload, large = await stored_payload(transport, arguments.service, payload, left)
@@ -269,9 +278,49 @@ def find(info: messages.InfoResponse, operation: str) -> tuple[messages.Endpoint
         return known[meant[0]]
     if meant:
         raise CliError(f"{info.name} has several: {', '.join(sorted(meant))}")
-    has = f"it has {', '.join(sorted(known))}" if known else "it has no known operations"
-    hint = did_you_mean(operation, known, has)
+    hint = did_you_mean(operation, known)
     raise CliError(f"{info.name} {info.version} has no operation {operation}; {hint}")
+
+
+async def aggregates_kept(
+    transport: "NatsTransport", service: str, timeout: float
+) -> dict[str, bool]:
+    """Return for each aggregate of a running service whether it is kept in a stream.
+
+    Args:
+        transport: The connection.
+        service: The service.
+        timeout: Seconds to wait for the contract, two at most: not everyone may read it.
+
+    Returns:
+        The aggregates; none if the contract is not known.
+    """
+    try:
+        text = await get_contract_document(transport, service, timeout=min(timeout, _MAX_WAIT))
+        document: JsonValue = json.loads(text)
+    except (ServiceError, ValueError, RecursionError):
+        return {}
+    found = document.get("aggregates") if isinstance(document, dict) else None
+    contents = found if isinstance(found, dict) else {}
+    return {name: isinstance(each, dict) and "store" in each for name, each in contents.items()}
+
+
+async def _check_revision(
+    transport: "NatsTransport", arguments: Arguments, endpoint: messages.EndpointInfo, kind: Kind
+) -> None:
+    """Refuse a required revision that the service would not look at.
+
+    Raises:
+        CliError: The operation is not a command of an aggregate that is kept in a stream, as far as
+            that is known.
+    """
+    aggregate = _metadata(endpoint).get("aggregate", "")
+    kept = await aggregates_kept(transport, arguments.service, arguments.timeout)
+    if kind is not Kind.COMMAND or not kept.get(aggregate, False):
+        raise CliError(
+            "--if-revision is for commands of aggregates with `store: stream`, and"
+            f" {arguments.operation} is not known to be one; the request was not sent"
+        )
 
 
 def check_subject(arguments: Arguments, endpoint: messages.EndpointInfo, kind: Kind) -> None:

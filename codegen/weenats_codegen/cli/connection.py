@@ -1,5 +1,6 @@
 """The connection of a command, and whether the instances it finds have the same contract."""
 
+import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -7,17 +8,22 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from weenats.errors import UnavailableError
+from weenats.errors import PermissionDeniedError, ServiceError, UnavailableError
 from weenats.protocol.messages import PingResponse
 from weenats.protocol.timeouts import seconds
 from weenats.settings import EnvironmentSettings
 from weenats.transport.nats import NatsTransport
 from weenats.transport.options import ConnectionOptions
+from weenats.transport.servers import ServerUrl, check_servers
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import WarningLog, warn
 
 _DEFAULT_TIMEOUT: Final = seconds(ConnectionOptions().connect_timeout)
 _HINT: Final = "set NATS_URL or --servers"
+_PATIENCE: Final = 1.0
+"""Seconds without a greeting until servers are asked whether they are HTTP servers."""
+_HTTP: Final = b"HTTP/"
+_PORTS: Final = "clients of NATS use another port, by default 4222 (8222 is that of monitoring)"
 _DIGEST_LENGTH: Final = 15
 """Characters of a digest that are shown: `sha256:` and eight."""
 
@@ -37,16 +43,55 @@ async def connection(
         CliError: No server is available.
     """
     logging.basicConfig(handlers=[WarningLog()])
-    options = replace(_options(servers), connect_timeout=min(timeout, _DEFAULT_TIMEOUT))
+    timeout = min(timeout, _DEFAULT_TIMEOUT)
+    options = replace(_options(servers), connect_timeout=timeout)
     transport = NatsTransport(servers, options)
     try:
         try:
-            await transport.connect()
-        except UnavailableError as error:
+            await _connect(transport, servers, timeout)
+        except (UnavailableError, PermissionDeniedError) as error:
             raise no_server(error, hint) from None
         yield transport
     finally:
         await transport.close()
+
+
+async def _connect(transport: NatsTransport, servers: Sequence[str], timeout: float) -> None:
+    """Connect; end early when there are only HTTP servers, which wait for a request.
+
+    Raises:
+        CliError: All servers speak HTTP.
+    """
+    connecting = asyncio.ensure_future(transport.connect())
+    patience = min(_PATIENCE, timeout / 3)
+    try:
+        await asyncio.wait([connecting], timeout=patience)
+        if not connecting.done():
+            urls = [each.url for each in check_servers(servers)]
+            asked = await asyncio.gather(*(_speaks_http(each, patience) for each in urls))
+            if all(asked) and not connecting.done():
+                where = " and ".join(map(str, urls))
+                raise CliError(f"an HTTP server listens at {where}; {_PORTS}")
+        await connecting
+    finally:
+        connecting.cancel()
+        await asyncio.wait([connecting])
+
+
+async def _speaks_http(url: ServerUrl, timeout: float) -> bool:
+    """Return whether what should be a NATS server answers a request of HTTP in time."""
+    if url.scheme in {"ws", "wss"}:  # WebSockets begin with one
+        return False
+    try:
+        async with asyncio.timeout(timeout):
+            reader, writer = await asyncio.open_connection(*url.address)
+            try:
+                writer.write(b"HEAD / HTTP/1.0\r\n\r\n")
+                return await reader.readexactly(len(_HTTP)) == _HTTP
+            finally:
+                writer.close()
+    except (OSError, EOFError):  # also TimeoutError
+        return False
 
 
 def _options(servers: Sequence[str]) -> ConnectionOptions:
@@ -63,9 +108,11 @@ def _options(servers: Sequence[str]) -> ConnectionOptions:
     return EnvironmentSettings(**given).connection()
 
 
-def no_server(error: UnavailableError, hint: str = _HINT) -> CliError:
-    """Return the error of a failed connection, with the ways to name other servers."""
-    if "certificate verify failed" in str(error):
+def no_server(error: ServiceError, hint: str = _HINT) -> CliError:
+    """Return the error of a failed connection, with what to set instead."""
+    if isinstance(error, PermissionDeniedError):
+        hint = "set WEENATS_USER and WEENATS_PASSWORD, or WEENATS_CREDENTIALS"
+    elif "certificate verify failed" in str(error):
         hint = "WEENATS_TLS_CA is the path of the certificates to trust"
     return CliError(f"{error}; {hint}")
 

@@ -16,8 +16,9 @@ from weenats.protocol.subjects import check_queue_group
 from weenats.streams.dead_letters import DeadLetter, DeadLetters
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.errors import CliError
+from weenats_codegen.cli.instances import member
 from weenats_codegen.cli.output import brief, emit, emit_value, warn
-from weenats_codegen.cli.streams import stream_named, streams_of
+from weenats_codegen.cli.streams import check_consumer, stream_named, streams_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -119,8 +120,8 @@ async def _read(
     folder: Path, name: str | None, chosen: Chosen, servers: Sequence[str]
 ) -> list[DeadLetter]:
     """Return the chosen dead letters."""
-    async with _letters(folder, name, servers) as letters:
-        return await _found(letters, chosen)
+    async with _letters(folder, name, chosen, servers) as (_, found):
+        return found
 
 
 async def _do_each(
@@ -134,8 +135,7 @@ async def _do_each(
 
     What is wrong with one of them, or that somebody else has removed it, keeps none of the others.
     """
-    async with _letters(folder, name, servers) as letters:
-        found = await _found(letters, chosen)
+    async with _letters(folder, name, chosen, servers) as (letters, found):
         done: list[DeadLetter] = []
         for each in found:
             try:
@@ -153,11 +153,16 @@ async def _do_each(
 
 @asynccontextmanager
 async def _letters(
-    folder: Path, name: str | None, servers: Sequence[str]
-) -> AsyncGenerator[DeadLetters]:
+    folder: Path, name: str | None, chosen: Chosen, servers: Sequence[str]
+) -> AsyncGenerator[tuple[DeadLetters, list[DeadLetter]]]:
+    """Connect, and yield the dead letters of a stream and those that were chosen."""
     stream = stream_named(streams_of(folder), name)
     async with connection(servers) as transport:
-        yield DeadLetters(transport, stream)
+        letters = DeadLetters(transport, stream)
+        found = await _found(letters, chosen)
+        if chosen.consumer is not None and not found:
+            await check_consumer(transport, stream, chosen.consumer)
+        yield letters, found
 
 
 async def _found(letters: DeadLetters, chosen: Chosen) -> list[DeadLetter]:
@@ -185,6 +190,7 @@ def _as_data(letter: DeadLetter) -> dict[str, object]:
         "number": letter.sequence,
         "consumer": letter.consumer,
         "subject": letter.subject,
+        "key": _key(letter),
         "sequence": letter.event_sequence,
         "reason": letter.reason,
         "error": letter.error,
@@ -201,6 +207,15 @@ def _payload(letter: DeadLetter) -> object:
         return letter.payload.decode("utf-8", "backslashreplace")
 
 
+def _key(letter: DeadLetter) -> str | None:
+    """Return the key of the aggregate of an event, None if it has none or it is not known."""
+    try:
+        key = member(member(load_decimals(letter.payload), "aggregate"), "key")
+    except ValueError:
+        return None
+    return key if isinstance(key, str) else None
+
+
 def _table(letters: Sequence[DeadLetter]) -> "Table | str":
     if not letters:
         return "no dead letters"
@@ -208,7 +223,7 @@ def _table(letters: Sequence[DeadLetter]) -> "Table | str":
 
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column("number", justify="right")
-    for title in ("consumer", "event", "reason", "error"):
+    for title in ("consumer", "event", "key", "reason", "error"):
         table.add_column(title, overflow="fold")
     table.add_column("attempts", justify="right")
     table.add_column("time", overflow="fold")
@@ -217,6 +232,7 @@ def _table(letters: Sequence[DeadLetter]) -> "Table | str":
             str(each.sequence),
             brief(each.consumer),
             brief(each.subject.split(".", 3)[-1]),
+            brief(_key(each) or ""),
             brief(each.reason),
             brief(each.error),
             str(each.attempts),

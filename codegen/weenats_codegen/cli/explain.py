@@ -30,7 +30,7 @@ def explain(target: str, operation: str | None, *, as_json: bool) -> None:
         meant = labels_meant(operation, known)
         policies = tuple(each for each in policies if each.operation in meant)
         if not policies:
-            hint = did_you_mean(operation, known, f"known are {', '.join(known)}")
+            hint = did_you_mean(operation, known)
             raise CliError(f"there is no operation {operation}; {hint}")
     data = [asdict(each) for each in policies]
     emit(data, as_json=as_json, render=lambda: _rendered(policies))

@@ -21,6 +21,7 @@ from weenats_codegen.cli.instances import (
     warn_once,
 )
 from weenats_codegen.cli.output import MAX_ROWS, brief, emit, more
+from weenats_codegen.parser.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -83,7 +84,8 @@ async def find_health(
             if instance in (None, each.id)
         ]
         if not found:
-            raise CliError(f"no instance of {service} has the id {instance}")
+            hint = did_you_mean(instance or "", [each.id for each in stats])
+            raise CliError(f"no instance of {service} has the id {instance}; {hint}")
         if len(found) == len(stats) == 1 and found[0].data is None:
             found = [await _asked(transport, found[0], max(deadline - monotonic(), 0.001))]
         return found

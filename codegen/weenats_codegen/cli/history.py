@@ -1,8 +1,8 @@
 """The commands `history` and `state`: what happened to an aggregate that is kept in a stream."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -15,23 +15,24 @@ from weenats.aggregates.commits import Commit, read_commit
 from weenats.aggregates.errors import BrokenHistoryError
 from weenats.aggregates.store import PARTITIONS, commit_stream
 from weenats.codec.numbers import load_decimals
-from weenats.discovery import get_contract_document
 from weenats.errors import NotFoundError, ServiceError
 from weenats.protocol import headers
 from weenats.protocol.partitions import partition_of
 from weenats.protocol.subjects import commits_of_key
+from weenats.streams.settings import SERVICE
 from weenats.transport.jetstream import JetStream, StreamMissingError
 from weenats_codegen.cli import call
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import brief, emit, json_text, warn
+from weenats_codegen.parser.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from weenats.transport.nats import NatsTransport
+
 _MIN_WAIT: Final = 0.001
-_MAX_WAIT: Final = 2.0
-"""Seconds to wait for the contract of a service, which not everyone may read."""
 _COLUMNS = ("revision", "time", "command", "event", "data", "by", "message")
 
 
@@ -45,7 +46,9 @@ def history(
     """
     found = asyncio.run(_read(service, key, aggregate, servers))
     if not found:
-        raise CliError(f"no events for key {key} in {service}")
+        others = asyncio.run(_read(service, key, None, servers)) if aggregate is not None else []
+        hint = did_you_mean(aggregate or "", [name for name, _ in others], "")
+        raise CliError(f"no events for key {key} in {service}{hint and f'; {hint}'}")
     rows = [row for each in found for row in _rows(each)]
     emit(rows, as_json=as_json, render=lambda: _table(rows))
 
@@ -81,21 +84,10 @@ def state(
 async def _check_kept(arguments: call.Arguments, servers: Sequence[str]) -> None:
     """Refuse an aggregate that handlers keep: they would answer its present state."""
     async with connection(servers, arguments.timeout) as transport:
-        try:
-            limit = min(arguments.timeout, _MAX_WAIT)
-            document: JsonValue = json.loads(
-                await get_contract_document(transport, arguments.service, timeout=limit)
-            )
-        except (ServiceError, ValueError, RecursionError):  # not known: the service decides
-            return
+        found = await call.aggregates_kept(transport, arguments.service, arguments.timeout)
     name = arguments.operation.rpartition(".")[0]
-    aggregates = document.get("aggregates") if isinstance(document, dict) else None
-    found = aggregates if isinstance(aggregates, dict) else {}
-    asked = {each: content for each, content in found.items() if name in {"", each}}
-    kept = [
-        content for content in asked.values() if isinstance(content, dict) and "store" in content
-    ]
-    if asked and not kept:
+    asked = {each: is_kept for each, is_kept in found.items() if name in {"", each}}
+    if asked and not any(asked.values()):  # else the service decides
         raise CliError(
             f"{arguments.service} does not keep {name or ' or '.join(asked)} in a stream:"
             " only the present state is known; omit --revision and --time"
@@ -129,8 +121,20 @@ async def _read(
         except (StreamMissingError, NotFoundError):
             raise CliError(
                 f"{service} keeps no aggregate in a stream here: there is no stream {stream}"
+                f"{await _others(transport, service)}"
             ) from None
     return found
+
+
+async def _others(transport: "NatsTransport", service: str) -> str:
+    """Return a similar service that keeps aggregates in a stream, as the end of a message."""
+    names: list[str] = []
+    with suppress(ServiceError):  # NATS may not permit the user to list streams
+        streams = await JetStream(transport).streams()
+        owners = {each.config.name: each.config.metadata.get(SERVICE) for each in streams}
+        names = [own for name, own in owners.items() if own and name == commit_stream(own)]
+    hint = did_you_mean(service, names, "")
+    return f"; {hint}" if hint else ""
 
 
 def _rows(found: tuple[str, Commit]) -> list[dict[str, JsonValue]]:

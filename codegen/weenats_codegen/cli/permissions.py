@@ -1,12 +1,13 @@
 """The command `permissions`: what a NATS user must be allowed to do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 import typer
 
+from weenats_codegen.cli.options import split
 from weenats_codegen.cli.output import emit, write
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.loading import read
@@ -33,6 +34,7 @@ class Arguments:
         projection: The name of a projection; of a service, one that its lifespan runs; of an
             operator, one whose progress is shown.
         shared_limits: Whether the instances of a service share their rate limits.
+        calls: What the user calls besides: CONTRACT, or CONTRACT=OPERATIONS.
     """
 
     role: str
@@ -44,6 +46,7 @@ class Arguments:
     consumer: str | None
     projection: str | None
     shared_limits: bool = False
+    calls: Sequence[str] = ()
 
 
 def permissions(folder: Path, arguments: Arguments, *, as_json: bool) -> None:
@@ -51,10 +54,16 @@ def permissions(folder: Path, arguments: Arguments, *, as_json: bool) -> None:
     contract, role = read(folder), arguments.role
     _check_role(arguments)
     needed = _ROLES[role](contract, arguments)
+    called: list[str] = []
+    for text in arguments.calls:
+        other, more = _of_called(text, _prefix(arguments))
+        needed = needed.with_those(more)
+        called.append(f"{other.service} {other.version}")
     if as_json:
         emit(to_claims(needed), as_json=True, render=str)
     else:  # without wrapping, however narrow the terminal is
-        head = f"# the {role} of {contract.service} {contract.version}; all else is denied"
+        also = f", which calls {' and '.join(called)}" if called else ""
+        head = f"# the {role} of {contract.service} {contract.version}{also}; all else is denied"
         write(f"{head}\n{to_config(needed)}\n")
 
 
@@ -67,8 +76,11 @@ def _of_service(contract: Contract, arguments: Arguments) -> Permissions:
         )
     shared = arguments.shared_limits
     uses_jetstream = contract.streams or contract.stored or buckets(contract, shared_limits=shared)
-    if arguments.inbox_prefix is not None and not uses_jetstream:
-        raise typer.BadParameter("a service has no inbox: --inbox-prefix requires --role client")
+    if arguments.inbox_prefix is not None and not uses_jetstream and not arguments.calls:
+        raise typer.BadParameter(
+            f"--inbox-prefix changes nothing: {contract.service} receives no replies, since it"
+            " does not use JetStream; if it calls other services, name them by --calls CONTRACT"
+        )
     needed = of_service(
         contract,
         queue_group=arguments.queue_group,
@@ -94,6 +106,17 @@ def _of_client(contract: Contract, arguments: Arguments) -> Permissions:
         queue_group=arguments.queue_group,
         inbox_prefix=_prefix(arguments),
     )
+
+
+def _of_called(text: str, inbox_prefix: str) -> tuple[Contract, Permissions]:
+    """Return a contract that is called besides, and what its client needs."""
+    folder, sign, names = text.partition("=")
+    operations = split(names)
+    if sign and not operations:  # without any name, everything would be permitted
+        raise typer.BadParameter(f"--calls {text} requires the name of an operation behind =")
+    contract = read(Path(folder))
+    used = Used(operations, (), discovery=False) if operations else None
+    return contract, of_client(contract, used, inbox_prefix=inbox_prefix)
 
 
 def _of_consumer(contract: Contract, arguments: Arguments) -> Permissions:

@@ -76,6 +76,14 @@ def permissions(  # noqa: PLR0913 - the options of a user
         bool,
         typer.Option("--shared-limits", help='Of a service with with_rate_limit(scope="service").'),
     ] = False,
+    calls: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONTRACT[=NAMES]",
+            help="A contract that the user calls besides, as a client does: everything, or the "
+            "operations that are named, separated by commas; repeatable.",
+        ),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the claims of a user JWT, as one JSON document.")
     ] = False,
@@ -98,5 +106,6 @@ def permissions(  # noqa: PLR0913 - the options of a user
         consumer=consumer,
         projection=projection,
         shared_limits=shared_limits,
+        calls=calls or (),
     )
     permissions.permissions(contract, arguments, as_json=json)

@@ -15,6 +15,7 @@ from weenats.logging import LineFormatter
 from weenats.service import NatsService, NatsServiceBuilder
 from weenats.service.event_loop import run as run_on_loop
 from weenats.service.signals import StopSignals
+from weenats.settings import EnvironmentSettings
 from weenats.testing import NatsServer
 from weenats.transport.servers import check_servers
 from weenats_codegen.cli.connection import no_server
@@ -54,7 +55,8 @@ def run(
 ) -> None:
     """Serve MODULE:NAME on the given servers, on an embedded one, or on those of its builder."""
     pipe = None if process is None else os.fstat(process.report_to)
-    builder = builder_of(target)
+    is_first = process is None or process.number == 1
+    builder = builder_of(target, warn_of_defaults if is_first else lambda _: None)
     place = "" if process is None else " [process %(process)d]"
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(f"%(levelname)s %(name)s{place}: %(message)s"))
@@ -71,6 +73,21 @@ def run(
         run_on_loop(serve(builder.with_servers(servers), url, announce_it))
     else:
         run_on_loop(serve(builder, "", announce_it))
+
+
+def warn_of_defaults(app: str) -> None:
+    """Say that handlers are served without the settings that a program has.
+
+    Args:
+        app: The target of the builder beside the handlers, "" if there is none.
+    """
+    variables = {name for name, *_ in EnvironmentSettings.variables()} - {"NATS_URL"}
+    ignored = ", ".join(sorted(variables & os.environ.keys()))
+    warn(
+        "handlers are served with the defaults of NatsServiceBuilder;"
+        f" {app or 'a builder of EnvironmentSettings'} reads the WEENATS_ variables"
+        f"{ignored and f', without effect here: {ignored}'}"
+    )
 
 
 async def serve(builder: NatsServiceBuilder, url: str, announce_it: Announce) -> None:

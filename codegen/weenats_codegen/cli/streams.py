@@ -22,6 +22,7 @@ from weenats_codegen.cli.output import emit, plain
 from weenats_codegen.cli.progress import lag_of, late, title_of
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.loading import read
+from weenats_codegen.parser.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -128,12 +129,25 @@ def stream_named(streams: Sequence[Stream], name: str | None) -> Stream:
         CliError: There is no such stream, or no name and several streams.
     """
     found = [each for each in streams if name in (None, each.name)]
-    known = ", ".join(each.name for each in streams)
-    if not found:
-        raise CliError(f"the contract has no stream {name}; known are {known}")
+    names = [each.name for each in streams]
+    if name is not None and not found:
+        raise CliError(f"the contract has no stream {name}; {did_you_mean(name, names)}")
     if len(found) > 1:
+        known = ", ".join(names)
         raise CliError(f"the contract has several streams: choose one with --stream ({known})")
     return found[0]
+
+
+async def check_consumer(transport: "NatsTransport", stream: Stream, consumer: str) -> None:
+    """Check that a stream has a consumer.
+
+    Raises:
+        CliError: It has none of this name.
+    """
+    names = [each.name for each in await consumer_states(transport, stream)]
+    if consumer not in names:
+        hint = did_you_mean(consumer, names)
+        raise CliError(f"the stream {stream.name} has no consumer {consumer}; {hint}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +241,7 @@ async def _replay(
     stream: Stream, consumer: str, start: "Start", servers: Sequence[str]
 ) -> ConsumerState:
     async with connection(servers) as transport:
-        if consumer not in {each.name for each in await consumer_states(transport, stream)}:
-            raise CliError(f"the stream {stream.name} has no consumer {consumer}")
+        await check_consumer(transport, stream, consumer)
         part = StreamConsumer(transport, stream, consumer)
         await part.begin_again(start)
         states = await consumer_states(transport, stream)

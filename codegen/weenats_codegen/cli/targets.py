@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import inspect
+import pkgutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,12 +26,16 @@ _FOLDERS: Final = (Path(), Path("generated"))
 _BUILDER: Final = (NatsServiceBuilder, NatsServiceBuilder.__name__)
 
 
-def builder_of(target: str) -> NatsServiceBuilder:
+def builder_of(
+    target: str, on_handlers: Callable[[str], None] = lambda _: None
+) -> NatsServiceBuilder:
     """Return the builder of a service.
 
     Args:
         target: MODULE:NAME of a class of handlers, of handlers, of a builder, or of a function
             that is annotated to return a builder.
+        on_handlers: Called when these are handlers, whose builder has nothing but defaults, with
+            the target of a builder beside them, "" if there is none.
 
     Raises:
         CliError: The target does not exist, is none of these, or has operations without handlers.
@@ -48,6 +53,8 @@ def builder_of(target: str) -> NatsServiceBuilder:
             raise CliError(f"{target} has no handlers for: {missing}")
         found = _called(found, target)
     if isinstance(found, ServiceHandlers):
+        app = f"{target.partition(':')[0].rpartition('.')[0]}.app"
+        on_handlers(f"{app}:builder" if _exists(app) else "")
         return NatsServiceBuilder(found)
     raise CliError(
         f"{target} must be handlers, a NatsServiceBuilder, or a function annotated to return one,"
@@ -132,7 +139,8 @@ def _import(target: str, suggestion: Callable[[ModuleType, str], str]) -> object
             raise user_error(f"importing {module_name}", error) from error
         searched = " and ".join(f"{folder.as_posix()}/" for folder in _FOLDERS)
         message = f"no module {error.name} in {searched} or among the installed packages"
-        raise CliError(message) from None
+        hint = did_you_mean(error.name, _modules_beside(error.name), "")
+        raise CliError(f"{message}{hint and f'; {hint}'}") from None
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also SystemExit: nothing would be served, with success
@@ -143,17 +151,25 @@ def _import(target: str, suggestion: Callable[[ModuleType, str], str]) -> object
         raise CliError(f"{module_name} has no {name}; {suggestion(module, name)}") from None
 
 
+def _modules_beside(name: str) -> list[str]:
+    """Return the modules of the package of a module; without a package, those of the folders."""
+    package = name.rpartition(".")[0]
+    folders = getattr(sys.modules.get(package), "__path__", []) if package else map(str, _FOLDERS)
+    prefix = f"{package}." if package else ""
+    return [f"{prefix}{each.name}" for each in pkgutil.iter_modules(folders)]
+
+
 def _projections(module: ModuleType, name: str) -> str:
     """Return a name that is similar, otherwise the names of all projections."""
     names = [each for each, value in vars(module).items() if _is_projection(value)]
-    return did_you_mean(name, names, f"its projections: {', '.join(sorted(names)) or 'none'}")
+    return did_you_mean(name, names)
 
 
 def _to_serve(module: ModuleType, name: str) -> str:
     """Return a name that is similar, otherwise all names that can be served."""
     names = [each for each, value in vars(module).items() if _is_target(value)]
     if names:
-        return did_you_mean(name, names, f"it has {', '.join(sorted(names))}")
+        return did_you_mean(name, names)
     handlers = f"{module.__name__.partition('.')[0]}.handlers"
     if _exists(handlers):
         return f"it has nothing to serve; the handlers are in {handlers}"

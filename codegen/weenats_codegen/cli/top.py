@@ -22,6 +22,7 @@ from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.instances import (
     is_ejected,
     member,
+    not_running,
     reported_health,
     warn_once,
 )
@@ -95,17 +96,24 @@ async def watch(
 ) -> None:
     """Poll all instances at an interval and show the differences.
 
+    A service may stop and start again meanwhile, but has to be known at the first poll.
+
     Args:
         service: The service, None for all.
         servers: The URLs of the NATS servers.
         show: Called after each poll.
         interval: Seconds between polls.
         once: Whether to end after one interval.
+
+    Raises:
+        CliError: The service is not running, and has no durable consumers.
     """
     on_invalid = warn_once()
     async with connection(servers) as transport:
         consumers = ConsumerWatch(transport, service)
         before = await poll(transport, service, consumers, on_invalid)
+        if service is not None and not before.answers and not before.consumers:
+            raise await not_running(transport, service)
         if not once:
             show(measure(before, None), before.consumers)
         while True:

@@ -101,7 +101,7 @@ def _check_unknown(contract: Node, error: Violation) -> Iterator[Diagnostic]:
         if name in known:
             continue
         message = f"the member {quoted(name)} is unknown"
-        remedy = did_you_mean(str(name), known, f"known are {', '.join(known)}", _SIMILARITY)
+        remedy = did_you_mean(str(name), known, similarity=_SIMILARITY)
         if (*error.path[-2:], name) == ("queries", STANDARD_QUERY, "result"):
             message = "the query get always returns the aggregate itself"
             remedy = "remove the result, or rename the query"
@@ -121,6 +121,8 @@ def _check_enum(contract: Node, error: Violation) -> Iterator[Diagnostic]:
 
 def _check_type(contract: Node, error: Violation) -> Iterator[Diagnostic]:
     remedy = f"use {_TYPES[error.expected]}"
+    if error.expected == "string" and error.path[-1] in _PATTERNS:
+        remedy = _pattern_text(error)[1]
     if error.expected == "string" and type(error.value) in {int, float}:
         text = quoted(error.value)
         fits = re.search(error.schema.get("pattern", ""), text)

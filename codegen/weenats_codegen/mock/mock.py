@@ -17,6 +17,7 @@ from weenats.service import Endpoint, NatsServiceBuilder
 from weenats_codegen.loading import read
 from weenats_codegen.mock.package import import_package
 from weenats_codegen.naming import labels_meant
+from weenats_codegen.parser.diagnostics import did_you_mean
 from weenats_codegen.samples.sampler import Sampler
 
 if TYPE_CHECKING:
@@ -120,8 +121,8 @@ class Mock:
         found = self._operation(operation)
         known = [each.name for each in found.errors]
         if error not in known:
-            declared = ", ".join(known) or "none"
-            raise ValueError(f"{found.label} declares no error {error}; it declares {declared}")
+            hint = did_you_mean(error, known)
+            raise ValueError(f"{found.label} declares no error {error}; {hint}")
         self._error(error, details)
         self._errors[found.label] = error, details
 
@@ -157,8 +158,8 @@ class Mock:
     def _operation(self, name: str) -> Operation:
         meant = labels_meant(name, self._operations)
         if len(meant) != 1:
-            known = ", ".join(self._operations)
-            raise ValueError(f"{self.contract.service} has no operation {name}; it has {known}")
+            hint = did_you_mean(name, self._operations)
+            raise ValueError(f"{self.contract.service} has no operation {name}; {hint}")
         return self._operations[meant[0]]
 
     def _handlers(self) -> ServiceHandlers:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MAX_QUOTED_LENGTH: Final = 60
+_MAX_NAMES: Final = 50
 _POINTER_SAFE: Final = "/~!$&'()*+,;=:@?"
 
 
@@ -85,17 +86,26 @@ def quoted(value: object) -> str:
     return text if len(text) <= _MAX_QUOTED_LENGTH else f"{text[: _MAX_QUOTED_LENGTH - 3]}..."
 
 
-def did_you_mean(name: str, known: Iterable[str], otherwise: str, similarity: float = 0.6) -> str:
+def did_you_mean(
+    name: str, known: Iterable[str], otherwise: str | None = None, similarity: float = 0.6
+) -> str:
     """Return a remedy for a name that does not exist: the most similar one.
 
     Args:
         name: What the user wrote.
         known: The names that exist.
-        otherwise: The remedy if none of them is similar.
+        otherwise: The remedy if none of them is similar; by default the names that exist.
         similarity: How similar a name must be, 0 to 1.
     """
-    close = get_close_matches(name, sorted(set(known)), n=1, cutoff=similarity)
-    return f"did you mean {close[0]}?" if close else otherwise
+    names = sorted(set(known))
+    if (close := closest(name, names, similarity)) is not None:
+        return f"did you mean {close}?"
+    if otherwise is not None:
+        return otherwise
+    if not names:
+        return "there are none"
+    rest = len(names) - _MAX_NAMES
+    return f"known are {', '.join(names[:_MAX_NAMES])}{f' and {rest} more' if rest > 0 else ''}"
 
 
 def escaped(text: str, keep: str = "") -> str:
@@ -113,3 +123,20 @@ def escaped(text: str, keep: str = "") -> str:
     return "".join(
         each if each.isprintable() or each in keep else json.dumps(each)[1:-1] for each in text
     )
+
+
+def closest(name: str, known: Iterable[str], similarity: float = 0.6) -> str | None:
+    """Return the most similar of some names, None if none is similar enough.
+
+    Upper and lower case do not matter, and of `order.get` the part behind the dot is enough.
+
+    Args:
+        name: What the user wrote.
+        known: The names that exist.
+        similarity: How similar a name must be, 0 to 1.
+    """
+    names = sorted(set(known), reverse=True)
+    parts = {each.rpartition(".")[2].casefold(): each for each in names}
+    folded = parts | {each.casefold(): each for each in names}
+    close = get_close_matches(name.casefold(), sorted(folded), n=1, cutoff=similarity)
+    return folded[close[0]] if close else None

@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, closest
 from weenats_codegen.parser.folders import contract_files
 from weenats_codegen.parser.pages import expand_pages
 from weenats_codegen.parser.reader import Reader
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from weenats_codegen.parser.walk import Node
 
 _MAX_SHOWN: Final = 5
+_SCHEMAS: Final = "schemas"
+_SUFFIXES: Final = (".yaml", ".yml", ".json")
 _START: Final = "begin with `weenats new NAME`"
 
 
@@ -126,9 +128,30 @@ def _no_contract(path: Path) -> Diagnostic:
         message, remedy = "contains no contract", f"put a service.yaml there, or {_START}"
     elif path.exists():
         message, remedy = "is not a readable folder", "use a folder that contains a service.yaml"
+        if contract_files(path.parent):
+            remedy = f"use {path.parent.as_posix()}"
     else:
         message, remedy = (
             "does not exist",
             f"use a folder that contains a service.yaml, or {_START}",
         )
+        if (meant := _meant(path)) is not None:
+            remedy = f"did you mean {meant.as_posix()}?"
     return Diagnostic(Location(path.as_posix()), message, remedy)
+
+
+def _meant(path: Path) -> Path | None:
+    """Return the folder of contracts that a user may mean by one that does not exist."""
+    if path.suffix in _SUFFIXES:  # the file instead of its folder
+        path = path.parent
+    if contract_files(path):
+        return path
+    for folder in (path.parent, path.parent / _SCHEMAS, path.parent.parent / _SCHEMAS):
+        known = [each.name for each in _folders(folder) if _holds_contracts(each)]
+        if (name := closest(path.name, known)) is not None:
+            return folder / name
+    return None
+
+
+def _holds_contracts(folder: Path) -> bool:
+    return bool(contract_files(folder) or any(map(contract_files, _folders(folder))))

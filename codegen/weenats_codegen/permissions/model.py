@@ -12,7 +12,13 @@ from weenats.protocol.subjects import Kind
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 from weenats_codegen.ir.contract import Contract, Event, Operation
 from weenats_codegen.naming import labels_meant
-from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
+from weenats_codegen.parser.diagnostics import (
+    ContractError,
+    Diagnostic,
+    Location,
+    did_you_mean,
+    quoted,
+)
 from weenats_codegen.permissions import stored
 from weenats_codegen.permissions.buckets import buckets, guarantees, large_of_client
 from weenats_codegen.permissions.durable import publishing
@@ -156,7 +162,7 @@ def _missing(
     """Yield the names that the contract does not have."""
     for name in names:
         if not labels_meant(name, known):
-            message, remedy = f"has no {kind} {quoted(name)}", f"known are {', '.join(known)}"
+            message, remedy = f"has no {kind} {quoted(name)}", did_you_mean(name, known)
             yield Diagnostic(Location(contract.file), message, remedy)
 
 

@@ -181,7 +181,10 @@ class Verification:
         shown = "; ".join(findings[:_MAX_SHOWN])
         more = len(findings) - _MAX_SHOWN
         own = f"{self._contract.name} {self._contract.version}"
-        text = f"this client of {own} is not compatible with what is running: {shown}"
+        text = (
+            f"this client of {own} (the old version below) is not compatible with what is running"
+            f" (the new version): {shown}"
+        )
         return f"{text}; and {more} more" if more > 0 else text
 
     async def _findings(

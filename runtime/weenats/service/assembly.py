@@ -23,7 +23,7 @@ from weenats.service.monitoring import Monitor
 from weenats.service.queue_group import QueueMembership
 from weenats.service.settings import ServiceSettings
 from weenats.telemetry.delegating import OF_SERVICE
-from weenats.telemetry.manager import SILENT, TelemetryManager, check_providers
+from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.semconv import DRAIN_STARTED, IN_FLIGHT, JWKS_AGE, QUEUED
 from weenats.telemetry.settings import TelemetrySettings
 from weenats.transport.base import Delivery, Transport
@@ -303,10 +303,9 @@ def _telemetry(
 ) -> TelemetryManager:
     if settings is None:
         return SILENT
+    if settings.exporter_url is None:
+        return TelemetryManager(settings)
     try:
-        check_providers()
-        if settings.exporter_url is None:
-            return TelemetryManager(settings)
         from weenats.telemetry.otlp import ExportingTelemetry  # noqa: PLC0415 - needs the SDK
 
         return ExportingTelemetry(settings.exporter_url, settings, contract, instance_id)

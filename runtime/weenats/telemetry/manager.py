@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache, cached_property
@@ -25,6 +26,7 @@ from typing_extensions import override
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats.context import CURRENT
+from weenats.errors import InvalidArgumentError
 from weenats.telemetry import semconv
 from weenats.telemetry.durations import Durations
 from weenats.telemetry.propagation import (
@@ -54,7 +56,6 @@ __all__ = [
     "Count",
     "RecordDuration",
     "TelemetryManager",
-    "check_providers",
     "current_parent",
 ]
 _LOG: Final = LimitedLogger("weenats.telemetry")
@@ -67,6 +68,26 @@ _SCOPE: Final = "weenats"
 _NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = {}
 
 
+@contextmanager
+def _named_by(variable: str) -> Generator[None]:
+    """Say which variable is wrong when the provider that it names cannot be loaded.
+
+    Raises:
+        InvalidArgumentError: it cannot.
+    """
+    try:
+        yield
+    except Exception as error:  # whatever the provider raises, StopIteration if there is none
+        name = os.environ.get(variable)
+        if name is None:
+            raise
+        why = "is not installed" if isinstance(error, StopIteration) else f"failed: {error!r}"
+        raise InvalidArgumentError(
+            f"{variable} names the provider {name!r} of OpenTelemetry, which {why}; unset it, or"
+            " use another one"
+        ) from None
+
+
 class TelemetryManager:
     """Spans, propagation and metrics of one client or one instance of a service.
 
@@ -76,6 +97,9 @@ class TelemetryManager:
         settings: the settings of telemetry.
         tracer_provider: where spans go; the application's provider if not set.
         meter_provider: where metrics go; the application's provider if not set.
+
+    Raises:
+        InvalidArgumentError: a variable of OpenTelemetry names a provider that cannot be loaded.
 
     Attributes:
         settings: the settings of telemetry.
@@ -102,18 +126,20 @@ class TelemetryManager:
         self._own_provider = tracer_provider
         self._traces = tracer_provider is not None
         self._own_meters = meter_provider
-        self._tracer = trace.get_tracer(
-            _SCOPE, _version(), tracer_provider, schema_url=semconv.SCHEMA_URL
-        )
+        with _named_by("OTEL_PYTHON_TRACER_PROVIDER"):
+            self._tracer = trace.get_tracer(
+                _SCOPE, _version(), tracer_provider, schema_url=semconv.SCHEMA_URL
+            )
 
     @cached_property
     def meter(self) -> Meter:
         """What makes the instruments of metrics."""
         from opentelemetry import metrics  # noqa: PLC0415 - most clients have no metrics
 
-        return metrics.get_meter(
-            _SCOPE, _version(), self._own_meters, schema_url=semconv.SCHEMA_URL
-        )
+        with _named_by("OTEL_PYTHON_METER_PROVIDER"):
+            return metrics.get_meter(
+                _SCOPE, _version(), self._own_meters, schema_url=semconv.SCHEMA_URL
+            )
 
     @property
     def traces(self) -> bool:
@@ -281,24 +307,6 @@ def current_parent() -> Context:
         # The service has no telemetry of its own: the received trace is propagated.
         return extract_trace_context(served.headers)
     return current
-
-
-def check_providers() -> None:
-    """Check that the providers exist that the environment names for the process.
-
-    Raises:
-        ValueError: one does not exist; the API would fail wherever it is used first.
-    """
-    from opentelemetry import metrics  # noqa: PLC0415 - as above
-
-    try:
-        trace.get_tracer_provider()
-        metrics.get_meter_provider()
-    except StopIteration:
-        raise ValueError(
-            "OTEL_PYTHON_TRACER_PROVIDER or OTEL_PYTHON_METER_PROVIDER is not the name of an"
-            " installed provider"
-        ) from None
 
 
 @cache

@@ -185,7 +185,7 @@ def test_unknown_operation_lists_operations(
     """An unknown operation is an error that lists the operations of the service."""
     assert main(["call", "receipts", "add", "r-1", "--servers", receipts_url]) == 1
     shown = capsys.readouterr().err
-    assert "has no operation add; it has add-item, finalize, receipt.get, remove-item" in shown
+    assert "has no operation add; known are add-item, finalize, receipt.get, remove-item" in shown
 
 
 def test_call_service_not_running(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -269,9 +269,7 @@ def test_find_ignores_foreign_endpoints() -> None:
         description="",
         endpoints=[EndpointInfo(name="default", subject="x", metadata=None)],
     )
-    with pytest.raises(
-        CliError, match=r"other 1\.0\.0 has no operation get; it has no known operations"
-    ):
+    with pytest.raises(CliError, match=r"other 1\.0\.0 has no operation get; there are none"):
         find(info, "get")
 
 

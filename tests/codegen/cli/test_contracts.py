@@ -56,6 +56,35 @@ def test_paths_are_no_markup(project: Path, capsys: pytest.CaptureFixture[str]) 
     assert f"{out}/index.html" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("generate",),
+        ("check",),
+        ("lint",),
+        ("docs",),
+        ("mock",),
+        ("permissions", "--role", "client"),
+        ("diff", "schemas/orders"),
+        ("streams", "plan"),
+        ("dead-letters", "list"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("wrong", ["schemas/ordres", "schemas/Orders/service.yml", "orders"])
+@pytest.mark.usefixtures("project")
+def test_similar_folder_is_suggested(
+    command: tuple[str, ...], wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command names the contract that a user may mean by a folder that does not exist."""
+    main(["new", "orders"])
+    capsys.readouterr()
+    assert main([*command, wrong]) != 0
+    assert capsys.readouterr().err == (
+        f"weenats: {wrong}: does not exist; did you mean schemas/orders?\n"
+    )
+
+
 def test_folder_that_is_a_link_to_itself(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is an error, and no bug."""
     (project / "loop").symlink_to("loop")

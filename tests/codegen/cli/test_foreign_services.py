@@ -134,7 +134,7 @@ def failure(retry_after: str) -> bytes:
 @pytest.mark.parametrize(
     ("answers", "told"),
     [
-        (micro(info={"metadata": None}), "odd 1.0.0 has no operation get; it has no known"),
+        (micro(info={"metadata": None}), "odd 1.0.0 has no operation get; there are none"),
         (
             micro(info={"metadata": {"kind": "query", "operation": "get"}}),
             "the unexpected subject odd.query.receipt.get for get; the request was not sent",

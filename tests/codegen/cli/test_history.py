@@ -140,7 +140,11 @@ def test_history_of_nothing(url: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["history", "wallets", "none", "--servers", url]) == 1
     assert capsys.readouterr().err == "weenats: no events for key none in wallets\n"
     assert main(["history", "shops", "none", "--servers", url]) == 1
-    assert "there is no stream shops-commits" in capsys.readouterr().err
+    assert "there is no stream shops-commits\n" in capsys.readouterr().err
+    assert main(["history", "walets", "w-1", "--servers", url]) == 1
+    assert "there is no stream walets-commits; did you mean wallets?" in capsys.readouterr().err
+    assert main(["history", "wallets", "w-1", "--aggregate", "walet", "--servers", url]) == 1
+    assert "no events for key w-1 in wallets; did you mean wallet?" in capsys.readouterr().err
     assert main(["history", "wallets", "\udcff", "--servers", url]) == 2
     assert "the key is not valid Unicode" in capsys.readouterr().err
 
@@ -157,6 +161,22 @@ def test_state(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert at["revision"] in {1, 2}  # both may have been in one millisecond
     local = datetime.now(UTC).astimezone().replace(tzinfo=None).isoformat()
     assert printed(capsys, *state, "--time", local)["entity"]["revision"] == 4
+
+
+def test_call_with_a_required_revision(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The service refuses a command on another revision; what has none is refused before."""
+    new = ("call", "wallets", "deposit", "w-new", '{"cents": 1}', "--servers", url)
+    assert main([*new, "--if-revision", "1"]) == 1
+    assert "revision" in capsys.readouterr().err
+    assert main([*new, "--if-revision", "0"]) == 0
+    assert main([*new, "--if-revision", "0"]) == 1
+    assert (
+        main(["call", "wallets", "wallet.get", "w-1", "--if-revision", "4", "--servers", url]) == 1
+    )
+    assert (
+        "--if-revision is for commands of aggregates with `store: stream`, and wallet.get is not"
+        " known to be one; the request was not sent" in capsys.readouterr().err
+    )
 
 
 def test_state_that_never_was(url: str, capsys: pytest.CaptureFixture[str]) -> None:

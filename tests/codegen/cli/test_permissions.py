@@ -151,18 +151,18 @@ def test_repeated_options_are_combined(
 def test_all_unknown_names_are_reported(
     receipts_contract: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every unknown name is reported on its own line, with the known names."""
+    """Each unknown name has a line of its own, with a similar name or with all that exist."""
     options = ["--operations", "ad-item,get,a b", "--events", "add-item"]
     assert main(["permissions", str(receipts_contract), "--role", "client", *options]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
     events = "item-added, item-removed, receipt-finalized, receipt-voided"
-    operations = "add-item, remove-item, finalize, void-receipt, receipt.get, summary"
+    operations = "add-item, finalize, receipt.get, remove-item, summary, void-receipt"
     file = receipts_contract / "service.yaml"
     assert shown.err.splitlines() == [
         f'weenats: {file}: has no event "add-item"; known are {events}',
         f'weenats: {file}: has no operation "a b"; known are {operations}',
-        f'weenats: {file}: has no operation "ad-item"; known are {operations}',
+        f'weenats: {file}: has no operation "ad-item"; did you mean add-item?',
     ]
 
 
@@ -217,7 +217,37 @@ def test_service_without_jetstream_has_no_inbox(capsys: pytest.CaptureFixture[st
     """So a prefix of its inbox is wrong usage."""
     folder = CONTRACTS / "no-events" / "contract"
     assert main(["permissions", str(folder), "--role", "service", "--inbox-prefix", "mine"]) == 2
-    assert "a service has no inbox" in capsys.readouterr().err
+    assert "--inbox-prefix changes nothing: " in " ".join(capsys.readouterr().err.split())
+
+
+def test_one_user_for_several_contracts(
+    receipts_contract: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is called besides is added to each role, everything or the operations that are named."""
+    loyalty = receipts_contract.parent / "loyalty"
+
+    def claims(folder: Path, *options: str) -> dict[str, Any]:
+        assert main(["permissions", str(folder), "--json", *options]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    service = claims(receipts_contract, "--role", "service")
+    client = claims(loyalty, "--role", "client", "--operations", "get")
+    both = claims(receipts_contract, "--role", "service", "--calls", f"{loyalty}=get")
+    assert both["resp"] == service["resp"]
+    for each in ("pub", "sub"):
+        one, other = service[each]["allow"], client[each]["allow"]
+        assert both[each]["allow"] == list(dict.fromkeys([*one, *other]))
+    calls = ("--calls", str(loyalty), "--inbox-prefix", "mine")
+    everything = claims(receipts_contract, "--role", "client", *calls)
+    assert "loyalty.command.card.collect" in everything["pub"]["allow"]
+    assert everything["sub"]["allow"].count("mine.>") == 1
+    role = ["permissions", str(receipts_contract), "--role", "client"]
+    assert main([*role, "--calls", f"{loyalty}=get"]) == 0
+    head = "# the client of receipts 1.0.0, which calls loyalty 1.0.0; all else is denied"
+    assert capsys.readouterr().out.splitlines()[0] == head
+    assert main([*role, "--calls", f"{loyalty}=gte"]) == 1
+    assert 'has no operation "gte"; did you mean card.get?' in capsys.readouterr().err
+    assert main([*role, "--calls", f"{loyalty}="]) == 2
 
 
 def test_unreadable_folder_is_rejected(

@@ -14,7 +14,7 @@ import pytest
 from receipts.handlers import Receipts
 from testkit.cli_service import TARGET, weenats_run
 from testkit.forked_commands import forked_command
-from testkit.processes import child_process
+from testkit.processes import child_process, without_coverage
 from testkit.waiting import LIMIT
 from weenats import NatsServiceBuilder
 from weenats.testing import NatsServer
@@ -123,6 +123,7 @@ def test_announcement_shows_brackets_of_ipv6(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out.count(f"receipts 1.0.0 is running on {url}") == 2
 
 
+PLACES = "in ./ and generated/ or among the installed packages"
 UNFIT = "must be handlers, a NatsServiceBuilder, or a function annotated to return one"
 IMPORTS = "from receipts.handlers import Receipts\nfrom weenats import NatsServiceBuilder\n"
 
@@ -202,7 +203,8 @@ def test_user_errors_show_their_line(
         monkeypatch.setattr(sys, "stdout", io.StringIO())
         monkeypatch.delitem(sys.modules, "broken", raising=False)
         assert main([command, "broken:X"]) == 1
-        assert capsys.readouterr().err == f"weenats: {told}\n"
+        error = capsys.readouterr().err.splitlines()
+        assert [each for each in error if "defaults of" not in each] == [f"weenats: {told}"]
 
 
 def test_run_shows_that_it_waits_for_nats(tmp_path: Path) -> None:
@@ -211,6 +213,7 @@ def test_run_shows_that_it_waits_for_nats(tmp_path: Path) -> None:
         address = f"127.0.0.1:{mute.getsockname()[1]}"
         command = ("run", TARGET, "--servers", f"nats://user:hunter2@{address}")
         with forked_command(*command, cwd=tmp_path, merge=True) as process:
+            process.stdout.readline()  # that handlers have no builder
             line = process.stdout.readline()
     expected = f"waiting for NATS at nats://{address}; --embedded starts a server for this service"
     assert line == f"weenats: {expected}\n"
@@ -221,6 +224,7 @@ def test_run_that_waits_for_nats_stops_on_sigterm(repository: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"nats://127.0.0.1:{mute.getsockname()[1]}"
         with forked_command("run", TARGET, "--servers", url, cwd=repository, merge=True) as process:
+            process.stdout.readline()  # that handlers have no builder
             assert "waiting for NATS" in process.stdout.readline()
             process.terminate()
             printed, _ = process.communicate(LIMIT)
@@ -233,10 +237,12 @@ def test_run_that_waits_for_nats_stops_on_sigterm(repository: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("nowhere:X", "no module nowhere in ./ and generated/ or among the installed packages"),
-        ("receipts.handlers:Nothing", "receipts.handlers has no Nothing; it has Receipts\n"),
+        ("nowhere:X", f"no module nowhere {PLACES}\n"),
+        ("receits.app:builder", f"no module receits {PLACES}; did you mean receipts?\n"),
+        ("receipts.ap:builder", f"no module receipts.ap {PLACES}; did you mean receipts.app?\n"),
+        ("receipts.handlers:Nothing", "receipts.handlers has no Nothing; known are Receipts\n"),
         ("receipts.handlers:Receipt5", "receipts.handlers has no Receipt5; did you mean Receipts?"),
-        ("receipts.app:serve", "receipts.app has no serve; it has Receipts, builder\n"),
+        ("receipts.app:serve", "receipts.app has no serve; known are Receipts, builder\n"),
         (
             "receipts:Receipts",
             "receipts has no Receipts; it has nothing to serve; the handlers are ",
@@ -317,3 +323,41 @@ def test_run_serves_when_output_is_full(options: list[str], repository: Path) ->
         assert process.poll() is None
         process.terminate()
         assert process.wait(LIMIT) == 0
+
+
+@pytest.mark.parametrize("kind", ["TRACER", "METER"])
+def test_unknown_provider_of_telemetry(repository: Path, nats_url: str, kind: str) -> None:
+    """A variable of OpenTelemetry that names no provider is an error that says so."""
+    variable = f"OTEL_PYTHON_{kind}_PROVIDER"
+    done = subprocess.run(
+        [sys.executable, "-m", "weenats_codegen", "run", "receipts.app:builder"],
+        cwd=repository,
+        env={**without_coverage(), "NATS_URL": nats_url, variable: "nowhere"},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"weenats: INVALID_ARGUMENT: {variable} names the provider 'nowhere' of OpenTelemetry,"
+        " which is not installed; unset it, or use another one"
+    )
+
+
+@pytest.mark.parametrize("options", [(), ("--processes", "2")], ids=str)
+def test_handlers_without_a_builder(
+    repository: Path, nats_url: str, options: tuple[str, ...]
+) -> None:
+    """One line says that they are served with defaults, and which variables have no effect."""
+    environment = {**os.environ, "NATS_URL": nats_url, "WEENATS_PASSWORD": "secret-1"}
+    with forked_command("run", TARGET, *options, cwd=repository, environment=environment) as served:
+        assert served.stdout is not None
+        assert "is running" in served.stdout.readline()
+        served.terminate()
+        _, errors = served.communicate(LIMIT)
+    [line] = [each for each in errors.splitlines() if "defaults" in each]
+    assert line == (
+        "weenats: handlers are served with the defaults of NatsServiceBuilder; receipts.app:builder"
+        " reads the WEENATS_ variables, without effect here: WEENATS_PASSWORD"
+    )

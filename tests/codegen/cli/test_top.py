@@ -103,15 +103,26 @@ def test_top_once_prints_plain_table(
     assert "\x1b" not in shown
 
 
-def test_top_without_instances(
-    instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """No running instance is not an error."""
-    arguments = ["top", "orders", "--servers", instances[0], "--once", "--interval", "0.1"]
+def test_top_without_instances(nats_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """That no service is running is not an error."""
+    arguments = ["top", "--servers", nats_url, "--once", "--interval", "0.1"]
     assert main(arguments) == 0
     assert capsys.readouterr().out == "no service is running\n"
     assert main([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["instances"] == []
+
+
+@pytest.mark.parametrize("options", [(), ("--once",), ("--json",)], ids=str)
+def test_top_of_a_service_that_does_not_run(
+    options: tuple[str, ...],
+    instances: tuple[str, list[str]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The named service has to run, or to have consumers: a misspelled name is an error at once."""
+    assert main(["top", "reciepts", "--servers", instances[0], *options]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == ("weenats: no instance of reciepts is running; did you mean receipts?\n")
 
 
 def test_top_json_runs_until_ctrl_c(instances: tuple[str, list[str]], tmp_path: Path) -> None:

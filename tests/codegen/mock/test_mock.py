@@ -133,9 +133,12 @@ async def test_requests_are_checked(mock_service: MockService, nats_url: str) ->
 @pytest.mark.parametrize(
     ("action", "message"),
     [
-        (lambda mock: mock.fail("add-items", "x"), "no operation add-items; it has add-item"),
-        (lambda mock: mock.fail("add-item", "empty-receipt"), "declares invalid-receipt-state"),
-        (lambda mock: mock.fail("summary", "x"), "it declares none"),
+        (lambda mock: mock.fail("add-items", "x"), "no operation add-items; did you mean add-item"),
+        (
+            lambda mock: mock.fail("add-item", "empty-receipt"),
+            "no error empty-receipt; known are invalid-receipt-state",
+        ),
+        (lambda mock: mock.fail("summary", "x"), "no error x; there are none"),
         (lambda mock: mock.fail("get", "receipt-not-found", {}), "has no details"),
         (lambda mock: mock.fail("add-item", "invalid-receipt-state", {}), "status"),
         (lambda mock: mock.answer("summary", {}), "open"),

@@ -3,7 +3,13 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
+from weenats_codegen.parser.diagnostics import (
+    ContractError,
+    Diagnostic,
+    Location,
+    did_you_mean,
+    quoted,
+)
 
 
 def test_problem_is_one_line() -> None:
@@ -45,3 +51,13 @@ def test_json_pointers_are_escaped() -> None:
     location = Location("x.yaml", "/a")
     assert location.child("b/c~d", 0) == Location("x.yaml", "/a/b~1c~0d/0")
     assert location.child() == location
+
+
+def test_similar_name_is_suggested() -> None:
+    """The most similar name is the remedy, whatever its case; otherwise some that exist."""
+    assert did_you_mean("ORDER", ["orders", "other"]) == "did you mean orders?"
+    assert did_you_mean("gte", ["order.get", "cancel"]) == "did you mean order.get?"
+    assert did_you_mean("x", ["b", "a", "b"]) == "known are a, b"
+    assert did_you_mean("x", ["b"], "try another") == "try another"
+    assert did_you_mean("x", []) == "there are none"
+    assert did_you_mean("x", map(str, range(100, 260))).endswith(", 149 and 110 more")

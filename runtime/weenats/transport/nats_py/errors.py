@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import nats.errors
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from weenats.transport.servers import Server
 
 __all__ = [
+    "NotNatsError",
     "TlsMissingError",
     "connect_error",
     "is_final",
@@ -30,6 +31,18 @@ __all__ = [
     "refuses_credentials",
     "text_of",
 ]
+
+
+_REFUSALS: Final = (
+    "authorization violation",
+    "authentication expired",
+    "authentication revoked",
+)
+"""What a server says of credentials that it does not accept, in lower case."""
+
+
+class NotNatsError(nats.errors.Error):
+    """What listens at an address is not a NATS server, or not one for clients."""
 
 
 class TlsMissingError(nats.errors.Error):
@@ -42,7 +55,8 @@ def refuses_credentials(error: Exception) -> bool:
     Args:
         error: the error of the connection.
     """
-    return "authorization violation" in str(error).lower()
+    text = str(error).lower()
+    return any(each in text for each in _REFUSALS)
 
 
 def is_final(error: Exception) -> bool:
@@ -54,7 +68,8 @@ def is_final(error: Exception) -> bool:
     if isinstance(error, ssl.SSLError):
         reason: object = getattr(error, "reason", None)  # those that OpenSSL did not raise lack it
         return isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in str(reason)
-    return isinstance(error, CredentialsError | TlsMissingError) or refuses_credentials(error)
+    kinds = CredentialsError | TlsMissingError | NotNatsError
+    return isinstance(error, kinds) or refuses_credentials(error)
 
 
 def permission_denied(what: str, subject: str) -> PermissionDeniedError:

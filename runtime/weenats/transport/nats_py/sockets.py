@@ -14,6 +14,8 @@ import nats.errors
 from nats.aio.transport import TcpTransport, WebSocketTransport
 from typing_extensions import override
 
+from weenats.transport.nats_py.errors import NotNatsError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from urllib.parse import ParseResult
@@ -27,10 +29,14 @@ _NO_TLS_FIRST: Final = (
     " before it, has `handshake_first`, otherwise connect without tls_handshake_first"
 )
 _NO_GREETING: Final = (
-    "the server accepts connections but does not greet: it hangs, or it, or the proxy before it,"
-    " expects the TLS handshake first; for such servers, connect with tls_handshake_first=True"
+    "the server accepts connections but does not greet: it hangs, is not a NATS server, or it, or"
+    " the proxy before it, expects the TLS handshake first; for such servers, connect with"
+    " tls_handshake_first=True"
 )
 _ENDED_IN_HANDSHAKE: Final = "the server ended the connection during the TLS handshake"
+_NOT_NATS: Final = "not a NATS server, or not its port for clients, which is 4222 by default"
+_REFUSAL: Final = b"-ERR "
+_MAX_SHOWN: Final = 40
 _TLS_ALERT: Final = b"\x15\x03"
 """How the message of a TLS server begins that did not get a handshake."""
 
@@ -271,13 +277,19 @@ async def time_limit(timeout: float) -> AsyncGenerator[None]:
         raise TimeoutError("no answer in time") from None
 
 
+def _text(line: bytes) -> str:
+    return line[:_MAX_SHOWN].decode("ascii", "backslashreplace").strip().strip("'")
+
+
 async def _greeting(transport: GreetedSocket) -> bytes:
     try:
         line: bytes = await transport.readline()
-    except ValueError:  # longer than the buffer
-        line = b"-"
+    except ValueError:
+        raise NotNatsError(f"{_NOT_NATS}: its first line has no end") from None
     if not line or line.startswith(_TLS_ALERT):
         raise nats.errors.UnexpectedEOF
     if not line.startswith(b"INFO "):
-        raise nats.errors.Error("nats: not a NATS server: it does not begin with INFO")
+        if line.startswith(_REFUSAL):  # as instead of a greeting when it has too many connections
+            raise nats.errors.Error(f"nats: {_text(line.removeprefix(_REFUSAL))}")
+        raise NotNatsError(f"{_NOT_NATS}: it begins with {_text(line)!r}")
     return line
