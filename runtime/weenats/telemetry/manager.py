@@ -56,6 +56,7 @@ __all__ = [
     "Count",
     "RecordDuration",
     "TelemetryManager",
+    "check_providers",
     "current_parent",
 ]
 _LOG: Final = LimitedLogger("weenats.telemetry")
@@ -86,6 +87,20 @@ def _named_by(variable: str) -> Generator[None]:
             f"{variable} names the provider {name!r} of OpenTelemetry, which {why}; unset it, or"
             " use another one"
         ) from None
+
+
+def check_providers() -> None:
+    """Check that the providers can be loaded that the environment names; the SDK uses them too.
+
+    Raises:
+        InvalidArgumentError: one cannot.
+    """
+    from opentelemetry import metrics  # noqa: PLC0415 - most clients have no metrics
+
+    with _named_by("OTEL_PYTHON_TRACER_PROVIDER"):
+        trace.get_tracer_provider()
+    with _named_by("OTEL_PYTHON_METER_PROVIDER"):
+        metrics.get_meter_provider()
 
 
 class TelemetryManager:

@@ -22,7 +22,7 @@ from typing_extensions import override
 from weenats._internal.threads import run_in_thread
 from weenats.protocol.headers import TOKEN
 from weenats.telemetry.delegating import add_exporting, remove_exporting
-from weenats.telemetry.manager import TelemetryManager
+from weenats.telemetry.manager import TelemetryManager, check_providers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,6 +98,7 @@ def _check_headers() -> None:
 
 def _providers(base: str, resource: Resource) -> tuple[TracerProvider, MeterProvider]:
     """Return providers that export; if they cannot be created, none of their threads stays."""
+    check_providers()
     _check_headers()
     MeterProvider(shutdown_on_exit=False)  # fails before a reader has a thread
     spans = OTLPSpanExporter(f"{base}/v1/traces", timeout=_EXPORT_TIMEOUT)
