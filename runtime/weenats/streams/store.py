@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["info_of", "missing", "store"]
 _PAUSE: Final = 0.1
 _ATTEMPT: Final = 2.0
-"""How long to wait for an acknowledgement, in seconds: a stream that gets replicas loses some."""
+"""How long to wait for an answer, in seconds: a stream that gets replicas loses some."""
 
 
 async def store(  # noqa: PLR0913 - the parts of a message
@@ -94,8 +94,9 @@ async def _why_not_stored(
         StreamMissingError: the stream does not exist, or does not store the subject.
         JetStreamMissingError: the server has no JetStream.
     """
+    patience = max(min(end - monotonic(), _ATTEMPT), _PAUSE)
     try:
-        info = await JetStream(transport, max(end - monotonic(), _PAUSE)).stream_info(name)
+        info = await JetStream(transport, patience).stream_info(name)
     except StreamMissingError:
         raise missing(stream, name) from None
     except JetStreamMissingError:
