@@ -37,8 +37,6 @@ _PATIENCE: Final = 5.0
 _MARGIN: Final = 0.1
 """How long before the deadline to give up, in seconds, so that the caller gets to know why."""
 _PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.5)
-_IN_PROCESS: Final = 10158
-"""Error of the API: a message with the same id is being stored."""
 _NO_ROLLUP: Final = 10111
 """Error of the API: the stream does not permit rollups."""
 _ROLLUP: Final = b"Nats-Rollup: sub\r\n"
@@ -190,8 +188,6 @@ class CommitStore:
 
 def _may_pass(error: ServiceError) -> bool:
     """Return whether trying again may help, and cannot store a commit twice."""
-    if isinstance(error, JetStreamRefusedError):
-        return error.error_code == _IN_PROCESS
     return isinstance(error, UnavailableError | DeadlineExceededError) and not isinstance(
         error, _FINAL
     )

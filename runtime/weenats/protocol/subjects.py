@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "Kind",
@@ -30,6 +33,7 @@ __all__ = [
     "is_inbox",
     "key_of_token",
     "key_token",
+    "matches",
     "monitoring",
     "on_each_instance",
     "on_instance",
@@ -442,3 +446,18 @@ def encode_subject(subject: str) -> bytes:
         UnicodeEncodeError: it is not valid Unicode.
     """
     return subject.encode("utf-8", "surrogateescape")
+
+
+def matches(pattern: Sequence[str], tokens: Sequence[str]) -> bool:
+    """Return whether a subject matches a pattern, both as their tokens.
+
+    Args:
+        pattern: the tokens of the pattern, which may be wildcards.
+        tokens: the tokens of the subject.
+    """
+    for position, part in enumerate(pattern):
+        if part == ">":
+            return len(tokens) > position
+        if position == len(tokens) or part not in {"*", tokens[position]}:
+            return False
+    return len(pattern) == len(tokens)

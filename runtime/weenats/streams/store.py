@@ -7,11 +7,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from weenats.errors import ConnectionLostError, DeadlineExceededError, ServiceError
+from weenats.protocol.subjects import matches
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 from weenats.transport.jetstream import (
     JetStream,
     JetStreamMissingError,
     JetStreamUnavailableError,
+    MessageInProcessError,
     PublishAck,
     StreamMissingError,
 )
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["info_of", "missing", "store"]
 _PAUSE: Final = 0.1
 _ATTEMPT: Final = 2.0
-"""How long to wait for an acknowledgement, in seconds: a stream that gets replicas loses some."""
+"""How long to wait for an answer, in seconds: a stream that gets replicas loses some."""
 
 
 async def store(  # noqa: PLR0913 - the parts of a message
@@ -74,17 +76,17 @@ async def store(  # noqa: PLR0913 - the parts of a message
                 stream=name,
                 timeout=min(end - monotonic(), _ATTEMPT),
             )
-        except (ConnectionLostError, DeadlineExceededError) as error:
+        except (ConnectionLostError, DeadlineExceededError, MessageInProcessError) as error:
             problem: ServiceError = error
         except StreamMissingError:
-            problem = await _why_not_stored(transport, stream, name, end)
+            problem = await _why_not_stored(transport, stream, name, subject, end)
         if monotonic() + _PAUSE >= end:
             raise problem
         await asyncio.sleep(_PAUSE)
 
 
 async def _why_not_stored(
-    transport: Transport, stream: Stream, name: str, end: float
+    transport: Transport, stream: Stream, name: str, subject: str, end: float
 ) -> ServiceError:
     """Return why nothing stores a message now, although that may change within a moment.
 
@@ -92,17 +94,20 @@ async def _why_not_stored(
         StreamMissingError: the stream does not exist, or does not store the subject.
         JetStreamMissingError: the server has no JetStream.
     """
+    patience = max(min(end - monotonic(), _ATTEMPT), _PAUSE)
     try:
-        info = await JetStream(transport, max(end - monotonic(), _PAUSE)).stream_info(name)
+        info = await JetStream(transport, patience).stream_info(name)
     except StreamMissingError:
         raise missing(stream, name) from None
     except JetStreamMissingError:
         raise
     except ServiceError as error:
         return error
-    if info.leader:
+    tokens = subject.split(".")
+    if not any(matches(each.split("."), tokens) for each in info.config.subjects):
         raise missing(stream, name)
-    return JetStreamUnavailableError(f"the stream {name} has no leader now")
+    # It may have one behind a broken route.
+    return JetStreamUnavailableError(f"the stream {name} has no leader now that can be reached")
 
 
 async def info_of(transport: Transport, stream: Stream) -> StreamInfo:

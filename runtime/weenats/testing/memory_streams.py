@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from weenats.protocol import headers as header_names
 from weenats.protocol.headers import Headers
+from weenats.protocol.subjects import matches
 from weenats.transport.jetstream.api import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from weenats.protocol.timeouts import Clock
 
-__all__ = ["Answer", "MemoryStreams", "matches"]
+__all__ = ["Answer", "MemoryStreams"]
 Answer = tuple[bytes, bytes]
 """The payload and the header block of an answer."""
 _Response = dict[str, Any]
@@ -276,18 +277,3 @@ def _seconds(ttl: str) -> float:
     return (
         int(ttl.removesuffix("ms")) / 1000 if ttl.endswith("ms") else float(ttl.removesuffix("s"))
     )
-
-
-def matches(pattern: Sequence[str], tokens: Sequence[str]) -> bool:
-    """Return whether a subject matches a pattern, both as their tokens.
-
-    Args:
-        pattern: the tokens of the pattern, which may be wildcards.
-        tokens: the tokens of the subject.
-    """
-    for position, part in enumerate(pattern):
-        if part == ">":
-            return len(tokens) > position
-        if position == len(tokens) or part not in {"*", tokens[position]}:
-            return False
-    return len(pattern) == len(tokens)

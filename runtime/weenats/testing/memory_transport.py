@@ -20,9 +20,9 @@ from weenats.errors import (
 )
 from weenats.protocol.headers import Headers
 from weenats.protocol.identifiers import STAMPER
-from weenats.protocol.subjects import encode_subject
+from weenats.protocol.subjects import encode_subject, matches
 from weenats.testing.memory_events import MemoryEvents
-from weenats.testing.memory_streams import Answer, MemoryStreams, matches
+from weenats.testing.memory_streams import Answer, MemoryStreams
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription
 from weenats.transport.cancellation import send_cancellation
 from weenats.transport.inbox import RequestMux, gather_replies

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from testkit.waiting import settle
+from weenats.protocol.subjects import matches
 from weenats.testing import MemoryTransport
-from weenats.testing.memory_streams import matches
 from weenats.transport import Delivery
 
 TOKENS = st.sampled_from(["a", "b", "ab", "A", "a-b"])

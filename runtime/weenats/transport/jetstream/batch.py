@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from weenats.errors import NoRespondersError
+from weenats.errors import DeadlineExceededError, NoRespondersError
 from weenats.protocol import headers as header_names
 from weenats.protocol.identifiers import STAMPER
-from weenats.transport.jetstream.api import parse, read
+from weenats.transport.jetstream.api import parse, read, silent
 from weenats.transport.jetstream.errors import JetStreamUnavailableError, StreamMissingError
 from weenats.transport.jetstream.messages import publish_ack
 
@@ -62,7 +62,7 @@ async def publish_batch(
         StreamFullError: the stream is full.
         WrongSequenceError: the last message of a subject is another one.
         JetStreamRefusedError: the stream refuses batches, or this one; a message was lost.
-        JetStreamUnavailableError: something else than a stream answers.
+        JetStreamUnavailableError: something else than a stream answers, or nothing in time.
         ServiceError: see Transport.request.
     """
     await transport.connect()
@@ -72,6 +72,7 @@ async def publish_batch(
         transport.publish(message.subject, message.payload, _lines(message, batch, number))
     number, message = last
     lines = _lines(message, batch, number) + b"Nats-Batch-Commit: 1\r\n"
+    what = f"a batch that ends with {message.subject}"
     try:
         answer = await transport.request(
             message.subject, message.payload, lines, monotonic() + timeout
@@ -80,7 +81,8 @@ async def publish_batch(
         raise StreamMissingError(
             f"no stream stores {message.subject}: it does not exist, or has no leader now"
         ) from None
-    what = f"a batch that ends with {message.subject}"
+    except DeadlineExceededError:
+        raise silent(what) from None
     response = parse(answer.payload, what)
     if response.get("count") != len(messages):
         raise JetStreamUnavailableError(f"{what}: the stream does not support atomic batches")

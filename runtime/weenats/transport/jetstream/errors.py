@@ -24,6 +24,7 @@ __all__ = [
     "JetStreamMissingError",
     "JetStreamRefusedError",
     "JetStreamUnavailableError",
+    "MessageInProcessError",
     "StreamFullError",
     "StreamMissingError",
     "StreamReplacedError",
@@ -42,6 +43,12 @@ class JetStreamUnavailableError(UnavailableError):
     description = (
         "JetStream is not available: it is not enabled for this connection, or has no leader now"
     )
+
+
+class MessageInProcessError(JetStreamUnavailableError):
+    """A message with the same id is being stored; whether that succeeds is not known yet."""
+
+    description = "a message with the same id is being stored"
 
 
 class JetStreamMissingError(JetStreamUnavailableError):
@@ -139,6 +146,7 @@ _CLASSES: Final[Mapping[int, type[ServiceError]]] = {
     10118: JetStreamUnavailableError,  # the servers that have the stream are away
     10119: JetStreamUnavailableError,  # the same of a consumer
     10148: AlreadyExistsError,
+    10158: MessageInProcessError,
     10149: ConsumerMissingError,
 }
 _DELETE_FAILED: Final = 10057

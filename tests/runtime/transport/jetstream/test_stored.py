@@ -11,10 +11,12 @@ import pytest
 from weenats import NotFoundError
 from weenats.testing import MemoryBroker, MemoryTransport
 from weenats.transport.jetstream import (
+    BatchMessage,
     JetStream,
     JetStreamUnavailableError,
     StreamConfig,
     StreamMissingError,
+    publish_batch,
 )
 
 
@@ -94,4 +96,14 @@ async def test_silence_is_unavailable(ask: Callable[[JetStream], Awaitable[objec
     transport.subscribe("$JS.API.>", lambda _: None)
     with pytest.raises(JetStreamUnavailableError, match="any: JetStream does not answer"):
         await ask(JetStream(transport, timeout=0.01))
+    await transport.close()
+
+
+async def test_silence_after_a_batch_is_unavailable() -> None:
+    """So is a stream that does not acknowledge a batch, which it may have stored."""
+    transport = MemoryTransport(MemoryBroker(jetstream=False))
+    await transport.connect()
+    transport.subscribe("$KV.any.>", lambda _: None)
+    with pytest.raises(JetStreamUnavailableError, match="JetStream does not answer"):
+        await publish_batch(transport, [BatchMessage("$KV.any.k", b"")], 0.01)
     await transport.close()
