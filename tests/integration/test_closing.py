@@ -94,7 +94,8 @@ async def test_client_cancelled_while_it_connects(server: Monitored, steps: int)
 @pytest.mark.parametrize("closes_first", [False, True])
 async def test_call_cancelled_while_its_client_closes(closes_first: bool) -> None:
     """A call that waits for the connection ends with the cancellation, not with the closing."""
-    silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    accepted: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, each: accepted.append(each), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     async with no_tasks_left():
         client = ProbeClient.connect(f"nats://127.0.0.1:{port}", verify="off")
@@ -110,6 +111,9 @@ async def test_call_cancelled_while_its_client_closes(closes_first: bool) -> Non
         with pytest.raises(ConnectionClosedError):
             await other
     silent.close()
+    for each in accepted:
+        each.close()
+        await each.wait_closed()
 
 
 async def test_cancelled_block_leaves_others_open(server: Monitored) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final, Self, cast
 
 from typing_extensions import Unpack
@@ -10,6 +11,7 @@ from weenats._internal.tasks import finish
 from weenats._internal.uncopyable import Uncopyable
 from weenats._internal.validation import check_options
 from weenats.admission.scope import SCOPE
+from weenats.errors import WrongEventLoopError
 from weenats.events.consume_options import ConsumeOptions, ConsumeSettings
 from weenats.events.consumer_base import EventConsumer
 from weenats.events.processing import EventRunners, EventWorker
@@ -35,13 +37,19 @@ class Consumption(Uncopyable):
 
     def __init__(self, work: ConsumerWork) -> None:
         self._work = work
+        self._loop = asyncio.get_running_loop()
 
     async def stop(self) -> None:
         """Take no more events, and wait up to 30 seconds until those that arrived are processed.
 
         Events that are not processed by then are delivered to other instances. It goes on when its
         caller is cancelled.
+
+        Raises:
+            WrongEventLoopError: the consumer runs on another event loop.
         """
+        if asyncio.get_running_loop() is not self._loop:
+            raise WrongEventLoopError
         await finish(self._work.end(_DRAIN_TIMEOUT))
 
     async def __aenter__(self) -> Self:

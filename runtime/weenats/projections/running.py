@@ -13,7 +13,12 @@ from typing_extensions import TypeVar
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.tasks import cancel_and_wait, finish, retrieve, start_task
 from weenats._internal.uncopyable import Uncopyable
-from weenats.errors import ConnectionClosedError, ServiceError, UnavailableError
+from weenats.errors import (
+    ConnectionClosedError,
+    ServiceError,
+    UnavailableError,
+    WrongEventLoopError,
+)
 from weenats.events.reader import replaced
 from weenats.projections.builder import CHECK, GRACE, ProjectionBuilder, opened
 from weenats.projections.follower import Follower
@@ -108,6 +113,8 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
                     raise replaced(self._builder.stream)
                 if not status.lag:
                     return
+            except (ConnectionClosedError, WrongEventLoopError):
+                raise
             except UnavailableError:  # no view is complete yet
                 pass
             await asyncio.sleep(_POLL)

@@ -13,16 +13,19 @@ from typing import Any
 
 import pytest
 
-from testkit.parcels import CONTRACT, PARCELS_EVENTS_STREAM, Parcels, ParcelsClient
+from testkit.parcels import CONTRACT, PARCELS_EVENTS_STREAM, Parcels, ParcelsClient, Recorder
 from testkit.projections import COUNTS, NAME, TOTAL, Counting, Failing, SqlView
-from testkit.waiting import LIMIT, ask_until, eventually, until
+from testkit.waiting import LIMIT, ask_until, eventually, settle, until
 from weenats import (
     AbortedError,
+    ConnectionClosedError,
     NatsServiceBuilder,
     NatsTransport,
     ServiceError,
     UnavailableError,
+    WrongEventLoopError,
 )
+from weenats.events import consume
 from weenats.projections import KeyValueView, Projection
 from weenats.projections import running as running_module
 from weenats.projections.bucket import ensure_bucket
@@ -668,3 +671,51 @@ async def test_end_that_is_cancelled_goes_on(transport: NatsTransport, deliver: 
     running.cancel()
     await asyncio.wait([running])
     await eventually(lambda: seen[0].is_closed)
+
+
+async def test_another_event_loop_is_refused(transport: NatsTransport, deliver: Any) -> None:
+    """Waiting for a view, reading it and ending a consumer on another loop fail at once."""
+    await deliver(1)
+    consumer = await consume(transport, Recorder(), "other-loop")
+    async with consumer, COUNTS.run(transport) as counts:
+        await counts.caught_up()
+        for use in (counts.caught_up, counts.view, counts.status, consumer.stop):
+
+            async def run(use: Any = use) -> None:
+                await asyncio.wait_for(use(), LIMIT)
+
+            with pytest.raises(WrongEventLoopError):
+                await asyncio.to_thread(lambda run=run: asyncio.run(run()))
+
+
+async def test_waiting_for_a_view_ends_with_the_connection(
+    nats_url: str, transport: NatsTransport, deliver: Any
+) -> None:
+    """A connection that was closed brings no view."""
+    await deliver(1)
+    closed = NatsTransport(nats_url)
+    async with COUNTS.run(closed) as counts:
+        await counts.caught_up()
+        await closed.close()
+        with pytest.raises(ConnectionClosedError):
+            await asyncio.wait_for(counts.caught_up(), LIMIT)
+
+
+async def test_query_that_is_cancelled_while_its_projection_ends(
+    transport: NatsTransport, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends with the cancellation, not with UNAVAILABLE."""
+    await deliver(1)
+    async with COUNTS.run(transport) as counts:
+        await counts.caught_up()
+        monkeypatch.setattr(counts, "_look", asyncio.Event().wait)
+        counts._checked = float("-inf")
+        first, second = asyncio.create_task(counts.view()), asyncio.create_task(counts.view())
+        await settle()
+        closing = asyncio.create_task(counts.close())
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([closing, first, second])
+    assert first.cancelled()
+    with pytest.raises(UnavailableError):
+        await second
