@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+from typing import Final
+
+_SMALL: Final = 4
+
+
 class OutOfStepsError(Exception):
     """A computation needs more steps than it may take."""
 
@@ -21,6 +26,7 @@ class Budget:
             steps: The number of steps.
         """
         self.left = steps
+        self._small = 0
 
     def spend(self, steps: int = 1) -> None:
         """Take steps.
@@ -34,3 +40,17 @@ class Budget:
         self.left -= steps
         if self.left < 0:
             raise OutOfStepsError
+
+    def spend_small(self, count: int = 1) -> None:
+        """Take a step for each four of what takes much less time than a step.
+
+        Args:
+            count: How many of these.
+
+        Raises:
+            OutOfStepsError: There are not so many steps left.
+        """
+        self._small += count
+        if self._small >= _SMALL:
+            steps, self._small = divmod(self._small, _SMALL)
+            self.spend(steps)

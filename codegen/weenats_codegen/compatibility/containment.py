@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
     from weenats_codegen.compatibility.solve.outcome import Outcome
 
-MAX_STEPS: Final = 200_000
+MAX_STEPS: Final = 400_000
 """What the search for a value may cost."""
 _DRAWN: Final = 200
 """The documents that a proof has to agree with."""
 _MANY_DRAWN: Final = 3000
 """The documents that are drawn if there is no proof, unless few steps are left."""
+DRAWN_PARTS: Final = 200_000
+"""The parts that documents drawn for one definition may have together."""
 
 Side = Literal[0, 1]
 """The old bundle is 0, the new one is 1."""
@@ -55,6 +57,7 @@ class Containments:
 
     Attributes:
         steps: What the search for the next counterexample may cost.
+        parts: How many parts the documents that are drawn for the next one may have together.
     """
 
     def __init__(
@@ -75,6 +78,8 @@ class Containments:
             {name: judged(schema) for name, schema in bundle.items()} for bundle in (old, new)
         )
         self.steps = steps
+        self.parts = DRAWN_PARTS
+        self._parts: Final = Budget(self.parts)
         self._budget: Final = Budget(steps)
         self._definitions: Final = Definitions(old, new)
         self._compiler: Final = Compiler(Formulas(), self._definitions.definitions)
@@ -103,8 +108,11 @@ class Containments:
         if isinstance(outcome, Found) and breaks(outcome.value):
             return Containment(holds=False, counterexample=simplified(outcome.value, breaks))
         is_proved = isinstance(outcome, Nothing)
-        count = _DRAWN if is_proved or self.steps < _MANY_DRAWN else _MANY_DRAWN
-        for document in documents(self._bundles[other_side], other, count):
+        most = _DRAWN if is_proved or self.steps < _MANY_DRAWN else _MANY_DRAWN
+        count = 0
+        self._parts.left = self.parts
+        for document in documents(self._bundles[other_side], other, most, self._parts):
+            count += 1
             if breaks(document):
                 return Containment(holds=False, counterexample=simplified(document, breaks))
         if is_proved:
@@ -120,6 +128,11 @@ class Containments:
     def spent(self) -> int:
         """What the last search cost."""
         return min(self.steps, self.steps - self._budget.left)
+
+    @property
+    def drawn(self) -> int:
+        """How many parts the documents had that were drawn for the last search."""
+        return min(self.parts, self.parts - self._parts.left)
 
     def _search(self, narrow: str, wide: str) -> Outcome:
         formulas = self._compiler.formulas

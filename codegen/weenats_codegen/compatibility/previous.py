@@ -6,9 +6,12 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Final, cast
 
 from weenats_codegen.compatibility.reasons import Differences
+from weenats_codegen.ir.bundle import reachable
 from weenats_codegen.ir.previous import resolved
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic import JsonValue
 
     from weenats_codegen.compatibility.reasons import Difference
@@ -26,7 +29,14 @@ def unread(bundle: Bundle, version: EventVersion) -> Difference:
         version: The older version, which has no upcaster of its own.
     """
     old = {**bundle.definitions, _UPCAST: _changed(resolved(bundle, version.data), version)}
-    return Differences(old, bundle.definitions).refused(version.next, 1, _UPCAST, 1)
+    # A contract may have many versions: each comparison looks at two of them.
+    return Differences(_needed(old, _UPCAST), _needed(bundle.definitions, version.next)).refused(
+        version.next, 1, _UPCAST, 1
+    )
+
+
+def _needed(definitions: Mapping[str, JsonValue], name: str) -> Schema:
+    return {each: definitions[each] for each in reachable(definitions, [name])}
 
 
 def _changed(schema: Schema, version: EventVersion) -> JsonValue:

@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from weenats_codegen.compatibility.containment import (
+    DRAWN_PARTS,
     MAX_STEPS,
     Containment,
     Containments,
@@ -26,10 +27,15 @@ _MAX_REASONS: Final = 10
 """How many reasons of one definition are looked for."""
 _MANY_REASONS: Final = 100
 """After how many reasons in two bundles only one of each further definition is looked for."""
-_ALL_STEPS: Final = 600_000
-"""What the searches in two bundles may cost together, which is a hundred times what they do."""
+_ALL_STEPS: Final = 1_000_000
+"""What the searches in two bundles may cost together, which is far more than most do."""
 _LEAST_STEPS: Final = 1_000
 """What a search may cost after that."""
+
+_ALL_PARTS: Final = 1_000_000
+"""How many parts the documents that are drawn for two bundles may have together."""
+_LEAST_PARTS: Final = 2_000
+"""How many they may have for a search after that."""
 
 Steps = tuple[str | int, ...]
 """The way from a definition to a part of it, or through a document."""
@@ -82,6 +88,7 @@ class Differences:
         self._known: Final[dict[tuple[str, Side, str, int], Difference]] = {}
         self._count = 0
         self._steps = _ALL_STEPS
+        self._parts = _ALL_PARTS
 
     def refused(self, name: str, side: Side, other: str, most: int = _MAX_REASONS) -> Difference:
         """Return what a definition refuses of all that one of the other bundle allows.
@@ -117,8 +124,10 @@ class Differences:
     def _found(self, containments: Containments, name: str, side: Side, other: str) -> Containment:
         """Return whether a definition allows all that another allows, within the steps left."""
         containments.steps = max(_LEAST_STEPS, min(MAX_STEPS, self._steps))
+        containments.parts = max(_LEAST_PARTS, min(DRAWN_PARTS, self._parts))
         found = containments.allows_all(name, side, other)
         self._steps -= containments.spent
+        self._parts -= containments.drawn
         return found
 
 
