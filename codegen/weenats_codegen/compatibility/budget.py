@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-
+from dataclasses import dataclass
 from typing import Final
 
+_ALL_STEPS: Final = 1_000_000
+"""What the searches in two bundles may cost together, which is far more than most do."""
+_ALL_PARTS: Final = 1_000_000
+"""How many parts the documents that are drawn for two bundles may have together."""
 _SMALL: Final = 4
+"""How much of what takes little time is a step."""
 
 
 class OutOfStepsError(Exception):
@@ -54,3 +59,16 @@ class Budget:
         if self._small >= _SMALL:
             steps, self._small = divmod(self._small, _SMALL)
             self.spend(steps)
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What comparisons may cost together; when it is used up, each gets a little.
+
+    Attributes:
+        steps: The steps of searches, which are counted and not timed: on every machine the same.
+        parts: The parts of documents that are drawn.
+    """
+
+    steps: int = _ALL_STEPS
+    parts: int = _ALL_PARTS

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from weenats_codegen.compatibility.budget import Allowance
     from weenats_codegen.compatibility.reasons import Difference
     from weenats_codegen.ir.bundle import Bundle, Schema
     from weenats_codegen.ir.previous import EventVersion
@@ -21,18 +22,18 @@ if TYPE_CHECKING:
 _UPCAST: Final = "-upcast"
 
 
-def unread(bundle: Bundle, version: EventVersion) -> Difference:
+def unread(bundle: Bundle, version: EventVersion, allowance: Allowance) -> Difference:
     """Return which data of an older version, once it was changed, the next version refuses.
 
     Args:
         bundle: The schemas of the contract.
         version: The older version, which has no upcaster of its own.
+        allowance: What the comparisons of all versions of a contract may cost together.
     """
     old = {**bundle.definitions, _UPCAST: _changed(resolved(bundle, version.data), version)}
     # A contract may have many versions: each comparison looks at two of them.
-    return Differences(_needed(old, _UPCAST), _needed(bundle.definitions, version.next)).refused(
-        version.next, 1, _UPCAST, 1
-    )
+    both = _needed(old, _UPCAST), _needed(bundle.definitions, version.next)
+    return Differences(*both, allowance).refused(version.next, 1, _UPCAST, 1)
 
 
 def _needed(definitions: Mapping[str, JsonValue], name: str) -> Schema:
