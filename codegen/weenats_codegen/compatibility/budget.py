@@ -7,7 +7,7 @@ from typing import Final
 
 _ALL_STEPS: Final = 1_000_000
 """What the searches in two bundles may cost together, which is far more than most do."""
-_ALL_PARTS: Final = 1_000_000
+_ALL_PARTS: Final = 400_000
 """How many parts the documents that are drawn for two bundles may have together."""
 _SMALL: Final = 4
 """How much of what takes little time is a step."""

@@ -9,7 +9,7 @@ from weenats_codegen.compatibility.budget import Budget, OutOfStepsError
 from weenats_codegen.compatibility.formula.compiler import Compiler
 from weenats_codegen.compatibility.formula.definitions import Definitions
 from weenats_codegen.compatibility.formula.formulas import Formulas
-from weenats_codegen.compatibility.formula.oracle import validator
+from weenats_codegen.compatibility.formula.oracle import validator_of_all
 from weenats_codegen.compatibility.random_documents import documents
 from weenats_codegen.compatibility.regular.syntax import UnsupportedPatternError
 from weenats_codegen.compatibility.simplify import simplified
@@ -20,6 +20,7 @@ from weenats_codegen.ir.bundle import PREFIX, judged
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import jsonschema_rs
     from pydantic import JsonValue
 
     from weenats_codegen.compatibility.solve.outcome import Outcome
@@ -30,7 +31,7 @@ _DRAWN: Final = 200
 """The documents that a proof has to agree with."""
 _MANY_DRAWN: Final = 3000
 """The documents that are drawn if there is no proof, unless few steps are left."""
-DRAWN_PARTS: Final = 200_000
+DRAWN_PARTS: Final = 100_000
 """The parts that documents drawn for one definition may have together."""
 
 Side = Literal[0, 1]
@@ -77,6 +78,7 @@ class Containments:
         self._bundles: Final = tuple(
             {name: judged(schema) for name, schema in bundle.items()} for bundle in (old, new)
         )
+        self._judges: Final[dict[Side, jsonschema_rs.Validator]] = {}
         self.steps = steps
         self.parts = DRAWN_PARTS
         self._parts: Final = Budget(self.parts)
@@ -98,11 +100,10 @@ class Containments:
         classes = self._definitions.name(side, name), self._definitions.name(other_side, other)
         if classes[0] == classes[1]:
             return Containment(holds=True)
-        wide = validator(self._bundles[side], name)
-        narrow = validator(self._bundles[other_side], other)
+        wide, narrow = self._judge(side), self._judge(other_side)
 
         def breaks(value: JsonValue) -> bool:
-            return narrow.is_valid(value) and not wide.is_valid(value)
+            return narrow.is_valid({other: value}) and not wide.is_valid({name: value})
 
         outcome = self._search(*reversed(classes))
         if isinstance(outcome, Found) and breaks(outcome.value):
@@ -123,6 +124,12 @@ class Containments:
             f"{count} documents, drawn from the schema",
         )
         return Containment(holds=None, tried=tried)
+
+    def _judge(self, side: Side) -> jsonschema_rs.Validator:
+        """Return the validator of a bundle, which is compiled once for all its definitions."""
+        if side not in self._judges:
+            self._judges[side] = validator_of_all(self._bundles[side])
+        return self._judges[side]
 
     @property
     def spent(self) -> int:

@@ -25,6 +25,8 @@ _SEED: Final = 20120
 _MAX_DEPTH: Final = 7
 _MAX_PARTS: Final = 2_000
 """The most parts of a document that are drawn, so that others are left for further ones."""
+_PARTS_EACH: Final = 10
+"""The parts that a document counts besides its own: it is checked by two schemas."""
 _WORD: Final = 11
 """The characters of a text after which it repeats itself."""
 _LARGE: Final = 2**53
@@ -69,7 +71,7 @@ def documents(
             return
         document = writer.value({"$ref": PREFIX + name}, 0)
         size = parts_of(document)
-        parts.left -= max(size, min(_MAX_PARTS, parts.left) - writer.left)
+        parts.left -= max(size, min(_MAX_PARTS, parts.left) - writer.left) + _PARTS_EACH
         if size <= _MAX_PARTS:
             yield writer.changed(document) if number % 3 == 0 else document
 

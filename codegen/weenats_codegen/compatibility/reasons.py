@@ -111,6 +111,8 @@ class Differences:
     def _refused(self, name: str, side: Side, other: str, most: int) -> Difference:
         reasons: list[Reason] = []
         found = self._found(self._whole, name, side, other)
+        if found.holds is not False:
+            return Difference((), found)
         wide, narrow = _part(self._bundles[side], name), _part(self._bundles[1 - side], other)
         while found.holds is False:
             error = _first_error(validator(wide, name), found.counterexample)

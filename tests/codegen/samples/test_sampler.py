@@ -11,8 +11,8 @@ import pytest
 
 from testkit.paths import GOLDEN_CONTRACTS, golden_name
 from weenats_codegen.ir.bundle import Bundle
-from weenats_codegen.ir.validity import refusal, validator
 from weenats_codegen.ir.shapes.conjunction import Conjoiner
+from weenats_codegen.ir.validity import refusal, validator
 from weenats_codegen.loading import read
 from weenats_codegen.samples import sampler as sampler_module
 from weenats_codegen.samples.patterns import text_for
