@@ -79,9 +79,9 @@ class MessageSchemas:
             new: Those of the new version.
         """
         self._bundles: Final = tuple(map(_with_keys, (old, new)))
-        definitions = [each.definitions for each in self._bundles]
-        self._differences: Final = Differences(*definitions)
-        self._defaults: Final = Defaults(*definitions)
+        before, after = (each.definitions for each in self._bundles)
+        self._differences: Final = Differences(before, after)
+        self._defaults: Final = Defaults(before, after)
 
     def compare(self, direction: Direction, old: str, new: str, user: str) -> Iterator[Finding]:
         """Yield what differs between two definitions.

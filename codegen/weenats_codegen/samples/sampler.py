@@ -184,9 +184,7 @@ class _Maker:
                 if made is not _CUT:
                     yield made.value
 
-    def _value(
-        self, schema: Json, depth: int, branch: int, *, is_full: bool, name: str
-    ) -> _Made:
+    def _value(self, schema: Json, depth: int, branch: int, *, is_full: bool, name: str) -> _Made:
         key = (id(schema), depth, branch, is_full)
         made = self._made.get(key) or self._made.get((*key, name))
         if made is not None:

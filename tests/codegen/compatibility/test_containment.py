@@ -902,7 +902,7 @@ def test_classes_of_a_chain_take_one_pass(count: int, monkeypatch: pytest.Monkey
     monkeypatch.setattr(definitions, "map_schemas", counting)
     chains: list[dict[str, Any]] = [
         {
-            **{f"D{at}": {"properties": {"n": {"$ref": f"#/$defs/D{at + 1}"}}} for at in range(count)},
+            **{f"D{at}": {"not": {"$ref": f"#/$defs/D{at + 1}"}} for at in range(count)},
             f"D{count}": {"type": leaf},
         }
         for leaf in ("string", "integer")

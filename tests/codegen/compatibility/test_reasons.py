@@ -113,7 +113,7 @@ def test_cost_of_all_searches_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_comparisons_share_what_they_may_cost() -> None:
-    """Comparisons with one allowance cost no more together than each may alone, but for a little."""
+    """Comparisons with one allowance together cost what one of them may, and a little."""
     letters = "abcdefghijklmnop"
     either: Any = [
         {"oneOf": [{"properties": {name: {"type": kind}}} for kind in ("string", "integer")]}

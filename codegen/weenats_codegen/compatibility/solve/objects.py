@@ -128,10 +128,7 @@ class ObjectSearch:
             for atom in slot.selected:
                 self._slots.setdefault(atom, []).append(slot)
         parts = self._place(slots, members, list(demands.some))
-        if parts is None:
-            return self._outcome
-        value = {name: each.value for name, each in parts.items()}
-        return found_of(value, (each.parts for each in parts.values()))
+        return self._outcome if parts is None else _whole(parts)
 
     def _patterns(self) -> list[str]:
         found: set[str] = set()
@@ -257,9 +254,7 @@ class ObjectSearch:
             return member
         return _Member(member.slot, member.names | {broken}, member.values)
 
-    def _filled(
-        self, slots: list[_Slot], members: tuple[_Member, ...]
-    ) -> dict[str, Found] | None:
+    def _filled(self, slots: list[_Slot], members: tuple[_Member, ...]) -> dict[str, Found] | None:
         """Return an object with some members, and others if it needs more."""
         made: dict[str, Found] = {}
         for member in sorted(members, key=lambda each: each.slot.name is None):
@@ -301,6 +296,11 @@ class ObjectSearch:
         if isinstance(outcome, Unknown):
             self._outcome = worse(self._outcome, outcome)
         return str(outcome.value) if isinstance(outcome, Found) else None
+
+
+def _whole(members: Mapping[str, Found]) -> Outcome:
+    value = {name: each.value for name, each in members.items()}
+    return found_of(value, (each.parts for each in members.values()))
 
 
 def _is_contradictory(demands: _Demands) -> bool:

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from weenats_codegen.compatibility.formula.compiler import Compiler
 
 _MAX_DEPTH: Final = 90
+_Ways = tuple[int | None, "Iterator[list[Formula]]"]
+"""The number of ways to make a choice, None if it is made, and what each way demands."""
 _CHOICES: Final = frozenset({Kind.ANY, Kind.ONE, Kind.NOT_ONE})
 
 
@@ -234,10 +236,8 @@ class Solver:
                 branch.choices.append(choice)
         return True
 
-    def _alternatives(
-        self, choice: Formula, branch: _Branch
-    ) -> tuple[int | None, Iterator[list[Formula]]]:
-        """Return the number of ways to make a choice, None if it is made, and the ways."""
+    def _alternatives(self, choice: Formula, branch: _Branch) -> _Ways:
+        """Return the ways to make a choice."""
         self.budget.spend()
         truths = [branch.truth(part) for part in choice.parts]
         open_parts = [
@@ -247,11 +247,19 @@ class Solver:
         if choice.kind is Kind.ANY:
             return (None if count else len(open_parts)), ([part] for part in open_parts)
         if choice.kind is Kind.ONE:
-            if not count:
-                return len(open_parts), self._each_alone(open_parts)
-            if count > 1:
-                return 0, iter(())
-            return (1 if open_parts else None), self._none_of(open_parts)
+            return self._ways_of_one(open_parts, count)
+        return self._ways_of_not_one(open_parts, count)
+
+    def _ways_of_one(self, open_parts: list[Formula], count: int) -> _Ways:
+        """Return the ways in which one part holds, of which so many do."""
+        if not count:
+            return len(open_parts), self._each_alone(open_parts)
+        if count > 1:
+            return 0, iter(())
+        return (1 if open_parts else None), self._none_of(open_parts)
+
+    def _ways_of_not_one(self, open_parts: list[Formula], count: int) -> _Ways:
+        """Return the ways in which no part holds, or several do, of which so many do."""
         if count > 1 or (not count and not open_parts):
             return None, iter(())
         if count:
