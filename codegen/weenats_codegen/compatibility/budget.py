@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-_ALL_STEPS: Final = 1_000_000
+_ALL_STEPS: Final = 800_000
 """What the searches in two bundles may cost together, which is far more than most do."""
 _ALL_PARTS: Final = 400_000
 """How many parts the documents that are drawn for two bundles may have together."""
