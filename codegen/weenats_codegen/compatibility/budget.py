@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Final
+
+_ALL_STEPS: Final = 800_000
+"""What the searches in two bundles may cost together, which is far more than most do."""
+_ALL_PARTS: Final = 400_000
+"""How many parts the documents that are drawn for two bundles may have together."""
+_SMALL: Final = 4
+"""How much of what takes little time is a step."""
+
 
 class OutOfStepsError(Exception):
     """A computation needs more steps than it may take."""
@@ -21,6 +31,7 @@ class Budget:
             steps: The number of steps.
         """
         self.left = steps
+        self._small = 0
 
     def spend(self, steps: int = 1) -> None:
         """Take steps.
@@ -34,3 +45,30 @@ class Budget:
         self.left -= steps
         if self.left < 0:
             raise OutOfStepsError
+
+    def spend_small(self, count: int = 1) -> None:
+        """Take a step for each four of what takes much less time than a step.
+
+        Args:
+            count: How many of these.
+
+        Raises:
+            OutOfStepsError: There are not so many steps left.
+        """
+        self._small += count
+        if self._small >= _SMALL:
+            steps, self._small = divmod(self._small, _SMALL)
+            self.spend(steps)
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What comparisons may cost together; when it is used up, each gets a little.
+
+    Attributes:
+        steps: The steps of searches, which are counted and not timed: on every machine the same.
+        parts: The parts of documents that are drawn.
+    """
+
+    steps: int = _ALL_STEPS
+    parts: int = _ALL_PARTS

@@ -9,7 +9,7 @@ from weenats_codegen.compatibility.budget import Budget, OutOfStepsError
 from weenats_codegen.compatibility.formula.compiler import Compiler
 from weenats_codegen.compatibility.formula.definitions import Definitions
 from weenats_codegen.compatibility.formula.formulas import Formulas
-from weenats_codegen.compatibility.formula.oracle import validator
+from weenats_codegen.compatibility.formula.oracle import validator_of_all
 from weenats_codegen.compatibility.random_documents import documents
 from weenats_codegen.compatibility.regular.syntax import UnsupportedPatternError
 from weenats_codegen.compatibility.simplify import simplified
@@ -20,16 +20,19 @@ from weenats_codegen.ir.bundle import PREFIX, judged
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import jsonschema_rs
     from pydantic import JsonValue
 
     from weenats_codegen.compatibility.solve.outcome import Outcome
 
-MAX_STEPS: Final = 200_000
+MAX_STEPS: Final = 400_000
 """What the search for a value may cost."""
 _DRAWN: Final = 200
 """The documents that a proof has to agree with."""
 _MANY_DRAWN: Final = 3000
 """The documents that are drawn if there is no proof, unless few steps are left."""
+DRAWN_PARTS: Final = 100_000
+"""The parts that documents drawn for one definition may have together."""
 
 Side = Literal[0, 1]
 """The old bundle is 0, the new one is 1."""
@@ -55,6 +58,7 @@ class Containments:
 
     Attributes:
         steps: What the search for the next counterexample may cost.
+        parts: How many parts the documents that are drawn for the next one may have together.
     """
 
     def __init__(
@@ -74,7 +78,10 @@ class Containments:
         self._bundles: Final = tuple(
             {name: judged(schema) for name, schema in bundle.items()} for bundle in (old, new)
         )
+        self._judges: Final[dict[Side, jsonschema_rs.Validator]] = {}
         self.steps = steps
+        self.parts = DRAWN_PARTS
+        self._parts: Final = Budget(self.parts)
         self._budget: Final = Budget(steps)
         self._definitions: Final = Definitions(old, new)
         self._compiler: Final = Compiler(Formulas(), self._definitions.definitions)
@@ -93,18 +100,20 @@ class Containments:
         classes = self._definitions.name(side, name), self._definitions.name(other_side, other)
         if classes[0] == classes[1]:
             return Containment(holds=True)
-        wide = validator(self._bundles[side], name)
-        narrow = validator(self._bundles[other_side], other)
+        wide, narrow = self._judge(side), self._judge(other_side)
 
         def breaks(value: JsonValue) -> bool:
-            return narrow.is_valid(value) and not wide.is_valid(value)
+            return narrow.is_valid({other: value}) and not wide.is_valid({name: value})
 
         outcome = self._search(*reversed(classes))
         if isinstance(outcome, Found) and breaks(outcome.value):
             return Containment(holds=False, counterexample=simplified(outcome.value, breaks))
         is_proved = isinstance(outcome, Nothing)
-        count = _DRAWN if is_proved or self.steps < _MANY_DRAWN else _MANY_DRAWN
-        for document in documents(self._bundles[other_side], other, count):
+        most = _DRAWN if is_proved or self.steps < _MANY_DRAWN else _MANY_DRAWN
+        count = 0
+        self._parts.left = self.parts
+        for document in documents(self._bundles[other_side], other, most, self._parts):
+            count += 1
             if breaks(document):
                 return Containment(holds=False, counterexample=simplified(document, breaks))
         if is_proved:
@@ -116,10 +125,21 @@ class Containments:
         )
         return Containment(holds=None, tried=tried)
 
+    def _judge(self, side: Side) -> jsonschema_rs.Validator:
+        """Return the validator of a bundle, which is compiled once for all its definitions."""
+        if side not in self._judges:
+            self._judges[side] = validator_of_all(self._bundles[side])
+        return self._judges[side]
+
     @property
     def spent(self) -> int:
         """What the last search cost."""
         return min(self.steps, self.steps - self._budget.left)
+
+    @property
+    def drawn(self) -> int:
+        """How many parts the documents had that were drawn for the last search."""
+        return min(self.parts, self.parts - self._parts.left)
 
     def _search(self, narrow: str, wide: str) -> Outcome:
         formulas = self._compiler.formulas

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from weenats_codegen.compatibility.reasons import part_at
 from weenats_codegen.ir.bundle import PREFIX, judged, subschemas
-from weenats_codegen.ir.shapes.grammar import key
+from weenats_codegen.ir.shapes.grammar import key as value_key
 from weenats_codegen.parser.diagnostics import quoted
 
 if TYPE_CHECKING:
@@ -51,34 +51,77 @@ class ChangedDefault(NamedTuple):
     message: str
 
 
-def changed_defaults(
-    old: Mapping[str, JsonValue], new: Mapping[str, JsonValue], names: tuple[str, str]
-) -> Iterator[ChangedDefault]:
-    """Yield the defaults that differ between two definitions, in whatever both declare.
+class _Pair(NamedTuple):
+    """What is known of two schemas, one of each bundle.
 
-    Args:
-        old: The definitions of the old bundle.
-        new: Those of the new one.
-        names: The names of the definition in both.
+    Attributes:
+        old: The old schema.
+        new: The new one.
+        key: The schemas that they refer to.
+        message: How their defaults differ; "" if they do not.
+        inside: The schemas inside that both have.
     """
-    seen: set[tuple[int, int]] = set()
-    pending = [(Part(names[0], (), old[names[0]]), Part(names[1], (), new[names[1]]))]
-    while pending:
-        pair = pending.pop()
-        first, second = _target(old, pair[0]), _target(new, pair[1])
-        if not (isinstance(first.schema, dict) and isinstance(second.schema, dict)):
-            continue
-        if (id(first.schema), id(second.schema)) in seen:
-            continue
-        seen.add((id(first.schema), id(second.schema)))
-        before, after = (_default_of(cast("Schema", each.schema)) for each in pair)
-        if [*map(key, before)] != [*map(key, after)]:
-            was, now = (", ".join(map(quoted, each)) or "none" for each in (before, after))
-            yield ChangedDefault(*pair, f"the default was {was} and is {now}")
-        pending += [
-            (_inside(first, inner), _inside(second, other))
-            for inner, other in _common(first.schema, second.schema)
-        ]
+
+    old: Part
+    new: Part
+    key: tuple[int, int]
+    message: str
+    inside: list[tuple[Part, Part]]
+
+
+class Defaults:
+    """Compares the defaults of two bundles: each two schemas once, however many refer to them."""
+
+    def __init__(self, old: Mapping[str, JsonValue], new: Mapping[str, JsonValue]) -> None:
+        """Initialize the comparison.
+
+        Args:
+            old: The definitions of the old bundle.
+            new: Those of the new one.
+        """
+        self._old: Final = old
+        self._new: Final = new
+        self._known: Final[dict[tuple[int, int], _Pair]] = {}
+
+    def changed(self, names: tuple[str, str]) -> Iterator[ChangedDefault]:
+        """Yield the defaults that differ between two definitions, in whatever both declare.
+
+        Args:
+            names: The names of the definition in both.
+        """
+        seen: set[tuple[int, int]] = set()
+        old, new = names
+        pending = [(Part(old, (), self._old[old]), Part(new, (), self._new[new]))]
+        while pending:
+            before, after = pending.pop()
+            if not (isinstance(before.schema, dict) and isinstance(after.schema, dict)):
+                continue
+            pair = self._pair(before, after)
+            if pair.key in seen:
+                continue
+            seen.add(pair.key)
+            if pair.message:
+                yield ChangedDefault(pair.old, pair.new, pair.message)
+            pending += pair.inside
+
+    def _pair(self, old: Part, new: Part) -> _Pair:
+        key = (id(old.schema), id(new.schema))
+        if key not in self._known:
+            first, second = _target(self._old, old), _target(self._new, new)
+            found = (id(first.schema), id(second.schema))
+            message = ""
+            inside: list[tuple[Part, Part]] = []
+            if isinstance(first.schema, dict) and isinstance(second.schema, dict):
+                before, after = (_default_of(cast("Schema", each.schema)) for each in (old, new))
+                if [*map(value_key, before)] != [*map(value_key, after)]:
+                    was, now = (", ".join(map(quoted, each)) or "none" for each in (before, after))
+                    message = f"the default was {was} and is {now}"
+                inside = [
+                    (_inside(first, inner), _inside(second, other))
+                    for inner, other in _common(first.schema, second.schema)
+                ]
+            self._known[key] = _Pair(old, new, found, message, inside)
+        return self._known[key]
 
 
 def _default_of(schema: Schema) -> list[JsonValue]:
@@ -111,7 +154,7 @@ def _common(first: Schema, second: Schema) -> Iterator[tuple[Steps, Steps]]:
 def _branches(keyword: str, first: JsonValue, second: JsonValue) -> Iterator[tuple[Steps, Steps]]:
     """Yield the ways to branches that are equal but for defaults, then to the others in order."""
     texts = [
-        [key(judged(part)) for part in (each if isinstance(each, list) else [])]
+        [value_key(judged(part)) for part in (each if isinstance(each, list) else [])]
         for each in (first, second)
     ]
     left = dict(enumerate(texts[1]))

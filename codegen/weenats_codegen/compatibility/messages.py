@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from weenats_codegen.compatibility.defaults import changed_defaults
+from weenats_codegen.compatibility.defaults import Defaults
 from weenats_codegen.compatibility.findings import Document, Finding
 from weenats_codegen.compatibility.reasons import Differences, Reason, Steps, part_at, place_of
 from weenats_codegen.compatibility.rules import RULES
@@ -79,7 +79,9 @@ class MessageSchemas:
             new: Those of the new version.
         """
         self._bundles: Final = tuple(map(_with_keys, (old, new)))
-        self._differences: Final = Differences(*(each.definitions for each in self._bundles))
+        before, after = (each.definitions for each in self._bundles)
+        self._differences: Final = Differences(before, after)
+        self._defaults: Final = Defaults(before, after)
 
     def compare(self, direction: Direction, old: str, new: str, user: str) -> Iterator[Finding]:
         """Yield what differs between two definitions.
@@ -93,8 +95,7 @@ class MessageSchemas:
         receiver = direction.receiver
         yield from self._refused(direction, receiver, (old, new), user)
         yield from self._refused(direction, OLD if receiver else NEW, (old, new), user)
-        before, after = (each.definitions for each in self._bundles)
-        for found in changed_defaults(before, after, (old, new)):
+        for found in self._defaults.changed((old, new)):
             location = self._location(NEW, found.new.definition, found.new.path)
             old_location = self._location(OLD, found.old.definition, found.old.path)
             rule = RULES["default-changed"]

@@ -10,17 +10,23 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from weenats_codegen.compatibility.solve.formats import BROKEN, SAMPLES
 from weenats_codegen.ir.bundle import PREFIX
+from weenats_codegen.ir.sizes import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pydantic import JsonValue
 
+    from weenats_codegen.compatibility.budget import Budget
     from weenats_codegen.ir.bundle import Schema
 
 T = TypeVar("T")
 _SEED: Final = 20120
 _MAX_DEPTH: Final = 7
+_MAX_PARTS: Final = 2_000
+"""The most parts of a document that are drawn, so that others are left for further ones."""
+_PARTS_EACH: Final = 10
+"""The parts that a document counts besides its own: it is checked by two schemas."""
 _WORD: Final = 11
 """The characters of a text after which it repeats itself."""
 _LARGE: Final = 2**53
@@ -47,29 +53,46 @@ _TYPE_OF_KEYWORD: Final = {
 }
 
 
-def documents(definitions: Mapping[str, JsonValue], name: str, count: int) -> Iterator[JsonValue]:
+def documents(
+    definitions: Mapping[str, JsonValue], name: str, count: int, parts: Budget
+) -> Iterator[JsonValue]:
     """Yield documents for a definition, which may share parts with it and with one another.
 
     Args:
         definitions: The definitions of a flat bundle.
         name: The name of the definition.
         count: How many documents.
+        parts: How many parts of documents may be drawn; there are fewer documents if it is used up.
     """
     writer = _Writer(definitions)
     for number in range(count):
+        writer.left = min(_MAX_PARTS, parts.left)
+        if writer.left <= 0:
+            return
         document = writer.value({"$ref": PREFIX + name}, 0)
-        yield writer.changed(document) if number % 3 == 0 else document
+        size = parts_of(document)
+        parts.left -= max(size, min(_MAX_PARTS, parts.left) - writer.left) + _PARTS_EACH
+        if size <= _MAX_PARTS:
+            yield writer.changed(document) if number % 3 == 0 else document
 
 
 class _Writer:
+    """Draws documents.
+
+    Attributes:
+        left: How many parts the next one may still have.
+    """
+
     def __init__(self, definitions: Mapping[str, JsonValue]) -> None:
         self._definitions: Final = definitions
         self._random: Final = Random(_SEED)  # noqa: S311 - the same documents every time
         self._seen: Final[list[JsonValue]] = [*_VALUES]
+        self.left = _MAX_PARTS
 
     def value(self, schema: JsonValue, depth: int) -> JsonValue:
         """Return a value for a schema, as far as its keywords say it one by one."""
-        if not isinstance(schema, dict) or depth > _MAX_DEPTH:
+        self.left -= 1
+        if not isinstance(schema, dict) or depth > _MAX_DEPTH or self.left < 0:
             return self._one(_VALUES)
         parts = list(self._parts(schema, depth))
         if "const" in schema:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+from weenats_codegen.compatibility.budget import Allowance
 from weenats_codegen.compatibility.containment import (
+    DRAWN_PARTS,
     MAX_STEPS,
     Containment,
     Containments,
@@ -26,10 +28,11 @@ _MAX_REASONS: Final = 10
 """How many reasons of one definition are looked for."""
 _MANY_REASONS: Final = 100
 """After how many reasons in two bundles only one of each further definition is looked for."""
-_ALL_STEPS: Final = 600_000
-"""What the searches in two bundles may cost together, which is a hundred times what they do."""
 _LEAST_STEPS: Final = 1_000
 """What a search may cost after that."""
+
+_LEAST_PARTS: Final = 2_000
+"""How many they may have for a search after that."""
 
 Steps = tuple[str | int, ...]
 """The way from a definition to a part of it, or through a document."""
@@ -70,18 +73,24 @@ class Difference(NamedTuple):
 class Differences:
     """Finds the differences between the schemas of two bundles."""
 
-    def __init__(self, old: Mapping[str, JsonValue], new: Mapping[str, JsonValue]) -> None:
+    def __init__(
+        self,
+        old: Mapping[str, JsonValue],
+        new: Mapping[str, JsonValue],
+        allowance: Allowance | None = None,
+    ) -> None:
         """Initialize the comparison.
 
         Args:
             old: The definitions of the old bundle.
             new: The definitions of the new bundle.
+            allowance: What it may cost, with other comparisons; by default it has its own.
         """
         self._bundles: Final = (old, new)
         self._whole: Final = Containments(old, new)
         self._known: Final[dict[tuple[str, Side, str, int], Difference]] = {}
         self._count = 0
-        self._steps = _ALL_STEPS
+        self._allowance: Final = allowance or Allowance()
 
     def refused(self, name: str, side: Side, other: str, most: int = _MAX_REASONS) -> Difference:
         """Return what a definition refuses of all that one of the other bundle allows.
@@ -102,6 +111,8 @@ class Differences:
     def _refused(self, name: str, side: Side, other: str, most: int) -> Difference:
         reasons: list[Reason] = []
         found = self._found(self._whole, name, side, other)
+        if found.holds is not False:
+            return Difference((), found)
         wide, narrow = _part(self._bundles[side], name), _part(self._bundles[1 - side], other)
         while found.holds is False:
             error = _first_error(validator(wide, name), found.counterexample)
@@ -116,9 +127,12 @@ class Differences:
 
     def _found(self, containments: Containments, name: str, side: Side, other: str) -> Containment:
         """Return whether a definition allows all that another allows, within the steps left."""
-        containments.steps = max(_LEAST_STEPS, min(MAX_STEPS, self._steps))
+        left = self._allowance
+        containments.steps = max(_LEAST_STEPS, min(MAX_STEPS, left.steps))
+        containments.parts = max(_LEAST_PARTS, min(DRAWN_PARTS, left.parts))
         found = containments.allows_all(name, side, other)
-        self._steps -= containments.spent
+        left.steps -= containments.spent
+        left.parts -= containments.drawn
         return found
 
 

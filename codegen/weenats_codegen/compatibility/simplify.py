@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from weenats_codegen.ir.sizes import parts_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pydantic import JsonValue
 
 _MAX_TRIES: Final = 2000
+_MAX_PARTS: Final = 1_000_000
+"""How many parts the values that are tried may have together."""
 _LONG_TEXT: Final = 8
 
 
@@ -20,13 +24,13 @@ def simplified(value: JsonValue, shows: Callable[[JsonValue], bool]) -> JsonValu
         value: A value that shows a difference.
         shows: Returns whether a value shows it.
     """
-    tries = 0
+    tries = min(_MAX_TRIES, _MAX_PARTS // parts_of(value))
     is_smaller = True
     while is_smaller:
         is_smaller = False
         for smaller in _smaller(value):
-            tries += 1
-            if tries > _MAX_TRIES:
+            tries -= 1
+            if tries < 0:
                 return value
             if shows(smaller):
                 value, is_smaller = smaller, True

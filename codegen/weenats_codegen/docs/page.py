@@ -37,6 +37,7 @@ class SchemaView(NamedTuple):
         is_inline: Whether it is shown where it is used, not among the schemas.
         rows: Its members.
         example: A value that matches it, as JSON; "" if there is none.
+        is_too_large: Whether there is none because it would be too large.
         text: The schema itself, as JSON.
     """
 
@@ -44,6 +45,7 @@ class SchemaView(NamedTuple):
     is_inline: bool
     rows: Sequence[Row]
     example: str
+    is_too_large: bool
     text: str
 
 
@@ -198,6 +200,7 @@ def _schema(facts: Facts, name: str) -> SchemaView:
         is_inline,
         rows(bundle, name),
         _shortened(values[0], _MAX_EXAMPLE) if values else "",
+        facts.sampler.is_too_large(name),
         _shortened(bundle.definitions[name], _MAX_SCHEMA),
     )
 

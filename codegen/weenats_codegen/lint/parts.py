@@ -79,12 +79,12 @@ def parts_of(bundle: Bundle) -> Iterator[Part]:
     Args:
         bundle: The schemas of a contract.
     """
-    pending = [
+    seen = dict.fromkeys(
         (name, _ROLES[location.pointer.rpartition("/")[2]], Position.VALUE)
         for location, name in bundle.names.items()
         if not _OF_OLD_VERSION.search(location.pointer)  # which nobody can change any more
-    ]
-    seen = set(pending)
+    )
+    pending = [*seen]
     while pending:
         name, role, position = pending.pop()
         for part in _inside(bundle, name, role, position):
@@ -93,7 +93,7 @@ def parts_of(bundle: Bundle) -> Iterator[Part]:
             if isinstance(target, str):
                 following = (target.removeprefix(PREFIX), role, _position_of_target(part))
                 if following not in seen:
-                    seen.add(following)
+                    seen[following] = None
                     pending.append(following)
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from weenats_codegen.compatibility.budget import Allowance
 from weenats_codegen.ir.bundle import Bundle
 from weenats_codegen.ir.previous import EventVersion, event_versions, resolved
 from weenats_codegen.ir.streams import stream_of_events
@@ -24,6 +25,7 @@ def check_previous(contract: Node, bundle: Bundle) -> Iterator[Diagnostic]:
         contract: The content of service.yaml.
         bundle: Its schemas.
     """
+    allowance = Allowance()
     streams = stream_of_events(contract)
     for event in entries(contract, "events"):
         nodes = previous_versions(event.node)
@@ -37,14 +39,16 @@ def check_previous(contract: Node, bundle: Bundle) -> Iterator[Diagnostic]:
         for node, version in zip(
             nodes, event_versions(event.node, event.name, bundle), strict=True
         ):
-            yield from _check(node, version, bundle)
+            yield from _check(node, version, bundle, allowance)
 
 
 def _belongs_to_stored(contract: Node, event: Entry) -> bool:
     return bool(event.aggregate) and is_stored(contract.get("aggregates", event.aggregate))
 
 
-def _check(node: Node, version: EventVersion, bundle: Bundle) -> Iterator[Diagnostic]:
+def _check(
+    node: Node, version: EventVersion, bundle: Bundle, allowance: Allowance
+) -> Iterator[Diagnostic]:
     if version.function:
         if version.renamed or node.get("removed").items:
             yield node.diagnostic(
@@ -58,7 +62,7 @@ def _check(node: Node, version: EventVersion, bundle: Bundle) -> Iterator[Diagno
         return
     from weenats_codegen.compatibility.previous import unread  # noqa: PLC0415 - few need it
 
-    found = unread(bundle, version)
+    found = unread(bundle, version, allowance)
     if found.reasons:
         reason = found.reasons[0]
         at = f" at /{'/'.join(map(str, reason.instance))}" if reason.instance else ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from weenats_codegen.ir.bundle import PREFIX
-from weenats_codegen.ir.shapes.conjunction import Conjoiner, all_of
+from weenats_codegen.ir.shapes.conjunction import Conjoiner, Conjunction, all_of
+from weenats_codegen.ir.sizes import parts_of
 from weenats_codegen.ir.validity import all_definitions_validator
 from weenats_codegen.samples.patterns import text_for
 
@@ -25,7 +26,13 @@ _MAX_DEPTH: Final = 6
 _MAX_ITEMS: Final = 100
 _MAX_LENGTH: Final = 10_000
 _MAX_PARTS: Final = 2_000
-"""How many parts a candidate may have: schemas that refer to themselves may ask for many."""
+"""How many parts a value may have: schemas that refer to others twice may ask for many."""
+_MAX_STEPS: Final = 20_000
+"""How many parts are made for one definition until a value matches."""
+_ALL_STEPS: Final = 100_000
+"""How many parts are made for the definitions of a bundle together."""
+_LEAST_STEPS: Final = 500
+"""How many parts are made for each definition after that."""
 _NONE: Final[Any] = object()
 _FORMATS: Final = {
     "date": "2026-03-01", "time": "09:30:00Z", "date-time": "2026-03-01T09:30:00Z",
@@ -46,8 +53,9 @@ class Sampler:
             bundle: The schemas.
         """
         self._bundle: Final = bundle
-        self._conjoiner: Final = Conjoiner(bundle.definitions)
+        self._maker: Final = _Maker(bundle)
         self._known: Final[dict[str, list[JsonValue]]] = {}
+        self._too_large: Final[set[str]] = set()
 
     def definition(self, name: str) -> list[JsonValue]:
         """Return values that match a definition: its valid examples, else one that is made up.
@@ -61,6 +69,14 @@ class Sampler:
         if name not in self._known:
             self._known[name] = self._values(name)
         return self._known[name]
+
+    def is_too_large(self, name: str) -> bool:
+        """Return whether a definition has no value because those that match would be too large.
+
+        Args:
+            name: The name of the definition.
+        """
+        return not self.definition(name) and name in self._too_large
 
     def key(self, aggregate: Aggregate) -> str | None:
         """Return a key of an aggregate as it is in messages, None if no key was found.
@@ -85,8 +101,9 @@ class Sampler:
         examples = [each for each in _examples(self._bundle, ref) if is_valid(each)]
         if examples:
             return examples
-        candidates = _Maker(self._bundle, self._conjoiner).candidates(ref)
-        found = next((value for value in candidates if is_valid(value)), _NONE)
+        found = next((value for value in self._maker.candidates(ref) if is_valid(value)), _NONE)
+        if self._maker.is_cut:
+            self._too_large.add(name)
         return [] if found is _NONE else [found]
 
 
@@ -110,41 +127,113 @@ def _annotation(bundle: Bundle, schema: Json, keyword: str) -> Any:
     return _NONE
 
 
-class _Maker:
-    """Yields candidates for values: not all of them match."""
+class _Made(NamedTuple):
+    """A value and how many parts it has; values share parts, so that this is not what it takes."""
 
-    def __init__(self, bundle: Bundle, conjoiner: Conjoiner) -> None:
-        self._bundle = bundle
-        self._conjoiner = conjoiner
-        self._parts_left = 0
+    value: Any
+    parts: int
+
+
+_CUT: Final = _Made(None, 1)
+"""What stands for a value that is too large or too deep."""
+
+
+class _Schema(NamedTuple):
+    """What is known of a schema.
+
+    Attributes:
+        schema: The schema, which is kept so that no other one gets its id.
+        examples: Its examples.
+        default: Its default; `_NONE` if it has none.
+        whole: The schema in one piece.
+        rests: By branch, what is left to match once the choices are made.
+    """
+
+    schema: Json
+    examples: list[Any]
+    default: Any
+    whole: Conjunction
+    rests: dict[int, Json]
+
+
+class _Maker:
+    """Makes candidates for values: not all of them match.
+
+    Each schema is looked at once, and each value of it is made once for each depth.
+
+    Attributes:
+        is_cut: Whether the last candidates were too large, or took too many steps.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.is_cut = False
+        self._bundle: Final = bundle
+        self._conjoiner: Final = Conjoiner(bundle.definitions)
+        self._schemas: Final[dict[int, _Schema]] = {}
+        self._made: Final[dict[tuple[int | str, ...], _Made]] = {}
+        self._all_steps = _ALL_STEPS
+        self._steps = 0
 
     def candidates(self, schema: Json) -> Iterator[Any]:
         """Yield values with all optional members, then with the required ones alone."""
+        self.is_cut = False
+        self._steps = max(_LEAST_STEPS, min(_MAX_STEPS, self._all_steps))
         for is_full in (True, False):
             for branch in range(8):
-                self._parts_left = _MAX_PARTS
-                yield self._value(schema, 0, branch, is_full=is_full, name="")
+                made = self._value(schema, 0, branch, is_full=is_full, name="")
+                if made is not _CUT:
+                    yield made.value
 
-    def _value(  # noqa: C901, PLR0911 - one return a kind of value
+    def _value(self, schema: Json, depth: int, branch: int, *, is_full: bool, name: str) -> _Made:
+        key = (id(schema), depth, branch, is_full)
+        made = self._made.get(key) or self._made.get((*key, name))
+        if made is not None:
+            return made
+        if depth > 4 * _MAX_DEPTH:
+            return _CUT
+        if self._steps <= 0:
+            self.is_cut = True
+            return _CUT
+        self._steps -= 1
+        self._all_steps -= 1
+        made = self._new(schema, depth, branch, is_full=is_full, name=name)
+        if made.parts > _MAX_PARTS:
+            self.is_cut = True
+            made = _CUT
+        # Texts may have the names of members.
+        self._made[(*key, name) if isinstance(made.value, str) else key] = made
+        return made
+
+    def _known(self, schema: Json) -> _Schema:
+        known = self._schemas.get(id(schema))
+        if known is None:
+            known = self._schemas[id(schema)] = _Schema(
+                schema,
+                _examples(self._bundle, schema),
+                _annotation(self._bundle, schema, "default"),
+                self._conjoiner.conjoin(schema, lambda _: None),
+                {},
+            )
+        return known
+
+    def _new(  # noqa: C901, PLR0911 - one return a kind of value
         self, schema: Json, depth: int, branch: int, *, is_full: bool, name: str
-    ) -> Any:
-        self._parts_left -= 1
-        if depth > 4 * _MAX_DEPTH or self._parts_left < 0:
-            return None
-        if depth and (examples := _examples(self._bundle, schema)):
-            return examples[branch % len(examples)]
-        default = _annotation(self._bundle, schema, "default")
-        if branch == 0 and default is not _NONE:
-            return default
-        whole = self._conjoiner.conjoin(schema, lambda _: None)
+    ) -> _Made:
+        known = self._known(schema)
+        if depth and known.examples:
+            return _sized(known.examples[branch % len(known.examples)])
+        if branch == 0 and known.default is not _NONE:
+            return _sized(known.default)
+        whole = known.whole
         if whole.choices and depth < 3 * _MAX_DEPTH:
-            chosen = [each.branches[branch % len(each.branches)] for each in whole.choices]
-            rest = all_of(dict(whole.keywords), *chosen)
-            return self._value(rest, depth + 1, branch, is_full=is_full, name=name)
+            if branch not in known.rests:
+                chosen = [each.branches[branch % len(each.branches)] for each in whole.choices]
+                known.rests[branch] = all_of(dict(whole.keywords), *chosen)
+            return self._value(known.rests[branch], depth + 1, branch, is_full=is_full, name=name)
         keywords = whole.keywords
         if keywords.get("enum"):
             values = keywords["enum"]
-            return values[branch % len(values)]
+            return _sized(values[branch % len(values)])
         kinds = [kind for kind in whole.types if kind != "null"] or ["null"]
         if len(kinds) == 6:  # noqa: PLR2004 - any type: a text says most
             kinds = _implied(keywords)
@@ -154,26 +243,28 @@ class _Maker:
         if kind == "array":
             return self._array(keywords, depth, branch, is_full=is_full)
         if kind == "string":
-            return _string(keywords, name, branch)
+            return _sized(_string(keywords, name, branch))
         if kind in {"integer", "number"}:
-            return _number(keywords, kind, branch)
-        return True if kind == "boolean" else None
+            return _Made(_number(keywords, kind, branch), 1)
+        return _Made(True if kind == "boolean" else None, 1)
 
-    def _object(self, keywords: Schema, depth: int, branch: int, *, is_full: bool) -> Any:
+    def _object(self, keywords: Schema, depth: int, branch: int, *, is_full: bool) -> _Made:
         properties: dict[str, Any] = keywords.get("properties", {})
         required = list(keywords.get("required", ()))
         others: Json = keywords.get("additionalProperties", True)
         wished = [*properties] if is_full and depth < _MAX_DEPTH else []
         most = keywords.get("maxProperties", math.inf)
-        result: dict[str, Any] = {}
+        result: dict[str, _Made] = {}
+        unnamed = _unnamed(keywords)
+        needed = frozenset(required)
         for member in dict.fromkeys([*required, *wished]):
-            schema = properties.get(member, _unnamed(keywords))
-            if schema is False or (len(result) >= most and member not in required):
+            schema = properties.get(member, unnamed)
+            if schema is False or (len(result) >= most and member not in needed):
                 continue
             result[member] = (
                 self._value(schema, depth + 1, branch, is_full=is_full, name=member)
                 if depth < 2 * _MAX_DEPTH
-                else None
+                else _CUT
             )
         names = _names(keywords)
         least = max(keywords.get("minProperties", 0), int(isinstance(others, dict) and is_full))
@@ -181,11 +272,11 @@ class _Maker:
             if len(result) >= min(least, most) or depth >= _MAX_DEPTH:
                 break
             member = names(number)
-            schema = _unnamed(keywords)
-            result[member] = self._value(schema, depth + 1, branch, is_full=is_full, name=member)
-        return result
+            result[member] = self._value(unnamed, depth + 1, branch, is_full=is_full, name=member)
+        value = {member: made.value for member, made in result.items()}
+        return _Made(value, 1 + sum(made.parts for made in result.values()))
 
-    def _array(self, keywords: Schema, depth: int, branch: int, *, is_full: bool) -> Any:
+    def _array(self, keywords: Schema, depth: int, branch: int, *, is_full: bool) -> _Made:
         first: list[Json] = keywords.get("prefixItems", [])
         items: Json = keywords.get("items", True)
         contains: list[Json] = []
@@ -196,13 +287,18 @@ class _Maker:
         count = min(max(least, wished), keywords.get("maxItems", _MAX_ITEMS), _MAX_ITEMS)
         schemas: list[Json] = [*first, *contains[: max(0, count - len(first))]]
         schemas += [items] * (count - len(schemas))
-        return [
+        result = [
             self._value(
                 each, depth + 1, branch + (index if "uniqueItems" in keywords else 0),
                 is_full=is_full, name="",
             )
             for index, each in enumerate(schemas[:count])
         ]  # fmt: skip
+        return _Made([made.value for made in result], 1 + sum(made.parts for made in result))
+
+
+def _sized(value: Any) -> _Made:
+    return _Made(value, parts_of(value))
 
 
 def _unnamed(keywords: Schema) -> Any:

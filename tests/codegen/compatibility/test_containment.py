@@ -8,9 +8,13 @@ from typing import Any, Final
 import pytest
 
 from testkit.json_schemas.pairs import bundled
+from weenats_codegen.compatibility.budget import Budget
 from weenats_codegen.compatibility.containment import Containments
+from weenats_codegen.compatibility.formula import definitions
 from weenats_codegen.compatibility.formula.oracle import validator
+from weenats_codegen.compatibility.random_documents import documents
 from weenats_codegen.compatibility.solve import objects
+from weenats_codegen.ir.sizes import parts_of
 
 _D7: Final = {"$schema": "http://json-schema.org/draft-07/schema#"}
 _A: Final = {"type": "object", "properties": {"a": {"type": "integer"}}}
@@ -850,3 +854,60 @@ def test_cost_is_bounded(tmp_path: Path) -> None:
     assert found.holds is not True
     again = Containments(*bundles, steps=50).allows_all("Root", 1, "Root")
     assert found == again
+
+
+def nested(levels: int, leaf: str) -> Any:
+    """Return the schema of arrays of two arrays of two, and so on."""
+    schema: Any = {"type": leaf}
+    for _ in range(levels):
+        schema = {"type": "array", "minItems": 2, "maxItems": 2, "items": schema}
+    return schema
+
+
+def test_documents_that_double_on_each_level_are_not_made(tmp_path: Path) -> None:
+    """A small schema may have huge documents only: then what is found is not looked at."""
+    bundles = [bundled(nested(18, leaf), tmp_path) for leaf in ("string", "integer")]
+    found = Containments(*bundles).allows_all("Root", 1, "Root")
+    assert found.holds is None
+    assert found.tried[0].endswith(": a very large document")
+    bundles = [bundled(nested(5, leaf), tmp_path) for leaf in ("string", "integer")]
+    assert Containments(*bundles).allows_all("Root", 1, "Root").holds is False
+
+
+def test_drawn_documents_are_bounded() -> None:
+    """Documents that are drawn have a bounded number of parts, each and together."""
+    wide: Any = {"a": 1}
+    for _ in range(7):
+        wide = {"type": "array", "minItems": 50, "items": wide}
+    parts = Budget(10_000)
+    drawn = [*documents({"D": wide}, "D", 3000, parts)]
+    assert len(drawn) < 30
+    assert sum(map(parts_of, drawn)) < 30_000
+    assert parts.left > -10_000
+    assert [*documents({"D": wide}, "D", 3000, Budget(0))] == []
+
+
+@pytest.mark.parametrize("count", [20, 400])
+def test_classes_of_a_chain_take_one_pass(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each definition says is read a few times, however long a chain of them is."""
+    calls = 0
+    real = definitions.map_schemas
+
+    def counting(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        assert calls < 20 * count
+        return real(*arguments)
+
+    monkeypatch.setattr(definitions, "map_schemas", counting)
+    chains: list[dict[str, Any]] = [
+        {
+            **{f"D{at}": {"not": {"$ref": f"#/$defs/D{at + 1}"}} for at in range(count)},
+            f"D{count}": {"type": leaf},
+        }
+        for leaf in ("string", "integer")
+    ]
+    found = definitions.Definitions(*chains)
+    assert found.name(0, "D0") != found.name(1, "D0")
+    same = definitions.Definitions(chains[0], dict(reversed(chains[0].items())))
+    assert all(same.name(0, name) == same.name(1, name) for name in chains[0])

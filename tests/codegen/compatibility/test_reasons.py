@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from weenats_codegen.compatibility import reasons
+from weenats_codegen.compatibility.budget import Allowance
 from weenats_codegen.compatibility.reasons import Differences, place_of
 from weenats_codegen.compatibility.simplify import simplified
 
@@ -101,12 +102,27 @@ def test_cost_of_all_searches_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
         name: {"properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}} for name in names
     }
     new = {name: {"properties": {"a": False, "b": False}} for name in names}
-    monkeypatch.setattr(reasons, "_ALL_STEPS", 0)
     monkeypatch.setattr(reasons, "_LEAST_STEPS", 500)
     monkeypatch.setattr(reasons, "_MANY_REASONS", 3)
-    differences = Differences(old, new)
+    differences = Differences(old, new, Allowance(steps=0))
     found = [differences.refused(name, 1, name) for name in names]
     assert [len(each.reasons) for each in found] == [2, 2, 1, 1]
     monkeypatch.setattr(reasons, "_LEAST_STEPS", 0)
-    [rest] = [Differences(old, new).refused("D0", 1, "D0").rest]
+    [rest] = [Differences(old, new, Allowance(steps=0)).refused("D0", 1, "D0").rest]
     assert rest.holds is not True
+
+
+def test_comparisons_share_what_they_may_cost() -> None:
+    """Comparisons with one allowance together cost what one of them may, and a little."""
+    letters = "abcdefghijklmnop"
+    either: Any = [
+        {"oneOf": [{"properties": {name: {"type": kind}}} for kind in ("string", "integer")]}
+        for name in letters
+    ]
+    old: Any = {"D": {"allOf": either}}
+    new: Any = {"D": {"allOf": either, "maxProperties": len(letters)}}
+    allowance = Allowance(steps=20_000, parts=20_000)
+    found = [Differences(old, new, allowance).refused("D", 0, "D") for _ in range(5)]
+    assert all(each.rest.holds is not False for each in found)
+    assert allowance.steps > -5 * 1_000 - 10
+    assert allowance.parts > -5 * 4_000

@@ -208,6 +208,16 @@ def test_long_examples_are_cut(tmp_path: Path) -> None:
     assert "(100002 characters)" in text
 
 
+def test_examples_that_are_too_large_are_left_out(tmp_path: Path) -> None:
+    """A page says where it has no example because the smallest one would be too large."""
+    twice: Any = {"type": "string"}
+    for _ in range(12):
+        twice = {"type": "array", "minItems": 2, "items": twice}
+    contract = contract_with("x") | {"queries": {"ask": {"description": "Ask.", "result": twice}}}
+    text = page([read(write(tmp_path, contract))])
+    assert text.count("No example: a value that matches this schema would be too large.") == 1
+
+
 def git(folder: Path, *arguments: str) -> None:
     """Run git with a name and a date of its own."""
     names = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")

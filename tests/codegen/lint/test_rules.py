@@ -11,9 +11,10 @@ from testkit.documents import document
 from weenats_codegen.cli.main import main
 from weenats_codegen.ir.bundler import bundle_contract
 from weenats_codegen.lint.linter import RULES, lint
+from weenats_codegen.lint.parts import parts_of
 from weenats_codegen.lint.rule import Rule
 from weenats_codegen.lint.rules import WARNINGS
-from weenats_codegen.loading import report
+from weenats_codegen.loading import read, report
 from weenats_codegen.parser.source import load
 
 HEAD = "service: things\nversion: 1.0.0\ndescription: Keeps things.\n"
@@ -432,3 +433,14 @@ def test_generate_shares_the_errors(tmp_path: Path) -> None:
     source = load(folder)
     refused = lint(source, bundle_contract(source))
     assert refused == [each.diagnostic for each in report(folder).findings]
+
+
+def test_schema_of_many_operations_is_looked_at_once(tmp_path: Path) -> None:
+    """A schema that many messages have is one part for each thing that it is there for."""
+    shared = {"$ref": "#/$defs/shared"}
+    commands = {
+        f"c{at}": {"description": "Run.", "payload": shared, "result": shared} for at in range(9)
+    }
+    members = contract(commands=commands, **{"$defs": {"shared": {"type": "string"}}})
+    parts = [*parts_of(read(write(tmp_path, members)).bundle)]
+    assert sorted(part.role for part in parts) == ["reply", "request"]

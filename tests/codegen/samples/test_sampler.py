@@ -11,8 +11,10 @@ import pytest
 
 from testkit.paths import GOLDEN_CONTRACTS, golden_name
 from weenats_codegen.ir.bundle import Bundle
+from weenats_codegen.ir.shapes.conjunction import Conjoiner
 from weenats_codegen.ir.validity import refusal, validator
 from weenats_codegen.loading import read
+from weenats_codegen.samples import sampler as sampler_module
 from weenats_codegen.samples.patterns import text_for
 from weenats_codegen.samples.sampler import Sampler
 
@@ -186,3 +188,57 @@ def test_samples_of_random_schemas() -> None:
         assert all(map(validator(bundle, schema).is_valid, values))
         found += bool(values)
     assert found >= 90
+
+
+def required_twice(count: int) -> dict[str, Any]:
+    """Return definitions of which each requires the next one twice."""
+    levels: dict[str, Any] = {f"D{count}": {"type": "object"}}
+    for at in range(count):
+        ref = {"$ref": f"#/$defs/D{at + 1}"}
+        levels[f"D{at}"] = {
+            "type": "object",
+            "properties": {"a": ref, "b": ref},
+            "required": ["a", "b"],
+        }
+    return levels
+
+
+def test_sample_that_is_too_large_is_left_out() -> None:
+    """Where even the smallest value doubles on each level, there is none, and one can tell why."""
+    sampler = Sampler(Bundle({**required_twice(60), "Never": False}, {}, {}))
+    assert sampler.definition("D0") == []
+    assert sampler.is_too_large("D0")
+    assert sampler.definition("D56") != []
+    assert not sampler.is_too_large("D56")
+    assert sampler.definition("Never") == []
+    assert not sampler.is_too_large("Never")
+
+
+@pytest.mark.parametrize("count", [15, 60, 240])
+def test_samples_cost_what_schemas_have(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each schema is looked at once, however many values have a part of it."""
+    calls = 0
+    real = Conjoiner.conjoin
+
+    def counting(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        assert calls < 20 * count
+        return real(*arguments)
+
+    monkeypatch.setattr(Conjoiner, "conjoin", counting)
+    sampler = Sampler(Bundle(required_twice(count), {}, {}))
+    for at in range(count):
+        sampler.definition(f"D{at}")
+
+
+def test_samples_of_all_definitions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the steps of all samples are spent, each definition has a few."""
+    monkeypatch.setattr(sampler_module, "_ALL_STEPS", 0)
+    monkeypatch.setattr(sampler_module, "_LEAST_STEPS", 3)
+    member = {"type": "object", "properties": {"a": NUMBER}, "required": ["a"]}
+    large = {"type": "array", "minItems": 5, "uniqueItems": True, "items": NUMBER}
+    sampler = Sampler(Bundle({"Small": member, "Large": large}, {}, {}))
+    assert sampler.definition("Small") == [{"a": 1}]
+    assert sampler.definition("Large") == []
+    assert sampler.is_too_large("Large")

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final
 from weenats_codegen.ir.bundle import PREFIX, judged, map_schemas
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
     from pydantic import JsonValue
 
     from weenats_codegen.ir.bundle import Schema
 
+_Key = tuple[int, str]
+"""The number of a bundle, and the name of a definition there."""
 _ZERO: Final = frozenset({"minLength", "minItems", "minProperties"})
 _EMPTY: Final = frozenset({
     "required", "allOf", "prefixItems", "properties", "patternProperties", "dependentRequired",
@@ -39,15 +41,7 @@ class Definitions:
             for side, definitions in enumerate(bundles)
             for name, schema in definitions.items()
         }
-        classes = dict.fromkeys(schemas, "")
-        count = 0
-        while True:
-            texts = {key: _text(schema, key[0], classes) for key, schema in schemas.items()}
-            numbers = {text: str(at) for at, text in enumerate(sorted(set(texts.values())))}
-            classes = {key: numbers[text] for key, text in texts.items()}
-            if len(numbers) == count:
-                break
-            count = len(numbers)
+        classes = _classes(schemas)
         self._classes: Final = classes
         self.definitions: Final[dict[str, JsonValue]] = {
             classes[key]: _renamed(schema, key[0], classes) for key, schema in schemas.items()
@@ -63,11 +57,57 @@ class Definitions:
         return self._classes[side, name]
 
 
-def _text(schema: JsonValue, side: int, classes: Mapping[tuple[int, str], str]) -> str:
-    return json.dumps(_renamed(schema, side, classes), sort_keys=True)
+def _classes(schemas: Mapping[_Key, JsonValue]) -> dict[_Key, str]:
+    """Return the class of each definition; those that can be told apart have different ones.
+
+    Definitions that differ in what they say without their references are different, and so are
+    those whose references lead to different ones. A class that falls apart makes only those
+    different that refer to it, and its largest part keeps its number: chains of definitions do not
+    take a comparison of all of them for each link.
+    """
+    refs: dict[_Key, list[_Key]] = {}
+    users: dict[_Key, list[_Key]] = {key: [] for key in schemas}
+    first: dict[Hashable, list[_Key]] = {}
+    for key, schema in schemas.items():
+        text, names = _without_names(schema)
+        refs[key] = [(key[0], name) for name in names]
+        for ref in dict.fromkeys(refs[key]):
+            users[ref].append(key)
+        first.setdefault(text, []).append(key)
+    members = list(first.values())
+    numbers = {key: number for number, keys in enumerate(members) for key in keys}
+    pending = dict.fromkeys(range(len(members)))
+    while pending:
+        parts: dict[Hashable, list[_Key]] = {}
+        number = next(iter(pending))
+        del pending[number]
+        for key in members[number]:
+            parts.setdefault(tuple(numbers[ref] for ref in refs[key]), []).append(key)
+        members[number], *others = sorted(parts.values(), key=len, reverse=True)
+        for keys in others:
+            numbers.update(dict.fromkeys(keys, len(members)))
+            members.append(keys)
+        moved = (user for keys in others for key in keys for user in users[key])
+        pending.update(dict.fromkeys(numbers[user] for user in moved))
+    return {key: str(number) for key, number in numbers.items()}
 
 
-def _renamed(schema: JsonValue, side: int, classes: Mapping[tuple[int, str], str]) -> JsonValue:
+def _without_names(schema: JsonValue) -> tuple[str, list[str]]:
+    """Return what a schema says without the names of definitions, and these names in order."""
+    names: list[str] = []
+
+    def take(part: Schema) -> Schema:
+        ref = part.get("$ref")
+        if not isinstance(ref, str):
+            return part
+        names.append(ref.removeprefix(PREFIX))
+        return {**part, "$ref": PREFIX}
+
+    in_order: JsonValue = json.loads(json.dumps(schema, sort_keys=True))
+    return json.dumps(map_schemas(in_order, take)), names
+
+
+def _renamed(schema: JsonValue, side: int, classes: Mapping[_Key, str]) -> JsonValue:
     def rename(part: Schema) -> Schema:
         ref = part.get("$ref")
         if not isinstance(ref, str):

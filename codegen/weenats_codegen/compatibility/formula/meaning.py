@@ -27,25 +27,29 @@ from weenats_codegen.compatibility.formula.atoms import (
 from weenats_codegen.compatibility.formula.formulas import Formula, Kind
 from weenats_codegen.compatibility.formula.oracle import has_format, matches
 from weenats_codegen.compatibility.formula.values import exact, identity, type_of
+from weenats_codegen.ir.sizes import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic import JsonValue
 
+    from weenats_codegen.compatibility.budget import Budget
     from weenats_codegen.compatibility.formula.compiler import Compiler
 
 
 class Meaning:
     """Decides whether formulas hold for values."""
 
-    def __init__(self, compiler: Compiler) -> None:
+    def __init__(self, compiler: Compiler, budget: Budget) -> None:
         """Initialize the meaning of formulas.
 
         Args:
             compiler: Has the definitions.
+            budget: What the decisions may cost.
         """
         self._compiler: Final = compiler
+        self._budget: Final = budget
 
     def holds(self, formula: Formula, value: JsonValue) -> bool:  # noqa: PLR0911 - one a kind
         """Return whether a formula holds for a value.
@@ -53,7 +57,11 @@ class Meaning:
         Args:
             formula: The formula.
             value: The value.
+
+        Raises:
+            OutOfStepsError: The decision costs more than it may.
         """
+        self._budget.spend_small()
         match formula.kind:
             case Kind.ALL:
                 return all(self.holds(part, value) for part in formula.parts)
@@ -68,6 +76,8 @@ class Meaning:
             case Kind.TYPES:
                 return type_of(value) in formula.types
             case Kind.VALUES | Kind.NOT_VALUES:
+                if isinstance(value, list | dict):
+                    self._budget.spend_small(parts_of(value))
                 return (identity(value) in formula.values) is (formula.kind is Kind.VALUES)
             case _:
                 return self._atom(formula, value)
@@ -104,6 +114,7 @@ class Meaning:
             case Contains(least, formula):
                 return sum(self.holds(formula, item) for item in value) >= least
             case _:
+                self._budget.spend_small(parts_of(value))
                 assert isinstance(atom, Unique)  # noqa: S101 - for type checkers
                 return len({identity(item) for item in value}) == len(value)
 

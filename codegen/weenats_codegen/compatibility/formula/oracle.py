@@ -27,6 +27,21 @@ def validator(definitions: Mapping[str, JsonValue], name: str) -> jsonschema_rs.
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, offline=True)
 
 
+def validator_of_all(definitions: Mapping[str, JsonValue]) -> jsonschema_rs.Validator:
+    """Return one validator for all definitions, which is compiled once.
+
+    It takes objects of a member: its name is that of the definition that its value must match.
+
+    Args:
+        definitions: The definitions of a flat bundle.
+    """
+    schema = {
+        "properties": {name: {"$ref": f"{PREFIX}{name}"} for name in definitions},
+        "$defs": dict(definitions),
+    }
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, offline=True)
+
+
 @lru_cache(maxsize=1024)
 def _keyword(name: str, value: str) -> jsonschema_rs.Validator:
     return jsonschema_rs.Draft202012Validator({name: value}, validate_formats=True)

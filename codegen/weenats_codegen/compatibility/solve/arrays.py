@@ -18,13 +18,12 @@ from weenats_codegen.compatibility.solve.outcome import (
     Nothing,
     Outcome,
     Unknown,
+    found_of,
     worse,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from pydantic import JsonValue
 
     from weenats_codegen.compatibility.formula.atoms import Atom
     from weenats_codegen.compatibility.formula.formulas import Formula
@@ -96,12 +95,12 @@ class ArraySearch:
             return Unknown("long arrays")
         last = enough if demands.most is None else min(demands.most, enough)
         for length in range(least, last + 1):
-            found = self._of_length(length)
-            if found is not None:
-                return Found(found)
+            items = self._of_length(length)
+            if items is not None:
+                return found_of([each.value for each in items], (each.parts for each in items))
         return self._outcome
 
-    def _of_length(self, length: int) -> list[JsonValue] | None:
+    def _of_length(self, length: int) -> list[Found] | None:
         demands, negation = self._demands, self._formulas.negation
         items: list[set[Formula]] = [set() for _ in range(length)]
         for each in demands.at:
@@ -128,15 +127,15 @@ class ArraySearch:
             self._outcome = worse(self._outcome, outcome)
         return outcome
 
-    def _assigned(self, items: _Items, tasks: list[_Task]) -> list[JsonValue] | None:
+    def _assigned(self, items: _Items, tasks: list[_Task]) -> list[Found] | None:
         """Return an array that fulfils some tasks."""
         if not tasks:
             return self._filled(items)
         task, *rest = tasks
         for changed in self._ways(items, task, task.start, task.count):
-            found = self._assigned(changed, rest)
-            if found is not None:
-                return found
+            assigned = self._assigned(changed, rest)
+            if assigned is not None:
+                return assigned
         return None
 
     def _ways(self, items: _Items, task: _Task, start: int, count: int) -> Iterator[_Items]:
@@ -160,35 +159,37 @@ class ArraySearch:
         demands = self._demands
         return bool(demands.contains or demands.lacks or len(demands.some) > 1)
 
-    def _filled(self, items: _Items) -> list[JsonValue] | None:
+    def _filled(self, items: _Items) -> list[Found] | None:
         if self._demands.is_repeated:
             return self._with_equal_items(items)
-        result: list[JsonValue] = []
+        result: list[Found] = []
         for item in items:
             wanted = set(item)
             if self._demands.is_unique and result:
-                wanted.add(self._formulas.negation(self._formulas.values(result)))
+                self._solver.budget.spend_small(sum(each.parts for each in result))
+                different = self._formulas.values([each.value for each in result])
+                wanted.add(self._formulas.negation(different))
             outcome = self._item(frozenset(wanted))
             if not isinstance(outcome, Found):
                 if self._demands.is_unique and len(set(items)) > 1:
                     # Other items in the places before might have left one for this place.
                     self._outcome = worse(self._outcome, Unknown("different items"))
                 return None
-            result.append(outcome.value)
+            result.append(outcome)
         return result
 
-    def _with_equal_items(self, items: _Items) -> list[JsonValue] | None:
+    def _with_equal_items(self, items: _Items) -> list[Found] | None:
         for second in range(len(items)):
             for first in range(second):
                 outcome = self._item(items[first] | items[second])
                 if not isinstance(outcome, Found):
                     continue
-                result: list[JsonValue] = []
+                result: list[Found] = []
                 for index, item in enumerate(items):
-                    found = outcome if index in {first, second} else self._item(item)
-                    if not isinstance(found, Found):
+                    each = outcome if index in {first, second} else self._item(item)
+                    if not isinstance(each, Found):
                         break
-                    result.append(found.value)
+                    result.append(each)
                 else:
                     return result
         return None

@@ -21,13 +21,12 @@ from weenats_codegen.compatibility.solve.outcome import (
     Nothing,
     Outcome,
     Unknown,
+    found_of,
     worse,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from pydantic import JsonValue
 
     from weenats_codegen.compatibility.formula.atoms import Atom
     from weenats_codegen.compatibility.formula.formulas import Formula
@@ -91,6 +90,15 @@ class ObjectSearch:
         self._solver: Final = solver
         self._formulas: Final = solver.formulas
         self._demands: Final = _demands(atoms)
+        self._every: Final[frozenset[Atom]] = frozenset(self._demands.every)
+        self._by_name: Final[dict[str, list[_Selecting | Names]]] = {}
+        self._unbound: Final[list[_Selecting | Names]] = []
+        for atom in (*self._demands.every, *self._demands.some):
+            if isinstance(atom, MemberNamed):
+                self._by_name.setdefault(atom.name, []).append(atom)
+            else:
+                self._unbound.append(atom)
+        self._slots: Final[dict[Atom, list[_Slot]]] = {}
         self._outcome: Outcome = NOTHING
 
     def find(self) -> Outcome:
@@ -116,8 +124,11 @@ class ObjectSearch:
         for member in members:
             if isinstance(self._value(member), Nothing):
                 return NOTHING
-        found = self._place(slots, members, list(demands.some))
-        return self._outcome if found is None else Found(found)
+        for slot in slots:
+            for atom in slot.selected:
+                self._slots.setdefault(atom, []).append(slot)
+        parts = self._place(slots, members, list(demands.some))
+        return self._outcome if parts is None else _whole(parts)
 
     def _patterns(self) -> list[str]:
         found: set[str] = set()
@@ -142,18 +153,20 @@ class ObjectSearch:
         holds = self._solver.meaning.holds
         if not all(holds(formula, name) for formula in self._demands.names):
             return None
-        selecting = [*self._demands.every, *self._demands.some]
-        selected = frozenset(
-            atom
-            for atom in selecting
-            if (not holds(atom.formula, name) if isinstance(atom, Names) else concerns(atom, name))
-        )
-        return self._slot(name, frozenset(), selected)
+        self._solver.budget.spend_small(1 + len(self._unbound))
+        selected = [*self._by_name.get(name, ())]
+        for atom in self._unbound:
+            if isinstance(atom, Names):
+                is_selected = not holds(atom.formula, name)
+            else:
+                is_selected = concerns(atom, name)
+            selected += [atom] * is_selected
+        return self._slot(name, frozenset(), frozenset(selected))
 
     def _slot(
         self, name: str | None, names: frozenset[Formula], selected: frozenset[Atom]
     ) -> _Slot:
-        every = [atom.formula for atom in self._demands.every if atom in selected]
+        every = [cast("_Selecting", atom).formula for atom in selected & self._every]
         return _Slot(name, names, selected, frozenset(every))
 
     def _unnamed(self, patterns: list[str], explicit: frozenset[str]) -> list[_Slot] | None:
@@ -177,6 +190,7 @@ class ObjectSearch:
             if len(cells) > _MAX_SLOTS:
                 return None
         asked = (*self._demands.every, *self._demands.some)
+        self._solver.budget.spend_small(len(cells) * len(asked))
         return [
             self._slot(
                 None,
@@ -193,7 +207,7 @@ class ObjectSearch:
 
     def _place(
         self, slots: list[_Slot], members: tuple[_Member, ...], some: list[_Selecting | Names]
-    ) -> dict[str, JsonValue] | None:
+    ) -> dict[str, Found] | None:
         """Return an object with some members that has others, of which at least one breaks an atom.
 
         Args:
@@ -201,12 +215,12 @@ class ObjectSearch:
             members: Those that it has.
             some: For each of these atoms, one member at least must break it.
         """
-        self._solver.budget.spend()
+        self._solver.budget.spend(1 + len(members) // 16)
         if not some:
             return self._filled(slots, members)
         atom, *rest = some
         broken = self._formulas.negation(atom.formula)
-        for changed in self._ways(slots, members, atom, broken):
+        for changed in self._ways(members, atom, broken):
             added = changed[-1]
             outcome = self._value(added)
             if isinstance(outcome, Unknown):
@@ -215,17 +229,13 @@ class ObjectSearch:
                 continue
             if self._demands.most is not None and len(changed) > self._demands.most:
                 continue
-            found = self._place(slots, changed, rest)
-            if found is not None:
-                return found
+            placed = self._place(slots, changed, rest)
+            if placed is not None:
+                return placed
         return None
 
     def _ways(
-        self,
-        slots: list[_Slot],
-        members: tuple[_Member, ...],
-        atom: _Selecting | Names,
-        broken: Formula,
+        self, members: tuple[_Member, ...], atom: _Selecting | Names, broken: Formula
     ) -> Iterator[tuple[_Member, ...]]:
         """Yield the members with one that breaks an atom at the end."""
         for at, member in enumerate(members):
@@ -233,8 +243,8 @@ class ObjectSearch:
                 rest = members[:at] + members[at + 1 :]
                 yield (*rest, self._broken(member, atom, broken))
         has = {member.slot.name for member in members}
-        for slot in slots:
-            if atom in slot.selected and (slot.name is None or slot.name not in has):
+        for slot in self._slots.get(atom, ()):
+            if slot.name is None or slot.name not in has:
                 yield (*members, self._broken(_Member(slot), atom, broken))
 
     def _broken(self, member: _Member, atom: _Selecting | Names, broken: Formula) -> _Member:
@@ -244,49 +254,53 @@ class ObjectSearch:
             return member
         return _Member(member.slot, member.names | {broken}, member.values)
 
-    def _filled(
-        self, slots: list[_Slot], members: tuple[_Member, ...]
-    ) -> dict[str, JsonValue] | None:
+    def _filled(self, slots: list[_Slot], members: tuple[_Member, ...]) -> dict[str, Found] | None:
         """Return an object with some members, and others if it needs more."""
-        found: dict[str, JsonValue] = {}
+        made: dict[str, Found] = {}
         for member in sorted(members, key=lambda each: each.slot.name is None):
-            if not self._fill(found, member):
+            if not self._fill(made, member):
                 return None
         has = {member.slot.name for member in members}
         for slot in slots:
-            while len(found) < self._demands.least and slot.name not in (has - {None}):
-                if not self._fill(found, _Member(slot)) or slot.name is not None:
+            while len(made) < self._demands.least and (slot.name is None or slot.name not in has):
+                if not self._fill(made, _Member(slot)) or slot.name is not None:
                     break
-        return found if len(found) >= self._demands.least else None
+        return made if len(made) >= self._demands.least else None
 
-    def _fill(self, found: dict[str, JsonValue], member: _Member) -> bool:
+    def _fill(self, made: dict[str, Found], member: _Member) -> bool:
         """Add a member to an object; return whether that was possible."""
         value = self._value(member)
         if isinstance(value, Unknown):
             self._outcome = worse(self._outcome, value)
         if not isinstance(value, Found):
             return False
-        name = self._name(found, member)
+        name = self._name(made, member)
         if name is not None:
-            found[name] = value.value
+            made[name] = value
         return name is not None
 
-    def _name(self, found: dict[str, JsonValue], member: _Member) -> str | None:
+    def _name(self, made: Mapping[str, Found], member: _Member) -> str | None:
         if member.slot.name is not None:
             return member.slot.name
         formulas = self._formulas
         wanted = {*member.slot.names, *member.names}
-        plain = f"m{len(found)}"
-        if plain not in found and all(self._solver.meaning.holds(each, plain) for each in wanted):
+        plain = f"m{len(made)}"
+        if plain not in made and all(self._solver.meaning.holds(each, plain) for each in wanted):
             return plain
-        if found:
-            wanted.add(formulas.negation(formulas.values([*sorted(found)])))
+        if made:
+            self._solver.budget.spend_small(len(made))
+            wanted.add(formulas.negation(formulas.values([*sorted(made)])))
         outcome = self._solver.find(wanted)
-        if isinstance(outcome, Nothing) and member.names and found:
+        if isinstance(outcome, Nothing) and member.names and made:
             outcome = Unknown("names")  # other names of the members before might have left one
         if isinstance(outcome, Unknown):
             self._outcome = worse(self._outcome, outcome)
         return str(outcome.value) if isinstance(outcome, Found) else None
+
+
+def _whole(members: Mapping[str, Found]) -> Outcome:
+    value = {name: each.value for name, each in members.items()}
+    return found_of(value, (each.parts for each in members.values()))
 
 
 def _is_contradictory(demands: _Demands) -> bool:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pydantic import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """There is a value, such as this one."""
+    """There is a value, such as this one.
+
+    Attributes:
+        value: The value; its parts may be the same objects, so that it takes less than it has.
+        parts: How many parts it has, with long texts as many.
+    """
 
     value: JsonValue
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,9 @@ class Unknown:
 
 Outcome = Found | Nothing | Unknown
 
+_MAX_PARTS: Final = 50_000
+"""The most parts of a value: schemas that refer to others twice may need very many."""
+
 NOTHING = Nothing()
 
 
@@ -41,3 +52,14 @@ def worse(first: Outcome, second: Outcome) -> Outcome:
         second: The outcome of the other.
     """
     return second if isinstance(second, Unknown) and isinstance(first, Nothing) else first
+
+
+def found_of(value: JsonValue, parts: Iterable[int]) -> Outcome:
+    """Return that a value was found, unless it is too large to be looked at.
+
+    Args:
+        value: The value.
+        parts: How many parts each of its items or members has.
+    """
+    count = 1 + sum(parts)
+    return Found(value, count) if count <= _MAX_PARTS else Unknown("a very large document")

@@ -10,7 +10,7 @@ answer: a smallest value does not contain a value that answers the same question
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import chain, combinations
 from typing import TYPE_CHECKING, Final, cast
 
 from weenats_codegen.compatibility.formula.atoms import (
@@ -41,6 +41,7 @@ from weenats_codegen.compatibility.solve.outcome import (
     worse,
 )
 from weenats_codegen.compatibility.solve.texts import find_text
+from weenats_codegen.ir.sizes import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     from weenats_codegen.compatibility.formula.compiler import Compiler
 
 _MAX_DEPTH: Final = 90
+_Ways = tuple[int | None, "Iterator[list[Formula]]"]
+"""The number of ways to make a choice, None if it is made, and what each way demands."""
 _CHOICES: Final = frozenset({Kind.ANY, Kind.ONE, Kind.NOT_ONE})
 
 
@@ -60,6 +63,7 @@ class _Branch:
     """What has been found out about a value of one type."""
 
     kind: str
+    budget: Budget
     seen: set[Formula] = field(default_factory=set["Formula"])
     atoms: dict[Atom, bool] = field(default_factory=dict["Atom", bool])
     values: list[Formula] = field(default_factory=list["Formula"])
@@ -68,8 +72,10 @@ class _Branch:
 
     def copy(self) -> _Branch:
         """Return a branch in which something else may be found out from here on."""
+        self.budget.spend_small(len(self.seen))
         return _Branch(
             self.kind,
+            self.budget,
             set(self.seen),
             dict(self.atoms),
             list(self.values),
@@ -79,6 +85,7 @@ class _Branch:
 
     def truth(self, formula: Formula) -> bool | None:
         """Return whether a formula holds, None if that is open."""
+        self.budget.spend_small()
         if formula in self.seen:
             return True
         if formula.negation is not None and formula.negation in self.seen:
@@ -110,7 +117,7 @@ class Solver:
         """
         self.compiler: Final = compiler
         self.formulas: Final = compiler.formulas
-        self.meaning: Final = Meaning(compiler)
+        self.meaning: Final = Meaning(compiler, budget)
         self.budget: Final = budget
         self._known: Final[dict[frozenset[Formula], Outcome]] = {}
         self._active: Final[dict[frozenset[Formula], int]] = {}
@@ -127,6 +134,7 @@ class Solver:
         """
         whole = self.formulas.all(wanted)
         key = frozenset(whole.parts if whole.kind is Kind.ALL else (whole,))
+        self.budget.spend_small(len(key))
         if key in self._known:
             return self._known[key]
         if key in self._active:
@@ -152,7 +160,7 @@ class Solver:
         outcome: Outcome = NOTHING
         ordered = sorted(wanted, key=lambda formula: formula.number)
         for kind in TYPES:
-            found = self._satisfied(list(ordered), _Branch(kind))
+            found = self._satisfied(list(ordered), _Branch(kind, self.budget))
             if isinstance(found, Found):
                 return found
             outcome = worse(outcome, found)
@@ -219,47 +227,63 @@ class Solver:
         choices = branch.choices[:]
         branch.choices.clear()
         for choice in choices:
-            alternatives = self._alternatives(choice, branch)
-            if alternatives is None:
-                continue
-            if not alternatives:
+            count, alternatives = self._alternatives(choice, branch)
+            if count == 0:
                 return False
-            if len(alternatives) == 1:
-                pending += alternatives[0]
-            else:
+            if count == 1:
+                pending += next(alternatives)
+            elif count is not None:
                 branch.choices.append(choice)
         return True
 
-    def _alternatives(self, choice: Formula, branch: _Branch) -> list[list[Formula]] | None:
-        """Return the ways to make a choice, None if it is made."""
-        self.budget.spend(1 + len(choice.parts) // 8)
+    def _alternatives(self, choice: Formula, branch: _Branch) -> _Ways:
+        """Return the ways to make a choice."""
+        self.budget.spend()
         truths = [branch.truth(part) for part in choice.parts]
         open_parts = [
             part for part, truth in zip(choice.parts, truths, strict=True) if truth is None
         ]
         count = truths.count(True)
         if choice.kind is Kind.ANY:
-            return None if count else [[part] for part in open_parts]
-        negations = [self.formulas.negation(part) for part in open_parts]
+            return (None if count else len(open_parts)), ([part] for part in open_parts)
         if choice.kind is Kind.ONE:
-            if count:
-                return [] if count > 1 else ([negations] if open_parts else None)
-            return [
-                [part, *negations[:at], *negations[at + 1 :]] for at, part in enumerate(open_parts)
-            ]
+            return self._ways_of_one(open_parts, count)
+        return self._ways_of_not_one(open_parts, count)
+
+    def _ways_of_one(self, open_parts: list[Formula], count: int) -> _Ways:
+        """Return the ways in which one part holds, of which so many do."""
+        if not count:
+            return len(open_parts), self._each_alone(open_parts)
+        if count > 1:
+            return 0, iter(())
+        return (1 if open_parts else None), self._none_of(open_parts)
+
+    def _ways_of_not_one(self, open_parts: list[Formula], count: int) -> _Ways:
+        """Return the ways in which no part holds, or several do, of which so many do."""
         if count > 1 or (not count and not open_parts):
-            return None
+            return None, iter(())
         if count:
-            return [[part] for part in open_parts]
-        return [negations, *([first, second] for first, second in combinations(open_parts, 2))]
+            return len(open_parts), ([part] for part in open_parts)
+        pairs = ([first, second] for first, second in combinations(open_parts, 2))
+        many = 1 + len(open_parts) * (len(open_parts) - 1) // 2
+        return many, chain(self._none_of(open_parts), pairs)
+
+    def _none_of(self, parts: list[Formula]) -> Iterator[list[Formula]]:
+        yield [self.formulas.negation(part) for part in parts]
+
+    def _each_alone(self, parts: list[Formula]) -> Iterator[list[Formula]]:
+        """Yield each of some formulas with the negations of the others."""
+        negations = [self.formulas.negation(part) for part in parts]
+        for at, part in enumerate(parts):
+            yield [part, *negations[:at], *negations[at + 1 :]]
 
     def _chosen(self, branch: _Branch) -> Outcome:
-        options = [self._alternatives(choice, branch) or [] for choice in branch.choices]
-        at = min(range(len(options)), key=lambda index: len(options[index]))
+        options = [self._alternatives(choice, branch) for choice in branch.choices]
+        at = min(range(len(options)), key=lambda index: options[index][0] or 0)
         del branch.choices[at]
         outcome: Outcome = NOTHING
-        for alternative in options[at]:
-            found = self._satisfied(list(alternative), branch.copy())
+        for alternative in options[at][1]:
+            found = self._satisfied(alternative, branch.copy())
             if isinstance(found, Found):
                 return found
             outcome = worse(outcome, found)
@@ -273,7 +297,7 @@ class Solver:
             if type_of(value) != branch.kind or any(key not in other.values for other in others):
                 continue
             if all(self.meaning.holds(formula, value) for formula in branch.seen):
-                return Found(value)
+                return Found(value, parts_of(value))
         return NOTHING
 
     def _leaf(self, branch: _Branch) -> Outcome:

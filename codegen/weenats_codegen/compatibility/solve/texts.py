@@ -30,6 +30,7 @@ from weenats_codegen.compatibility.solve.formats import (
     SAMPLES,
 )
 from weenats_codegen.compatibility.solve.outcome import NOTHING, Found, Outcome, Unknown
+from weenats_codegen.ir.sizes import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -83,7 +84,7 @@ def find_text(atoms: Mapping[Atom, bool], excluded: Iterable[str], budget: Budge
         return NOTHING
     banned = frozenset(excluded)
     if not any(wanted) and not banned and least <= _MAX_PLAIN_LENGTH:
-        return Found("a" * least)
+        return _found("a" * least)
     if least > _MAX_LENGTH:
         return Unknown("long texts")
     language = _language(wanted, banned, least, most)
@@ -94,8 +95,12 @@ def find_text(atoms: Mapping[Atom, bool], excluded: Iterable[str], budget: Budge
     for text in chain([first], islice(found, _MAX_CANDIDATES), _guesses(wanted, least, most)):
         is_long = len(text) >= least and (most is None or len(text) <= most)
         if is_long and text not in banned and wanted.has(text):
-            return Found(text)
+            return _found(text)
     return Unknown("texts with formats and patterns")
+
+
+def _found(text: str) -> Found:
+    return Found(text, parts_of(text))
 
 
 def _wanted(atoms: Mapping[Atom, bool]) -> _Wanted:

@@ -166,7 +166,7 @@ def _own(schema: Schema) -> Conjunction:
         for name, value in schema.items()
         if name not in ANNOTATIONS
         and name not in ("$ref", "allOf", *CHOICES)
-        and not (name in _TRIVIAL and key(value) == key(_TRIVIAL[name]))
+        and not (name in _TRIVIAL and value == _TRIVIAL[name])
     }
     if "const" in keywords:
         keywords["enum"] = _intersection(keywords.get("enum"), [keywords.pop("const")])
