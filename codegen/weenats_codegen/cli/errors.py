@@ -30,7 +30,7 @@ def describe(error: Exception) -> list[str]:
     kinds = type(error).__mro__
     is_runtime_error = any(kind.__module__.startswith("weenats.") for kind in kinds)
     if isinstance(error, CliError | OSError) or is_runtime_error:
-        return [one_line(str(error)) or type(error).__name__]
+        return [one_line(_text(error)) or type(error).__name__]
     if os.environ.get("WEENATS_TRACEBACK"):
         return [line for part in traceback.format_exception(error) for line in part.splitlines()]
     if where := user_location(error):
@@ -41,3 +41,10 @@ def describe(error: Exception) -> list[str]:
     if os.environ.get("_WEENATS_COMPLETE"):
         text = "_WEENATS_COMPLETE is only for the completion of a shell: unset it"
     return [text]
+
+
+def _text(error: Exception) -> str:
+    """Return what an error says; without the number with which that of a file begins."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
