@@ -6,7 +6,7 @@ As a program, `python -m weenats_codegen.documents`, it compares two of them; se
 import json
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +26,9 @@ _ABSENT: Final = {"operation-removed": "operation", "event-removed": "event"}
 _BROKEN: Final = frozenset({Party.OLD_CLIENT, Party.EVENT_CONSUMER})
 
 
-def read_document(content: bytes, service: str) -> Contracts:
+def read_document(
+    content: bytes, service: str, limit: AbstractContextManager[None] | None = None
+) -> Contracts:
     """Return the contract in a document.
 
     The document may come from anyone: it is read as any contract is, and no other file is opened.
@@ -34,6 +36,8 @@ def read_document(content: bytes, service: str) -> Contracts:
     Args:
         content: The document.
         service: The name of the service.
+        limit: A time limit for reading. It does not hold for the temporary folder: interrupted
+            while it is made or removed, it would stay.
 
     Raises:
         ContractError: The document is not a valid contract.
@@ -44,7 +48,8 @@ def read_document(content: bytes, service: str) -> Contracts:
         (folder / "service.json").write_bytes(content)
         found = Contracts((), Path(root).as_posix(), RUNNING)
         try:
-            return Contracts((read(folder),), found.folder, found.shown)
+            with limit or nullcontext():
+                return Contracts((read(folder),), found.folder, found.shown)
         except ContractError as error:
             raise ContractError(
                 [

@@ -196,8 +196,7 @@ async def _asked(transport: "NatsTransport", service: str, instance_id: str) -> 
     try:
         check_service_name(service)
         document = await get_contract_document(transport, service, instance_id)
-        with time_limit(MAX_SECONDS):
-            found = read_document(document, service)
+        found = read_document(document, service, time_limit(MAX_SECONDS))
     except ContractError as error:
         first, *others = error.diagnostics
         more = f" (and {len(others)} more)" if others else ""
