@@ -278,7 +278,7 @@ class Encoder:
             return self._validator.validate_python(value)
         except ValidationError as error:
             found = without_keys(violations_of(error), self._names)
-        raise SchemaError(found)
+        raise ValueError("; ".join(each.text for each in found))
 
     def _written(self, value: object) -> bytes:
         if self._is_quick:

@@ -11,7 +11,8 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, cast
 
-from weenats_codegen.ir.shapes.conjunction import matches
+import jsonschema_rs
+
 from weenats_codegen.ir.shapes.grammar import (
     NAMED,
     VALUES,
@@ -153,11 +154,10 @@ class _Graph:
         found = set(self.secret)
         pending = [*found]
         for number in pending:
-            for part, keyword, name in self._parts[number]:
+            yield from _declared(self._schemas[number])
+            for part, keyword, _ in self._parts[number]:
                 if keyword == "$ref":  # a schema that is not `writeOnly` everywhere
                     continue
-                if keyword == "properties":
-                    yield name
                 if part not in found:
                     found.add(part)
                     pending.append(part)
@@ -170,18 +170,19 @@ class _Graph:
         """
         same = self._same_values()
         declared: dict[int, set[str]] = defaultdict(set)
-        for number, parts in self._parts.items():
-            named = {name for _, keyword, name in parts if keyword == "properties"}
-            declared[same[number]] |= named
+        for number, schema in enumerate(self._schemas):
+            declared[same[number]] |= _declared(schema)
         for number, parts in self._parts.items():
             own: Schema = self._schemas[number].get("properties", {})
+            named = declared[same[number]]
             for part, keyword, pattern in parts:
                 if part not in inside:
                     continue
                 if keyword == "patternProperties":
-                    yield from (each for each in declared[same[number]] if matches(pattern, each))
+                    is_matching = jsonschema_rs.validator_for({"pattern": pattern}).is_valid
+                    yield from filter(is_matching, named)
                 elif keyword in _UNNAMED:
-                    yield from declared[same[number]] - own.keys()
+                    yield from named - own.keys()
 
     def _same_values(self) -> list[int]:
         """Return a number for each schema, equal for those that may apply to the same value."""
@@ -209,6 +210,11 @@ class _Graph:
         if number == len(self._schemas):
             self._schemas.append(schema)
         return number
+
+
+def _declared(schema: Schema) -> set[str]:
+    """Return the names for which a schema makes members of a class."""
+    return {*schema.get("properties", ()), *schema.get("required", ())}
 
 
 def _parts_of(schema: Schema, definitions: Mapping[str, Json]) -> Iterator[tuple[str, str, Schema]]:
