@@ -122,7 +122,7 @@ def test_names_that_a_caller_chose_are_in_the_violations_alone() -> None:
         with pytest.raises(InvalidArgumentError) as refused:
             OperationCodec(command).decode_request(dump(request(command=payload))).read_payload()
         message, violations = message_and_violations(refused.value)
-        assert message.startswith(f"the payload of stock breaks the contract: {shown}: Input")
+        assert message.startswith(f"the payload of stock breaks the contract: {shown}: ")
         assert [each["pointer"] for each in violations] == [pointer]
 
 

@@ -8,7 +8,6 @@ followed into the class that it applies to.
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final, cast
 
 import jsonschema_rs
@@ -30,7 +29,9 @@ _IN_PLACE: Final = frozenset({
     "$ref", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas",
 })  # fmt: skip
 """Keywords whose schemas apply to the same value."""
-_UNNAMED: Final = ("additionalProperties", "unevaluatedProperties")
+_ITEMS: Final = frozenset({"items", "prefixItems", "contains", "unevaluatedItems"})
+_UNNAMED: Final = frozenset({"patternProperties", "additionalProperties", "unevaluatedProperties"})
+"""Keywords for the members that have no schema of their own."""
 
 
 class Secrets:
@@ -168,48 +169,89 @@ class _Graph:
         Args:
             inside: The schemas with `writeOnly` values inside them.
         """
-        same = self._same_values()
+        unnamed = [
+            (number, keyword, pattern)
+            for number, parts in self._parts.items()
+            for part, keyword, pattern in parts
+            if keyword in _UNNAMED and part in inside
+        ]
+        if not unnamed:
+            return
+        values = self._values()
+        declared = self._declared(values)
+        for number, keyword, pattern in unnamed:
+            names = declared[values.find(number)]
+            if keyword == "patternProperties":
+                yield from filter(jsonschema_rs.validator_for({"pattern": pattern}).is_valid, names)
+            else:
+                own: Schema = self._schemas[number].get("properties", {})
+                yield from names - own.keys()
+
+    def _values(self) -> _Groups:
+        """Return groups of the schemas that may apply to the same value."""
+        groups = _Groups(len(self._schemas))
+        for places in self.members.values():
+            for place in places:
+                groups.join(place, places[0])
+        for number, part, keyword in self._all_parts():
+            if keyword in _IN_PLACE:
+                groups.join(number, part)
+        count = 0
+        while count != groups.count:  # parts of the same value are the same value, perhaps
+            count = groups.count
+            items: dict[int, int] = {}
+            declared = self._declared(groups)
+            for number, part, keyword in self._all_parts():
+                group = groups.find(number)
+                if keyword in _ITEMS:
+                    groups.join(part, items.setdefault(group, part))
+                elif keyword in _UNNAMED:
+                    for name in declared[group]:
+                        groups.join(part, next(iter(self.members[name]), part))
+        return groups
+
+    def _all_parts(self) -> Iterator[tuple[int, int, str]]:
+        for number, parts in self._parts.items():
+            yield from ((number, part, keyword) for part, keyword, _ in parts)
+
+    def _declared(self, groups: _Groups) -> dict[int, set[str]]:
+        """Return the names for which each group of schemas makes members of a class."""
         declared: dict[int, set[str]] = defaultdict(set)
         for number, schema in enumerate(self._schemas):
-            declared[same[number]] |= _declared(schema)
-        for number, parts in self._parts.items():
-            own: Schema = self._schemas[number].get("properties", {})
-            named = declared[same[number]]
-            for part, keyword, pattern in parts:
-                if part not in inside:
-                    continue
-                if keyword == "patternProperties":
-                    is_matching = jsonschema_rs.validator_for({"pattern": pattern}).is_valid
-                    yield from filter(is_matching, named)
-                elif keyword in _UNNAMED:
-                    yield from named - own.keys()
-
-    def _same_values(self) -> list[int]:
-        """Return a number for each schema, equal for those that may apply to the same value."""
-        links: dict[int, list[int]] = defaultdict(list)
-        for number, parts in self._parts.items():
-            for part, keyword, _ in parts:
-                if keyword in _IN_PLACE:
-                    links[number].append(part)
-                    links[part].append(number)
-        for places in self.members.values():
-            for one, other in pairwise(places):
-                links[one].append(other)
-                links[other].append(one)
-        same = [-1] * len(self._schemas)
-        for start in range(len(same)):
-            pending = [start] if same[start] < 0 else []
-            for number in pending:
-                if same[number] < 0:
-                    same[number] = start
-                    pending += links[number]
-        return same
+            declared[groups.find(number)] |= _declared(schema)
+        return declared
 
     def _number(self, schema: Schema) -> int:
         number = self._numbers.setdefault(id(schema), len(self._schemas))
         if number == len(self._schemas):
             self._schemas.append(schema)
         return number
+
+
+class _Groups:
+    """Disjoint sets of numbers.
+
+    Attributes:
+        count: How many sets there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._parents: Final = [*range(count)]
+
+    def find(self, number: int) -> int:
+        """Return the number that stands for the set of a number."""
+        while self._parents[number] != number:
+            self._parents[number] = self._parents[self._parents[number]]
+            number = self._parents[number]
+        return number
+
+    def join(self, one: int, other: int) -> None:
+        """Put the sets of two numbers together."""
+        first, second = self.find(one), self.find(other)
+        if first != second:
+            self._parents[second] = first
+            self.count -= 1
 
 
 def _declared(schema: Schema) -> set[str]:
@@ -226,6 +268,5 @@ def _parts_of(schema: Schema, definitions: Mapping[str, Json]) -> Iterator[tuple
         elif keyword in NAMED and isinstance(value, dict):
             parts = [*cast("Schema", value).items()]
         elif keyword not in VALUES:
-            listed: list[Json] = value if isinstance(value, list) else [value]
-            parts = [("", part) for part in listed]
+            parts = [("", part) for part in (value if isinstance(value, list) else [value])]
         yield from ((keyword, name, part) for name, part in parts if isinstance(part, dict))
