@@ -268,5 +268,6 @@ def _parts_of(schema: Schema, definitions: Mapping[str, Json]) -> Iterator[tuple
         elif keyword in NAMED and isinstance(value, dict):
             parts = [*cast("Schema", value).items()]
         elif keyword not in VALUES:
-            parts = [("", part) for part in (value if isinstance(value, list) else [value])]
+            listed = cast("list[Json]", value) if isinstance(value, list) else [value]
+            parts = [("", part) for part in listed]
         yield from ((keyword, name, part) for name, part in parts if isinstance(part, dict))
