@@ -149,8 +149,9 @@ def _without_keys(model: "type[Model]", error: ValidationError) -> ValidationErr
 
     Such a name is content, like the values. So is the tag that no branch of a union has.
     """
+    kind: Any = model  # to pyright, classes of models cannot be hashed
     try:
-        names = _shown_in_errors(model)
+        names = _shown_in_errors(kind)
     except Exception:  # noqa: BLE001 - some types have no JSON schema
         names = _LABELS
     listed: list[InitErrorDetails] = []
