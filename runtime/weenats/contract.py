@@ -316,7 +316,7 @@ class EventData:
     """
 
     event: Event[Any]
-    data: Any
+    data: Any = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -2,12 +2,20 @@
 
 import operator
 import warnings
-from functools import partial, wraps
-from typing import Any, Final, cast, get_args
+from collections.abc import Iterator
+from functools import cache, partial, wraps
+from typing import TYPE_CHECKING, Any, Final, Self, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic._internal._model_construction import ModelMetaclass
-from pydantic_core import CoreSchema, PydanticKnownError
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, PydanticKnownError
 from pydantic_core.core_schema import json_or_python_schema, no_info_before_validator_function
 
 __all__ = ["OMIT_NONE", "STRICT_LITERAL", "Model"]
@@ -83,7 +91,7 @@ class _ModelType(ModelMetaclass):
 
 def _warn_of_creation(deprecated: type) -> None:
     """Let the constructor of a class warn; decoding a message and subclasses do not."""
-    create = vars(deprecated).get("__init__", BaseModel.__init__)
+    create = vars(deprecated).get("__init__", Model.__init__)
 
     @wraps(create)
     def warn_and_create(self: BaseModel, /, **data: object) -> None:
@@ -95,13 +103,92 @@ def _warn_of_creation(deprecated: type) -> None:
     type.__setattr__(deprecated, "__init__", warn_and_create)
 
 
+UNDECLARED: Final = "*"
+"""What texts have in place of a name that is not declared, such as the key of a map."""
+_LABELS: Final = frozenset({"[key]", "str", "int", "float", "bool", "none", "decimal", UNDECLARED})
+"""What pydantic puts into the location of an error besides names: branches of unions, keys."""
+
+
+def declared_names(kind: Any) -> frozenset[str]:  # noqa: ANN401 - any type
+    """Return the names of all members that a type declares, those of nested models included.
+
+    Args:
+        kind: the type.
+    """
+    return _names(TypeAdapter(kind).json_schema())
+
+
+def _names(*schemas: object, with_values: bool = False) -> frozenset[str]:
+    names: set[str] = set()
+    unread: list[object] = [*schemas]
+    while unread:
+        part = unread.pop()
+        if isinstance(part, dict):
+            schema = cast("dict[str, object]", part)
+            for keyword in ("properties", "$defs") if with_values else ("properties",):
+                members = schema.get(keyword)
+                names |= members.keys() if isinstance(members, dict) else set[str]()
+            values = schema.get("enum", [schema.get("const")])
+            if with_values and isinstance(values, list):
+                listed = cast("list[object]", values)
+                names |= {each for each in listed if isinstance(each, str)}
+            unread += schema.values()
+        elif isinstance(part, list):
+            unread += part
+    return frozenset(names)
+
+
+@cache
+def _shown_in_errors(model: Any) -> frozenset[str]:  # noqa: ANN401 - a class of models
+    """Return the names that locations of errors may have: of members, classes and values."""
+    return _names(model.model_json_schema(), with_values=True) | _LABELS
+
+
+def _without_keys(model: "type[Model]", error: ValidationError) -> ValidationError:
+    """Return an error whose text has no name that the model does not declare.
+
+    Such a name is content, like the values. So is the tag that no branch of a union has.
+    """
+    kind: Any = model  # to pyright, classes of models cannot be hashed
+    try:
+        names = _shown_in_errors(kind)
+    except Exception:  # noqa: BLE001 - some types have no JSON schema
+        names = _LABELS
+    listed: list[InitErrorDetails] = []
+    for each in error.errors(include_url=False):
+        context, text = each.get("ctx", {}), each["msg"]
+        if each["type"] == "union_tag_invalid":
+            context = {name: part for name, part in context.items() if name != "tag"}
+            text = "Input tag should be one of {expected_tags}"
+        listed.append({
+            "type": PydanticCustomError(cast("Any", each["type"]), cast("Any", text), context),
+            "loc": tuple(
+                part if isinstance(part, int) or part in names else UNDECLARED
+                for part in each["loc"]
+            ),
+            "input": each["input"],
+            "ctx": context,
+        })  # fmt: skip
+    return ValidationError.from_exception_data(error.title, listed, hide_input=True)
+
+
+class _Text(str):
+    """A text whose repr has no quotes."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
 class Model(BaseModel, metaclass=_ModelType):
     """The base class of the models that are generated from the schemas of a contract.
 
     Fields have Python names, and the names in the contract are their aliases. The constructor
     accepts both; JSON always uses the aliases. Values are not converted to another type: `"1"` is
     not an integer, and NaN and infinities are not numbers. The text of a ValidationError names the
-    member that is wrong, and does not show its value.
+    member that is wrong, and does not show its value, nor names that the model does not declare.
+
+    `repr` and `str` show declared members whose values are not `writeOnly`, and how many other
+    members there are.
 
     The value of an optional field that was not set is None, and JSON does not contain it. Where
     the contract allows null for an optional field, its value is `pydantic.MISSING` when it was not
@@ -139,6 +226,57 @@ class Model(BaseModel, metaclass=_ModelType):
         ser_json_inf_nan="constants",  # never null instead, which is another value
         hide_input_in_errors=True,
     )
+
+    if not TYPE_CHECKING:  # type checkers know the fields
+
+        def __init__(self, /, **data: object) -> None:
+            # As pydantic has it: a call of its own would cost time.
+            try:
+                self.__pydantic_validator__.validate_python(data, self_instance=self)
+            except ValidationError as error:
+                failure = _without_keys(type(self), error)
+            else:
+                return
+            raise failure
+
+        __init__.__pydantic_base_init__ = True
+
+        @classmethod
+        @wraps(BaseModel.model_validate.__func__)
+        def model_validate(cls, obj: object, **options: object) -> Self:  # noqa: D102 - pydantic's
+            try:
+                return super().model_validate(obj, **options)
+            except ValidationError as error:
+                failure = _without_keys(cls, error)
+            raise failure
+
+        @classmethod
+        @wraps(BaseModel.model_validate_json.__func__)
+        def model_validate_json(  # noqa: D102 - pydantic's
+            cls, json_data: str | bytes | bytearray, **options: object
+        ) -> Self:
+            try:
+                return super().model_validate_json(json_data, **options)
+            except ValidationError as error:
+                failure = _without_keys(cls, error)
+            raise failure
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
+        kind = type(self)
+        computed = [
+            (name, getattr(self, name))
+            for name, info in kind.__pydantic_computed_fields__.items()
+            if info.repr
+        ]
+        for name, value in self.__dict__.items():
+            field = kind.__pydantic_fields__.get(name)
+            if field is not None and field.repr:
+                yield name, self.__repr_recursion__(value) if value is self else value
+        # What the contract does not declare may be anything, also `writeOnly` by some condition.
+        extra = getattr(self, "__pydantic_extra__", None)
+        if extra:
+            yield None, _Text(f"<{len(extra)} undeclared>")
+        yield from computed
 
 
 class DeferredModel(Model):

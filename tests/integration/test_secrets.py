@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import pkgutil
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
 from enum import Enum
+from importlib import import_module
 from time import time
 from types import ModuleType
 from typing import Annotated, Any, Final
@@ -63,12 +67,15 @@ from weenats import (
     ServiceError,
     TelemetrySettings,
 )
+from weenats.aggregates import Decision
 from weenats.client.call import CallDefaults
+from weenats.client.gathering import InstanceReply
 from weenats.codec.events import EventCodec
 from weenats.codec.failures import decode_model
 from weenats.codec.operations import OperationCodec
+from weenats.contract import EventData
 from weenats.logging import JsonFormatter, TextFormatter
-from weenats.protocol.messages import HealthCheck, JwtAuthentication
+from weenats.protocol.messages import HealthCheck, JwtAuthentication, PingResponse
 from weenats.testing import NatsServer
 from weenats.transport import Delivery
 from weenats_codegen.cli.main import main
@@ -235,6 +242,39 @@ def test_public_objects_show_no_secrets() -> None:
         for name, value in inspect.getmembers(type(each), inspect.isfunction):
             if name in {"describe", "explain", "label"}:
                 assert_hidden(repr(value(each)))
+
+
+def shown_fields() -> Iterator[tuple[str, str]]:
+    """Yield the fields, with their types, of all records whose repr Python makes."""
+    for each in pkgutil.walk_packages(weenats.__path__, "weenats."):
+        for kind in vars(import_module(each.name)).values():
+            if not isinstance(kind, type) or kind.__module__ != each.name:
+                continue
+            types = inspect.get_annotations(kind)
+            names: list[str] = []
+            if is_dataclass(kind) and kind.__dataclass_params__.repr:  # type: ignore[attr-defined]
+                names = [part.name for part in fields(kind) if part.repr]
+            elif getattr(kind.__repr__, "__module__", "") == "collections":
+                names = [*types]
+            yield from ((f"{each.name}.{kind.__name__}.{n}", str(types.get(n))) for n in names)
+
+
+def test_records_with_messages_do_not_show_them() -> None:
+    """No repr that Python makes has a field of bytes, which are messages and their headers."""
+    named = dict(shown_fields())
+    assert "weenats.streams.dead_letters.DeadLetter.reason" in named
+    assert [name for name, kind in named.items() if re.search(r"\bbytes\b", kind)] == []
+
+
+def test_event_data_and_replies_do_not_show_what_they_hold() -> None:
+    """Data that is no model, such as a map, would be shown whole."""
+    instance = PingResponse.model_construct(id="1")
+    for each in (
+        EventData(event=HAPPENED, data={MARK: MARK}),
+        InstanceReply(instance, None, {MARK: MARK}),
+        Decision(({MARK: MARK},), MARK),
+    ):
+        assert_hidden(repr(each))
 
 
 def refusals() -> Iterator[Any]:

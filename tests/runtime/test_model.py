@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import MISSING, Field, ValidationError
+from pydantic import MISSING, ConfigDict, Field, ValidationError
 from typing_extensions import deprecated
 
 from weenats.model import OMIT_NONE, STRICT_LITERAL, DeferredModel, Model
@@ -30,8 +31,6 @@ GOOD: dict[str, Any] = {"count": 1, "price": 0.5, "on": True, "text": "x"}
 
 def from_wire(**members: Any) -> Part:
     """Validate JSON like the runtime does: strict, by wire names only."""
-    import json
-
     return Part.model_validate_json(
         json.dumps({**GOOD, **members}), strict=True, by_alias=True, by_name=False
     )
@@ -172,3 +171,77 @@ def test_deferred_model_is_built_when_it_is_used() -> None:
         Late.model_validate_json('{"number":"1"}')
     assert Late.__pydantic_complete__
     assert Late(number=1).model_dump_json() == '{"number":1}'
+
+
+class Cat(Model):
+    """A member of a union."""
+
+    kind: Literal["cat"]
+
+
+class Dog(Model):
+    """The other member of a union."""
+
+    kind: Literal["dog"]
+
+
+class Open(Model):
+    """A model with undeclared members, maps and a union."""
+
+    model_config = ConfigDict(extra="allow")
+
+    line_total: Annotated[float | None, Field(alias="lineTotal"), OMIT_NONE] = None
+    pin: Annotated[str | None, Field(alias="PIN", repr=False), OMIT_NONE] = None
+    prices: Annotated[dict[str, float] | None, OMIT_NONE] = None
+    pet: Annotated[Cat | Dog | None, Field(discriminator="kind"), OMIT_NONE] = None
+    parts: Annotated[list[Part] | None, OMIT_NONE] = None
+
+
+def test_repr_counts_undeclared_members() -> None:
+    """Their names and values may be anything, and one may be called like a hidden field."""
+    members = {"lineTotal": 1.0, "PIN": "s3cret", "pin": "s3cret", "other": "s3cret"}
+    made = Open.model_validate_json(json.dumps(members), by_name=False)
+    shown = "line_total=1.0 prices=None pet=None parts=None <2 undeclared>"
+    assert str(made) == shown
+    assert repr(made) == f"Open({shown.replace(' ', ', ').replace(', undeclared', ' undeclared')})"
+    assert repr(Open()) == "Open(line_total=None, prices=None, pet=None, parts=None)"
+
+
+@pytest.mark.parametrize(
+    ("members", "where"),
+    [
+        ({"prices": {"s3cret": "x"}}, "prices.*"),
+        ({"prices": {"s3cret": {"s3cret": 1}}}, "prices.*"),
+        ({"pet": {"kind": "s3cret"}}, "pet"),
+        ({"pet": {"s3cret": 1}}, "pet"),
+        ({"pet": {"kind": "cat", "s3cret": 1}, "parts": "s3cret"}, "parts"),
+        ({"parts": [{**GOOD, "kind": "s3cret"}]}, "parts.0.kind"),
+        ({"parts": [{**GOOD, "lineTotal": "s3cret"}]}, "parts.0.lineTotal"),
+    ],
+)
+def test_validation_error_shows_declared_names_alone(members: dict[str, Any], where: str) -> None:
+    """Neither values nor keys of maps are in the text, nor in what the error is chained to."""
+    for make in (
+        lambda: Open(**members),
+        lambda: Open.model_validate(members),
+        lambda: Open.model_validate_json(json.dumps(members)),
+    ):
+        with pytest.raises(ValidationError) as caught:
+            make()
+        assert str(caught.value).splitlines()[1] == where
+        assert "s3cret" not in f"{caught.value} {caught.value!r}"
+        assert caught.value.__context__ is None
+
+
+def test_validation_error_keeps_what_is_wrong() -> None:
+    """The type, the message and the context of each error are those of pydantic."""
+    with pytest.raises(ValidationError) as caught:
+        Open.model_validate({"prices": {"k": "x"}, "parts": [{**GOOD, "kind": "c"}]})
+    found = caught.value.errors()
+    assert caught.value.title == "Open"
+    assert [(each["type"], each["loc"], each["input"]) for each in found] == [
+        ("float_type", ("prices", "*"), "x"),
+        ("literal_error", ("parts", 0, "kind"), "c"),
+    ]
+    assert found[1]["msg"] == "Input should be 'a' or 'b'"
+    assert found[1]["ctx"] == {"expected": "'a' or 'b'"}

@@ -38,6 +38,9 @@ class Snapshot(NamedTuple):
     saved: int
     recent: dict[str, int]
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at revision {self.revision}>"
+
     def following(self, state: bytes, revision: int, sequence: int, message_id: str) -> Snapshot:
         """Return the state after one more commit, which takes over `recent`.
 

@@ -73,6 +73,9 @@ class Commit(NamedTuple):
     correlation_id: str
     causation_id: str | None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.message_id} of {self.command}>"
+
     @property
     def first_revision(self) -> int:
         """The revision before its first event."""

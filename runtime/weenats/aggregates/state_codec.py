@@ -36,6 +36,9 @@ class EncodedEvent(NamedTuple):
     data: bytes
     version: int = 1
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
 
 class StoredAggregate:
     """An aggregate that is kept in a stream, with the methods that apply its events.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
@@ -31,7 +31,7 @@ class InstanceReply(Generic[ResultT]):
 
     instance: PingResponse
     error: ServiceError | None
-    _result: ResultT | None
+    _result: ResultT | None = field(repr=False)
 
     def result(self) -> ResultT:
         """Return the result of the call.

@@ -127,7 +127,7 @@ class EventCodec:
         """Return the member `aggregate` of a notification, "" for an event of the service itself.
 
         Raises:
-            ValueError: the key is not valid.
+            SchemaError: the key is not valid.
         """
         text, aggregate = self._keys.write(key), self._event.aggregate
         if aggregate is None or self._aggregate is None:
@@ -135,8 +135,13 @@ class EventCodec:
         if PLAIN(text) is not None:
             return self._aggregate_head + '"' + text + '"},'  # not formatted: it may be an Enum
         # An event has no reply, so a key that subscribers would reject is rejected here.
-        self._aggregate.validate_python({"type": aggregate.name, "key": text})
-        return f"{self._aggregate_head}{to_json(text).decode()}}},"
+        try:
+            self._aggregate.validate_python({"type": aggregate.name, "key": text})
+        except ValidationError as error:
+            found = [each._replace(path=()).inside("key") for each in violations_of(error)]
+        else:
+            return f"{self._aggregate_head}{to_json(text).decode()}}},"
+        raise SchemaError(found)
 
     def decode(self, data: bytes) -> Notification:
         """Decode a notification.

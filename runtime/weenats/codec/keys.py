@@ -90,7 +90,7 @@ class KeyCodec:
         try:
             key = self._decoder.decode(to_json(text))
         except (SchemaError, ValidationError) as error:
-            found = [each._replace(path=(member, "key")) for each in violations_of(error)]
+            found = [each._replace(path=()).inside(member, "key") for each in violations_of(error)]
         else:
             return key
         raise invalid(f"{self._name} breaks the contract", found)

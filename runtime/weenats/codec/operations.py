@@ -364,7 +364,10 @@ class OperationCodec:
         try:
             envelope = self._envelope.decode(data)
         except (SchemaError, ValidationError) as error:
-            failure = invalid(INVALID_ENVELOPE, violations_of(error))
+            names = self._envelope.names
+            failure = invalid(
+                INVALID_ENVELOPE, [each.declared(names) for each in violations_of(error)]
+            )
         else:
             key = envelope["aggregateId"]["key"] if self._has_key else ""
             members: dict[str, Any] | None = envelope.get("metadata")
@@ -388,7 +391,7 @@ class OperationCodec:
         try:
             return self._payload.read(part)
         except SchemaError as error:
-            found = [each._replace(path=(self._member, *each.path)) for each in error.found]
+            found = [each.inside(self._member) for each in error.found]
         except ValueError:
             return self._read_whole(data)  # it shows what is wrong, and where
         raise invalid(self._broken, found)

@@ -32,12 +32,12 @@ from weenats.codec.validators import adapter
 from weenats.codec.violations import (
     NOT_ALLOWED,
     SchemaError,
-    names_in,
     not_finite,
     reason,
     violations_of,
     without_keys,
 )
+from weenats.model import declared_names
 from weenats.schema import Judge, Schema
 from weenats.schema.part import declared_type, is_model, judge_of, type_name
 
@@ -78,7 +78,7 @@ class _Rules:
         Args:
             kind: the type.
         """
-        names = names_in(kind) | frozenset(self._path)
+        names = declared_names(kind) | frozenset(self._path)
         return names if self._judge is None else names | self._judge.names
 
     def check(self, data: bytes, path: tuple[str, ...]) -> Any:
@@ -150,11 +150,16 @@ class Decoder:
             The value.
 
         Raises:
-            SchemaError: the part breaks its JSON Schema, or something does not have its type and
-                the text has too many values to say what.
-            ValidationError: something else does not have its type.
+            SchemaError: the part breaks its JSON Schema, or something does not have its type.
             ValueError: the text is not JSON, or has NaN or an infinity.
         """
+        try:
+            return self._decoded(data)
+        except (SchemaError, ValidationError) as error:
+            found = [each.declared(self.names) for each in violations_of(error, data)]
+        raise SchemaError(found)
+
+    def _decoded(self, data: bytes) -> Any:
         if not self._is_judged:
             value = self._typed(data)
             if has_constants(data):
@@ -250,7 +255,7 @@ class Encoder:
                 error does not show it.
         """
         if self._model is None:
-            value = value if self._is_judged else self._validator.validate_python(value)
+            value = value if self._is_judged else self._checked(value)
         elif not isinstance(value, self._model):
             expected, got = self._name, type(value).__name__
             if got == self._model.__name__:  # for example of the client project of the service
@@ -267,6 +272,13 @@ class Encoder:
                 reject_constants(data)
             return data
         raise ValueError(self._misfit(value) if text == NOT_ALLOWED else text)
+
+    def _checked(self, value: object) -> object:
+        try:
+            return self._validator.validate_python(value)
+        except ValidationError as error:
+            found = without_keys(violations_of(error), self._names)
+        raise ValueError("; ".join(each.text for each in found))
 
     def _written(self, value: object) -> bytes:
         if self._is_quick:
@@ -316,7 +328,7 @@ class Encoder:
             )
         except ValidationError as error:
             first = without_keys(violations_of(error), self._names)[0]
-            return f"{first.pointer}: {first.message}"
+            return first.text
         except (TypeError, ValueError):
             pass  # a value is nothing that JSON has
         return NOT_ALLOWED

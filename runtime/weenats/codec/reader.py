@@ -10,6 +10,7 @@ from weenats.codec.json import FEW_BYTES, has_many_values
 from weenats.codec.quick_texts import with_quick_texts
 from weenats.codec.validators import adapter, quiet_validator
 from weenats.codec.violations import SchemaError, Violation
+from weenats.model import declared_names
 
 __all__ = ["Reader"]
 _INVALID: Final = object()
@@ -32,6 +33,11 @@ class Reader:
         quick = self._quick_schema()
         self._is_strict = True if quick is None else None  # then the schema itself is
         self._quiet = quiet_validator(kind, _INVALID, quick).validate_json
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all members that the type declares."""
+        return declared_names(self._kind)
 
     def read(self, data: bytes, context: Any = None) -> Any:
         """Return the value of JSON text.

@@ -13,7 +13,7 @@ from pydantic import JsonValue, ValidationError
 from weenats.codec.json import has_constants, has_overflow, reject_constants
 from weenats.codec.reader import Reader
 from weenats.codec.validators import typed_dict
-from weenats.codec.violations import SchemaError, invalid, not_finite, violations_of
+from weenats.codec.violations import SchemaError, Violation, invalid, not_finite, violations_of
 from weenats.context import received_context
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.protocol import messages
@@ -94,7 +94,7 @@ class Request:
             reject_constants(self._data)
             envelope = _metadata_reader().decode(self._data)
         except (SchemaError, ValidationError) as error:
-            failure = invalid(INVALID_ENVELOPE, violations_of(error))
+            failure = _invalid(violations_of(error))
         except ValueError as error:
             listed = [each.as_dict() for each in violations_of(error)]
             failure = InvalidArgumentError(NOT_JSON, details={"violations": listed})
@@ -102,7 +102,7 @@ class Request:
             found = not_finite(envelope, ("metadata", "context"))
             if not found:
                 return received_context(envelope.get("metadata", {}))
-            failure = invalid(INVALID_ENVELOPE, found)
+            failure = _invalid(found)
         raise failure
 
     def _context_part(self, payload: slice) -> bytes:
@@ -129,6 +129,11 @@ class Request:
                 self.error = error
                 raise
         return self._payload
+
+
+def _invalid(found: list[Violation]) -> ServiceError:
+    names = _metadata_reader().names
+    return invalid(INVALID_ENVELOPE, [each.declared(names) for each in found])
 
 
 @cache

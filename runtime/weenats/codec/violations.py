@@ -3,12 +3,13 @@
 import math
 from typing import Any, Final, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json
 
 from weenats.errors import InternalError, InvalidArgumentError
 from weenats.formats import NOT_HELD, TEXT_FORMAT
-from weenats.schema.violation import MAX_VIOLATIONS, Violation
+from weenats.model import UNDECLARED
+from weenats.schema.violation import MAX_VIOLATIONS, Declared, Violation
 
 __all__ = [
     "NOT_ALLOWED",
@@ -16,7 +17,6 @@ __all__ = [
     "Violation",
     "breach",
     "invalid",
-    "names_in",
     "not_finite",
     "reason",
     "violations",
@@ -72,7 +72,7 @@ class SchemaError(ValueError):
 
     def __init__(self, found: list[Violation]) -> None:
         self.found = found
-        super().__init__("; ".join(f"{each.pointer}: {each.message}" for each in found))
+        super().__init__("; ".join(each.text for each in found))
 
 
 def violations_of(error: ValueError, data: bytes = b"") -> list[Violation]:
@@ -153,26 +153,6 @@ def _message(error: Any) -> str:
             return str(error["msg"])
 
 
-def names_in(kind: Any) -> frozenset[str]:
-    """Return the names of all members that a type declares, those of nested models included.
-
-    Args:
-        kind: the type.
-    """
-    names: set[str] = set()
-    unread: list[Any] = [TypeAdapter(kind).json_schema()]
-    while unread:
-        part = unread.pop()
-        if isinstance(part, dict):
-            schema = cast("dict[str, Any]", part)
-            properties = schema.get("properties")
-            names |= properties.keys() if isinstance(properties, dict) else set[str]()
-            unread += schema.values()
-        elif isinstance(part, list):
-            unread += part
-    return frozenset(names)
-
-
 def without_keys(found: list[Violation], names: frozenset[str]) -> list[Violation]:
     """Return violations without the names of members that are not declared: they are content too.
 
@@ -182,7 +162,10 @@ def without_keys(found: list[Violation], names: frozenset[str]) -> list[Violatio
     """
     return [
         each._replace(
-            path=tuple(part if type(part) is int or part in names else "*" for part in each.path)
+            path=tuple(
+                part if type(part) is int else Declared(part if part in names else UNDECLARED)
+                for part in each.path
+            )
         )
         for each in found
     ]
@@ -207,10 +190,10 @@ def invalid(message: str, found: list[Violation]) -> InvalidArgumentError:
 
     Args:
         message: the start of the message of the error.
-        found: one or more violations.
+        found: one or more violations, with the names marked that are declared.
     """
     first = found[0]
-    text = ": ".join(part for part in (message, first.pointer, first.message) if part)
+    text = f"{message}: {first.text}"
     return InvalidArgumentError(text, details={"violations": [each.as_dict() for each in found]})
 
 
@@ -242,8 +225,7 @@ def reason(error: Exception) -> str:
         error: the exception of the encoder.
     """
     if isinstance(error, ValidationError | SchemaError):
-        found = violations_of(error)
-        return "; ".join(f"{each.pointer}: {each.message}".removeprefix(": ") for each in found)
+        return "; ".join(each.text for each in violations_of(error))
     if isinstance(error, UnicodeError) or "UnicodeEncodeError" in str(error):
         return "it contains text that is not valid Unicode"
     if isinstance(error, PydanticSerializationError):

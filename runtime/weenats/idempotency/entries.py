@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -34,7 +34,7 @@ class Entry:
 
     state: Literal["running", "done", "free"]
     fingerprint: str = ""
-    reply: bytes = b""
+    reply: bytes = field(default=b"", repr=False)
 
 
 def entry_name(context: RequestContext) -> str:

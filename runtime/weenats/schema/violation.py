@@ -1,11 +1,20 @@
 """A place where a JSON value is not valid."""
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-__all__ = ["MAX_VIOLATIONS", "Violation"]
+from weenats.model import UNDECLARED
+
+__all__ = ["MAX_VIOLATIONS", "Declared", "Violation"]
 MAX_VIOLATIONS: Final = 20
 """How many violations of one value are reported."""
 _MAX_POINTER_LENGTH: Final = 200
+
+
+class Declared(str):
+    """The name of a member that the contract declares; other names are content of the message."""
+
+    __slots__ = ()
 
 
 class Violation(NamedTuple):
@@ -23,15 +32,45 @@ class Violation(NamedTuple):
 
     @property
     def pointer(self) -> str:
-        """The path as a JSON Pointer, of at most 200 characters."""
-        text = ""
-        for part in self.path:
-            text += "/" + str(part)[:_MAX_POINTER_LENGTH].replace("~", "~0").replace("/", "~1")
-            if len(text) >= _MAX_POINTER_LENGTH:
-                break
-        return text[:_MAX_POINTER_LENGTH]
+        """The path as a JSON Pointer, of at most 200 characters, for whoever sent the value."""
+        return _pointer(self.path)
+
+    @property
+    def text(self) -> str:
+        """What is wrong and where, for logs and the texts of errors: with declared names alone."""
+        shown = (part if isinstance(part, int | Declared) else UNDECLARED for part in self.path)
+        return f"{_pointer(shown)}: {self.message}".removeprefix(": ")
+
+    def inside(self, *names: str) -> "Violation":
+        """Return the violation of what has the value inside it.
+
+        Args:
+            names: names that the contract declares, which lead to the value.
+        """
+        return self._replace(path=(*map(Declared, names), *self.path))
+
+    def declared(self, names: frozenset[str]) -> "Violation":
+        """Return the violation with the names marked that are declared.
+
+        Args:
+            names: the names of members that are declared.
+        """
+        marked = (
+            Declared(part) if isinstance(part, str) and part in names else part
+            for part in self.path
+        )
+        return self._replace(path=tuple(marked))
 
     def as_dict(self) -> dict[str, str]:
         """Return the violation as it is sent: its pointer, its keyword if known, its message."""
         found = {"pointer": self.pointer, "keyword": self.keyword, "message": self.message}
         return found if self.keyword else {"pointer": self.pointer, "message": self.message}
+
+
+def _pointer(path: Iterable[str | int]) -> str:
+    text = ""
+    for part in path:
+        text += "/" + str(part)[:_MAX_POINTER_LENGTH].replace("~", "~0").replace("/", "~1")
+        if len(text) >= _MAX_POINTER_LENGTH:
+            break
+    return text[:_MAX_POINTER_LENGTH]

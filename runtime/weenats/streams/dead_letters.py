@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.timestamps import utc_timestamp
@@ -80,8 +80,8 @@ class DeadLetter:
     attempts: int
     time: str
     stored: datetime
-    payload: bytes
-    headers: bytes
+    payload: bytes = field(repr=False)
+    headers: bytes = field(repr=False)
     is_omitted: bool = False
 
 

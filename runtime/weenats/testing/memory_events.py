@@ -27,6 +27,9 @@ class Stored(NamedTuple):
     acknowledgement: bytes
     subject: str
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} for {self.subject or 'nobody'}>"
+
 
 class MemoryEvents:
     """Acknowledges durable events in place of the streams of a NATS server.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -46,8 +46,8 @@ _FOREVER: Final = float("inf")
 @dataclass(frozen=True, slots=True)
 class _Message:
     subject: str
-    payload: bytes
-    lines: bytes
+    payload: bytes = field(repr=False)
+    lines: bytes = field(repr=False)
     sequence: int
     expires: float
     time: str

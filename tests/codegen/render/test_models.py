@@ -287,6 +287,8 @@ _OPEN: Final = {"type": "object", "properties": {"user": {"type": "string"}}}
         ({"type": "object", "patternProperties": {"^p": _WITH_PIN}}, {"p": {"pin": "s3cret"}}),
         ({"type": "array", "contains": _WITH_PIN}, [{"pin": "s3cret"}]),
         ({"type": "array", "prefixItems": [{}], "unevaluatedItems": _PIN}, [1, "s3cret"]),
+        ({"type": "array", "prefixItems": [{}, _WITH_PIN]}, [1, {"pin": "s3cret"}]),
+        ({"anyOf": [{"type": "array", "items": _WITH_PIN}, {}]}, [{"pin": "s3cret"}]),
     ],
 )
 def test_write_only_values_without_a_field_are_hidden_in_repr(
@@ -301,3 +303,63 @@ def test_write_only_values_without_a_field_are_hidden_in_repr(
     thing = module.Thing.model_validate_json(json.dumps({"kept": value, "shown": "ada"}))
     assert "s3cret" not in f"{thing!r} {thing}"
     assert "ada" in repr(thing)
+
+
+_IN: Final[dict[str, Any]] = {"type": "object", "properties": {"pin": {"type": "string"}}}
+_WITH_IN: Final = {"properties": {"in": _WITH_PIN}}
+
+
+@pytest.mark.parametrize(
+    ("keywords", "value"),
+    [
+        ({"then": _WITH_PIN, "if": {}}, {"pin": "s3cret"}),
+        ({"else": _WITH_PIN, "if": False}, {"pin": "s3cret"}),
+        ({"dependentSchemas": {"user": _WITH_PIN}}, {"pin": "s3cret"}),
+        ({"anyOf": [_WITH_PIN, {}]}, {"pin": "s3cret"}),
+        ({"oneOf": [_WITH_PIN, {"required": ["other"]}]}, {"pin": "s3cret"}),
+        ({"allOf": [_WITH_PIN]}, {"pin": "s3cret"}),
+        ({"$ref": "#/$defs/withPin"}, {"pin": "s3cret"}),
+        ({"patternProperties": {"^p": _PIN}}, {"pin": "s3cret"}),
+        ({"additionalProperties": _PIN}, {"pin": "s3cret"}),
+        ({"additionalProperties": _PIN, "required": ["pin"]}, {"pin": "s3cret"}),
+        ({"unevaluatedProperties": _PIN}, {"pin": "s3cret"}),
+        ({"patternProperties": {"^u": _PIN}}, {"user": "s3cret"}),
+        ({"if": {}, "then": {"patternProperties": {"^u": _PIN}}}, {"user": "s3cret"}),
+        ({"if": {}, "then": {"additionalProperties": _PIN}}, {"user": "s3cret"}),
+        ({"properties": {"in": _IN}, "if": {}, "then": _WITH_IN}, {"in": {"pin": "s3cret"}}),
+        ({"properties": {"in": {}}, "if": {}, "then": _WITH_IN}, {"in": {"pin": "s3cret"}}),
+        ({"properties": {"in": {"writeOnly": True, **_IN}}}, {"in": {"pin": "s3cret"}}),
+        ({"writeOnly": True}, {"user": "s3cret"}),
+    ],
+    ids=json.dumps,
+)
+def test_write_only_values_of_a_class_are_hidden_in_its_repr(
+    generated: Callable[..., ModuleType],
+    contract_of: Callable[..., dict[str, Any]],
+    keywords: dict[str, Any],
+    value: Any,
+) -> None:
+    """Whatever keyword makes a member `writeOnly`: neither its class nor one inside shows it."""
+    properties = {"user": {"type": "string"}, "shown": {"type": "integer"}}
+    state = {"type": "object", **keywords}
+    state["properties"] = properties | keywords.get("properties", {})
+    module = generated(contract_of(state) | {"$defs": {"withPin": _WITH_PIN}})
+    thing = TypeAdapter(module.Thing).validate_python({"user": "ada", "shown": 77123, **value})
+    models = [each for each in (thing, getattr(thing, "in_", None)) if isinstance(each, BaseModel)]
+    assert models
+    assert "s3cret" not in " ".join(f"{each!r} {each}" for each in models)
+
+
+def test_members_are_shown_where_nothing_in_them_is_write_only(
+    generated: Callable[..., ModuleType], contract_of: Callable[..., dict[str, Any]]
+) -> None:
+    """One secret does not hide what is beside it, nor the object that has it as a member."""
+    login = {"type": "object", "properties": {"user": {"type": "string"}, "pin": _PIN}}
+    rows = {"type": "array", "items": {"type": "object", "additionalProperties": login}}
+    state = {"type": "object", "properties": {"login": login, "rows": rows}}
+    thing = generated(contract_of(state)).Thing.model_validate(
+        {"login": {"user": "ada", "pin": "s3cret"}, "rows": [{"k": {"user": "eve"}}]}
+    )
+    assert repr(thing) == (
+        "Thing(login=ThingLogin(user='ada'), rows=[{'k': ThingRowsItemValue(user='eve')}])"
+    )

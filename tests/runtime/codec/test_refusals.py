@@ -6,12 +6,24 @@ from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import pytest
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from testkit.contexts import make_context
-from testkit.probe import FORGET, GET, HAPPENED, RUN, Happened, NotReadyError, Outcome, Run, Thing
+from testkit.probe import (
+    CONTRACT,
+    FORGET,
+    GET,
+    HAPPENED,
+    RUN,
+    THING,
+    Happened,
+    NotReadyError,
+    Outcome,
+    Run,
+    Thing,
+)
 from testkit.wire import METADATA, dump, request
-from weenats import Model
+from weenats import Command, Model
 from weenats.codec.events import EventCodec
 from weenats.codec.failures import decode_model
 from weenats.codec.failures import encode_failure as encode
@@ -90,6 +102,28 @@ def test_payload_is_validated_by_the_receiver() -> None:
         f"the payload of run breaks the contract: {': '.join(told_of)}",
         [{"pointer": told_of[0], "keyword": "type", "message": told_of[1]}],
     )
+
+
+def test_names_that_a_caller_chose_are_in_the_violations_alone() -> None:
+    """The message, which programs log, has a star for the key of a map and an unknown member."""
+
+    class Stock(Model):
+        model_config = ConfigDict(extra="forbid")
+        counts: dict[str, int]
+
+    command = Command(
+        name="stock", contract=CONTRACT, aggregate=THING, payload=Stock, result=Outcome,
+        description="Stock.",
+    )  # fmt: skip
+    for payload, pointer, shown in (
+        ({"counts": {"s3cret": "x"}}, "/command/counts/s3cret", "/command/counts/*"),
+        ({"counts": {}, "s3cret": 1}, "/command/s3cret", "/command/*"),
+    ):
+        with pytest.raises(InvalidArgumentError) as refused:
+            OperationCodec(command).decode_request(dump(request(command=payload))).read_payload()
+        message, violations = message_and_violations(refused.value)
+        assert message.startswith(f"the payload of stock breaks the contract: {shown}: ")
+        assert [each["pointer"] for each in violations] == [pointer]
 
 
 def test_nan_and_infinity_are_reported_as_invalid_json() -> None:

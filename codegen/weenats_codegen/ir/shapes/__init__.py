@@ -23,6 +23,7 @@ from weenats_codegen.ir.shapes.grammar import (
     ref_name,
     references,
 )
+from weenats_codegen.ir.shapes.secrets import Secrets, hide_secrets
 from weenats_codegen.ir.shapes.shaper import Reason, Shaper
 
 if TYPE_CHECKING:
@@ -43,11 +44,13 @@ class Shapes:
         definitions: The shapes by name, sorted: what becomes a class or an alias.
         reasons: For each root, the keywords that its model does not enforce; nothing if the model
             alone is exact.
+        secrets: The members that `repr()` must not show.
         shared: The models that libraries have, by the names that they have here.
     """
 
     definitions: dict[str, Schema]
     reasons: dict[str, tuple[Reason, ...]]
+    secrets: Secrets
     shared: Mapping[str, External] = field(default_factory=dict[str, "External"])
 
     def is_class(self, name: str) -> bool:
@@ -60,7 +63,7 @@ class Shapes:
         names = set(_reached(self._references, *reasons))
         definitions = {name: self.definitions[name] for name in sorted(names)}
         shared = {name: self.shared[name] for name in self.shared if name in names}
-        return Shapes(definitions, reasons, shared)
+        return Shapes(definitions, reasons, self.secrets, shared)
 
     def without_models(self, roots: Iterable[str]) -> Shapes:
         """Return the shapes with some roots being any JSON value."""
@@ -72,7 +75,8 @@ class Shapes:
             root: (Reason(root, ""),) if root in roots else found
             for root, found in self.reasons.items()
         }
-        return Shapes(shapes, reasons, self.shared).only(reasons)
+        hide_secrets(shapes, self.secrets, self.shared)  # more values are shown as they are
+        return Shapes(shapes, reasons, self.secrets, self.shared).only(reasons)
 
     def reached(self, root: str) -> list[str]:
         """Return a definition and those that it refers to."""
@@ -116,13 +120,16 @@ def shape(
     cut_deep_references(shapes, lambda name: shaper.reasons[name].append(Reason(name, "/$ref")))
     settle_discriminators(shapes)
     settle_defaults(shapes)
+    secrets = Secrets(definitions)
+    origins = shared.origins if shared else {}
+    hide_secrets(shapes, secrets, origins)
     referred = _referred(shapes)
     reasons = {
         root: [each for name in _reached(referred, root) for each in shaper.reasons[name]]
         for root in roots
     }
     found = {root: tuple(dict.fromkeys(each)) for root, each in reasons.items()}
-    return Shapes(shapes, found, shared.origins if shared else {}).only(found)
+    return Shapes(shapes, found, secrets, origins).only(found)
 
 
 def _straighten_circles(shapes: dict[str, Schema], written: Container[str]) -> dict[str, str]:

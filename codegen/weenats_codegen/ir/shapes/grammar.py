@@ -37,7 +37,7 @@ TYPES: Final = ("object", "array", "string", "integer", "number", "boolean", "nu
 """The types of JSON Schema, in the order in which unions list them."""
 NAMED: Final = frozenset({"properties", "patternProperties", "dependentSchemas"})
 """Keywords that hold schemas by name."""
-_VALUES: Final = frozenset({
+VALUES: Final = frozenset({
     "enum", "const", "default", "examples", "required", "dependentRequired", "discriminator",
 })  # fmt: skip
 """Keywords whose values may look like schemas and are none."""
@@ -163,7 +163,7 @@ def references(schema: Json) -> Iterator[str]:
             for keyword, part in schema.items():
                 if keyword in NAMED:
                     yield from references(list(part.values()))
-                elif keyword not in _VALUES:
+                elif keyword not in VALUES:
                     yield from references(part)
         case _:
             pass

@@ -1,48 +1,273 @@
-"""Members whose values are kept out of `repr()`, and so out of logs."""
+"""Members whose values are kept out of `repr()`, and so out of logs.
 
-from collections.abc import Mapping
-from typing import Final
+What is `writeOnly` may stand in a condition, a pattern or a branch, far from the class that has its
+value. So members are hidden by their names, in all classes of a package: no schema has to be
+followed into the class that it applies to.
+"""
 
-from weenats_codegen.ir.shapes.grammar import NAMED, Json, ref_name
+from __future__ import annotations
 
-_PARTS: Final = frozenset({
-    "items", "prefixItems", "unevaluatedItems", "additionalProperties", "unevaluatedProperties",
-    "allOf", "anyOf", "oneOf",
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final, cast
+
+import jsonschema_rs
+
+from weenats_codegen.ir.shapes.grammar import (
+    NAMED,
+    VALUES,
+    Json,
+    Schema,
+    is_any,
+    is_class,
+    ref_name,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Mapping
+
+_IN_PLACE: Final = frozenset({
+    "$ref", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas",
 })  # fmt: skip
-"""Keywords whose schemas describe parts of a value, or the value itself."""
-_CONDITIONS: Final = frozenset({
-    "contains", "dependentSchemas", "else", "if", "not", "patternProperties", "propertyNames",
-    "then",
-})  # fmt: skip
-"""Keywords whose schemas, and the properties in them, may have no place in a model."""
+"""Keywords whose schemas apply to the same value."""
+_ITEMS: Final = frozenset({"items", "prefixItems", "contains", "unevaluatedItems"})
+_UNNAMED: Final = frozenset({"patternProperties", "additionalProperties", "unevaluatedProperties"})
+"""Keywords for the members that have no schema of their own."""
 
 
-def is_secret(schema: Json, definitions: Mapping[str, Json]) -> bool:
-    """Return whether the values of a schema, or parts of them, are `writeOnly`.
+class Secrets:
+    """The names of the members that have `writeOnly` values.
 
-    Properties of objects are not looked at: each has its own place in the repr of its model. Those
-    in a condition, a pattern or a branch beside other properties may have none.
+    Args:
+        definitions: The schemas of a package, whose references are `#/$defs/NAME`.
+
+    Attributes:
+        names: The members that are `writeOnly`, or have parts that are and no member of their own.
+        holders: The members with such values anywhere inside them.
     """
-    pending = [(schema, _PARTS | _CONDITIONS)]
-    seen: set[tuple[str, bool]] = set()
-    while pending:
-        part, keywords = pending.pop()
-        if isinstance(part, list):
-            pending += [(each, keywords) for each in part]
-        elif isinstance(part, dict):
-            if part.get("writeOnly") is True:
-                return True
-            for keyword in sorted(keywords & part.keys()):
-                is_elsewhere = keyword in _CONDITIONS or (
-                    keyword in {"anyOf", "oneOf"} and "properties" in part
-                )
-                inside = keywords | {"properties"} if is_elsewhere else keywords
-                value: Json = part[keyword]
-                if keyword in NAMED and isinstance(value, dict):
-                    value = list(value.values())
-                pending.append((value, inside))
-            reference = ref_name(part), "properties" in keywords
-            if reference[0] and reference not in seen:
-                seen.add(reference)
-                pending.append((definitions[reference[0]], keywords))
-    return False
+
+    def __init__(self, definitions: Mapping[str, Json]) -> None:
+        self.names: Final[set[str]] = set()
+        self.holders: Final[set[str]] = set()
+        graph = _Graph(definitions)
+        if not graph.secret:
+            return
+        nearest = graph.users(graph.secret, beyond_members=False)
+        inside = graph.users(graph.secret, beyond_members=True)
+        for name, places in graph.members.items():
+            if not nearest.isdisjoint(places):
+                self.names.add(name)
+            if not inside.isdisjoint(places):
+                self.holders.add(name)
+        self.names.update(graph.written_inside(), graph.matched(inside))
+
+
+def hide_secrets(
+    shapes: dict[str, Schema], secrets: Secrets, shared: Container[str] = frozenset()
+) -> None:
+    """Mark the members of classes that `repr()` must not show.
+
+    Args:
+        shapes: The definitions; changed in place.
+        secrets: The names of members with `writeOnly` values.
+        shared: The definitions that libraries have, whose classes hide only what libraries know.
+    """
+    if not secrets.names:
+        return
+    for owner, shape in shapes.items():
+        for part in (shape, *shape.get("allOf", ())) if owner not in shared else ():
+            for name, member in part.get("properties", {}).items():
+                is_raw = name in secrets.holders and _is_raw(member, shapes, shared, set())
+                if name in secrets.names or is_raw:
+                    member["writeOnly"] = True
+
+
+def _is_raw(
+    shape: Schema, shapes: Mapping[str, Schema], shared: Container[str], seen: set[str]
+) -> bool:
+    """Return whether values have parts that no class of the package hides."""
+    name = ref_name(shape)
+    if name in shared or is_any(shape):
+        return True
+    if name in seen:
+        return False
+    if name:
+        seen.add(name)
+        return _is_raw(shapes[name], shapes, shared, seen)
+    if is_class(shape):
+        return any(_is_raw(base, shapes, shared, seen) for base in shape.get("allOf", ()))
+    parts = [*shape.get("anyOf", ()), *shape.get("prefixItems", ())]
+    kinds = shape.get("type", ())
+    for kind, keyword in (("array", "items"), ("object", "additionalProperties")):
+        if keyword in shape:
+            parts.append(shape[keyword])
+        elif kind in ((kinds,) if isinstance(kinds, str) else kinds):
+            return "prefixItems" not in shape
+    return any(part is True or (part and _is_raw(part, shapes, shared, seen)) for part in parts)
+
+
+class _Graph:
+    """All schemas of a package, by number, and which of them are part of which.
+
+    Attributes:
+        secret: The schemas that are `writeOnly`.
+        members: The schemas of the members that are declared, by their names.
+    """
+
+    def __init__(self, definitions: Mapping[str, Json]) -> None:
+        self.secret: Final[set[int]] = set()
+        self.members: Final[dict[str, list[int]]] = defaultdict(list)
+        self._numbers: Final[dict[int, int]] = {}
+        self._schemas: Final[list[Schema]] = []
+        self._uses: Final[dict[int, list[tuple[int, str]]]] = defaultdict(list)
+        self._parts: Final[dict[int, list[tuple[int, str, str]]]] = defaultdict(list)
+        pending = [schema for schema in definitions.values() if isinstance(schema, dict)]
+        for schema in pending:
+            user = self._number(schema)
+            if schema.get("writeOnly") is True:
+                self.secret.add(user)
+            for keyword, name, part in _parts_of(schema, definitions):
+                if id(part) not in self._numbers:
+                    pending.append(part)
+                number = self._number(part)
+                self._uses[number].append((user, keyword))
+                self._parts[user].append((number, keyword, name))
+                if keyword == "properties":
+                    self.members[name].append(number)
+
+    def users(self, schemas: set[int], *, beyond_members: bool) -> set[int]:
+        """Return some schemas and those that they are parts of.
+
+        Args:
+            schemas: The schemas.
+            beyond_members: Whether an object is included because of its declared members.
+        """
+        found = set(schemas)
+        pending = [*schemas]
+        for number in pending:
+            for user, keyword in self._uses[number]:
+                if user not in found and (beyond_members or keyword != "properties"):
+                    found.add(user)
+                    pending.append(user)
+        return found
+
+    def written_inside(self) -> Iterator[str]:
+        """Yield the members that are declared inside what is `writeOnly`."""
+        found = set(self.secret)
+        pending = [*found]
+        for number in pending:
+            yield from _declared(self._schemas[number])
+            for part, keyword, _ in self._parts[number]:
+                if keyword == "$ref":  # a schema that is not `writeOnly` everywhere
+                    continue
+                if part not in found:
+                    found.add(part)
+                    pending.append(part)
+
+    def matched(self, inside: set[int]) -> Iterator[str]:
+        """Yield the declared members that schemas for other members may apply to.
+
+        Args:
+            inside: The schemas with `writeOnly` values inside them.
+        """
+        unnamed = [
+            (number, keyword, pattern)
+            for number, parts in self._parts.items()
+            for part, keyword, pattern in parts
+            if keyword in _UNNAMED and part in inside
+        ]
+        if not unnamed:
+            return
+        values = self._values()
+        declared = self._declared(values)
+        for number, keyword, pattern in unnamed:
+            names = declared[values.find(number)]
+            if keyword == "patternProperties":
+                yield from filter(jsonschema_rs.validator_for({"pattern": pattern}).is_valid, names)
+            else:
+                own: Schema = self._schemas[number].get("properties", {})
+                yield from names - own.keys()
+
+    def _values(self) -> _Groups:
+        """Return groups of the schemas that may apply to the same value."""
+        groups = _Groups(len(self._schemas))
+        for places in self.members.values():
+            for place in places:
+                groups.join(place, places[0])
+        for number, part, keyword in self._all_parts():
+            if keyword in _IN_PLACE:
+                groups.join(number, part)
+        count = 0
+        while count != groups.count:  # parts of the same value are the same value, perhaps
+            count = groups.count
+            items: dict[int, int] = {}
+            declared = self._declared(groups)
+            for number, part, keyword in self._all_parts():
+                group = groups.find(number)
+                if keyword in _ITEMS:
+                    groups.join(part, items.setdefault(group, part))
+                elif keyword in _UNNAMED:
+                    for name in declared[group]:
+                        groups.join(part, next(iter(self.members[name]), part))
+        return groups
+
+    def _all_parts(self) -> Iterator[tuple[int, int, str]]:
+        for number, parts in self._parts.items():
+            yield from ((number, part, keyword) for part, keyword, _ in parts)
+
+    def _declared(self, groups: _Groups) -> dict[int, set[str]]:
+        """Return the names for which each group of schemas makes members of a class."""
+        declared: dict[int, set[str]] = defaultdict(set)
+        for number, schema in enumerate(self._schemas):
+            declared[groups.find(number)] |= _declared(schema)
+        return declared
+
+    def _number(self, schema: Schema) -> int:
+        number = self._numbers.setdefault(id(schema), len(self._schemas))
+        if number == len(self._schemas):
+            self._schemas.append(schema)
+        return number
+
+
+class _Groups:
+    """Disjoint sets of numbers.
+
+    Attributes:
+        count: How many sets there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._parents: Final = [*range(count)]
+
+    def find(self, number: int) -> int:
+        """Return the number that stands for the set of a number."""
+        while self._parents[number] != number:
+            self._parents[number] = self._parents[self._parents[number]]
+            number = self._parents[number]
+        return number
+
+    def join(self, one: int, other: int) -> None:
+        """Put the sets of two numbers together."""
+        first, second = self.find(one), self.find(other)
+        if first != second:
+            self._parents[second] = first
+            self.count -= 1
+
+
+def _declared(schema: Schema) -> set[str]:
+    """Return the names for which a schema makes members of a class."""
+    return {*schema.get("properties", ()), *schema.get("required", ())}
+
+
+def _parts_of(schema: Schema, definitions: Mapping[str, Json]) -> Iterator[tuple[str, str, Schema]]:
+    """Yield the schemas in a schema: the keyword, the name for which they are there, the schema."""
+    for keyword, value in schema.items():
+        parts: list[tuple[str, Json]] = []
+        if keyword == "$ref":
+            parts = [("", definitions.get(ref_name(schema)))]
+        elif keyword in NAMED and isinstance(value, dict):
+            parts = [*cast("Schema", value).items()]
+        elif keyword not in VALUES:
+            listed = cast("list[Json]", value) if isinstance(value, list) else [value]
+            parts = [("", part) for part in listed]
+        yield from ((keyword, name, part) for name, part in parts if isinstance(part, dict))

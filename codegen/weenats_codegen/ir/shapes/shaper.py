@@ -38,7 +38,6 @@ from weenats_codegen.ir.shapes.inheritance import Heir, heir
 from weenats_codegen.ir.shapes.objects import needs_class, object_
 from weenats_codegen.ir.shapes.place import Place
 from weenats_codegen.ir.shapes.scalars import member_names, number, string
-from weenats_codegen.ir.shapes.secrets import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -135,8 +134,7 @@ class Shaper:
         default = [schema["default"]] if "default" in schema and not is_required else []
         if allowed_values(schema, default, self._definitions):
             kept.add("default")
-        shape |= {name: schema[name] for name in sorted(kept & schema.keys())}
-        return {**shape, "writeOnly": True} if is_secret(schema, self._definitions) else shape
+        return shape | {name: schema[name] for name in sorted(kept & schema.keys())}
 
     def part(self, schema: Json, place: Place) -> Schema:
         """Return the shape of a part of a list, a map, a union or a class."""

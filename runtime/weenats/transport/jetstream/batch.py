@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -37,8 +37,8 @@ class BatchMessage:
     """
 
     subject: str
-    payload: bytes
-    headers: bytes = b""
+    payload: bytes = field(repr=False)
+    headers: bytes = field(default=b"", repr=False)
     expected_last_subject_sequence: int | None = None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from weenats.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, connection_error
@@ -43,7 +43,7 @@ class KeyValueEntry:
     """
 
     key: str
-    value: bytes
+    value: bytes = field(repr=False)
     revision: int
 
 
