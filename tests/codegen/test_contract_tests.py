@@ -18,7 +18,7 @@ test_receipts = receipts.test_handlers.test_example
 test_loyalty = loyalty.test_handlers.test_example
 
 
-@pytest.mark.timing  # starts an interpreter that runs pytest: too long for the fast tests
+@pytest.mark.slow
 def test_tests_of_golden_packages_are_skipped(tmp_path: Path) -> None:
     """Each example of each package is valid, and skipped, since nothing is implemented."""
     folders = [path for path in GOLDEN.glob("*/expected/*") if (path / "app.py").exists()]

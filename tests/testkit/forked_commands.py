@@ -67,7 +67,7 @@ def forked_command(
         log = Path(folder) / "stderr.txt"
         log.touch()
         target = forked(
-            _weenats,
+            run_weenats,
             *arguments,
             cwd=cwd,
             environment=environment,
@@ -79,6 +79,7 @@ def forked_command(
             yield ForkedCommand(process, stdout, log)
 
 
-def _weenats(*arguments: str) -> int:
+def run_weenats(*arguments: str) -> int:
+    """Run `weenats` in this process, for `forked`."""
     sys.argv = ["weenats", *arguments]
     return main()

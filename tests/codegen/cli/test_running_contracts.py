@@ -311,7 +311,7 @@ async def test_page_of_what_runs(
     assert "shop.command.refund" not in page
     document = json.loads((tmp_path / "shop.asyncapi.json").read_text())
     assert document["info"]["version"] == "2.0.0"
-    assert "index.html" in out
+    assert "index.html" in out.replace("\n", "")  # a long path is wrapped
 
 
 @pytest.mark.usefixtures("single_instance")

@@ -5,11 +5,11 @@ import json
 import os
 import pty
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import closing, contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ import pytest
 from receipts import AddItem, ReceiptsClient
 from receipts.handlers import Receipts
 from testkit.discovery import ExpectAnswers
-from testkit.forked_commands import forked_command
-from testkit.processes import child_process
+from testkit.forked_commands import forked_command, run_weenats
+from testkit.forks import CONTEXT, forked
 from testkit.waiting import LIMIT
 from weenats import NatsServiceBuilder
 from weenats.testing import NatsServer
@@ -57,10 +57,21 @@ def instances() -> Iterator[tuple[str, list[str]]]:
         thread.join(LIMIT)
 
 
-def top(*arguments: str, **options: Any) -> AbstractContextManager[subprocess.Popen[str]]:
-    """Run `weenats top`."""
-    command = [sys.executable, "-m", "weenats_codegen", "top", *arguments]
-    return child_process(command, **options)
+@contextmanager
+def top_on_terminal(kind: str, url: str, folder: Path) -> Iterator[tuple[BaseProcess, int]]:
+    """Run `weenats top` in a fork, on a terminal.
+
+    Returns:
+        The process, and the file descriptor of what the terminal shows.
+    """
+    screen, output = pty.openpty()
+    environment = {**os.environ, "TERM": kind, "COLUMNS": "100"}
+    arguments = ("top", "receipts", "--servers", url, "--interval", "0.1")
+    with closing(Connection(screen)), Connection(output, readable=False) as theirs:
+        target = forked(run_weenats, *arguments, cwd=folder, environment=environment, stdout=theirs)
+        with target as process:
+            theirs.close()
+            yield process, screen
 
 
 def test_top_once_json(
@@ -144,59 +155,54 @@ def shows(document: dict[str, Any], ids: list[str]) -> bool:
     return {each["instance"] for each in document["instances"]} == set(ids)
 
 
-def test_top_stops_on_closed_pipe(instances: tuple[str, list[str]]) -> None:
+def test_top_stops_on_closed_pipe(instances: tuple[str, list[str]], tmp_path: Path) -> None:
     """A closed standard output, as after `| head -1`, exits silently with 0."""
-    arguments = ("--servers", instances[0], "--interval", "0.1", "--json")
-    with top(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.readline()
-        process.stdout.close()
-        log = process.stderr.read()
-        assert (process.wait(LIMIT), log) == (0, "")
+    ours, theirs = CONTEXT.Pipe(duplex=False)
+    arguments = ("top", "--servers", instances[0], "--interval", "0.1", "--json")
+    log = tmp_path / "stderr.txt"
+    with ours, theirs:
+        target = forked(run_weenats, *arguments, cwd=tmp_path, stdout=theirs, stderr=log)
+        with target as process:
+            theirs.close()
+            assert os.read(ours.fileno(), 1)
+            ours.close()
+            process.join(LIMIT)
+            assert (process.exitcode, log.read_text()) == (0, "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_top_redraws_table_on_terminal(
-    instances: tuple[str, list[str]], number: signal.Signals
+    instances: tuple[str, list[str]], number: signal.Signals, tmp_path: Path
 ) -> None:
     """On a terminal the table is redrawn in place; whatever ends it shows the cursor again."""
     url, ids = instances
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    arguments = ("receipts", "--servers", url, "--interval", "0.1")
-    with top(*arguments, stdout=theirs, stderr=subprocess.PIPE, env=environment) as process:
-        os.close(theirs)
+    with top_on_terminal("xterm", url, tmp_path) as (process, screen):
         shown = ""
         while shown.count("req/s") < 3:
-            shown += os.read(ours, 4096).decode()
-        process.send_signal(number)
+            shown += os.read(screen, 4096).decode()
+        assert process.pid is not None
+        os.kill(process.pid, number)
         try:
-            while part := os.read(ours, 4096).decode():
+            while part := os.read(screen, 4096).decode():
                 shown += part
         except OSError:  # how a terminal says that nobody writes to it any more
             pass
-        process.wait(LIMIT)
-    os.close(ours)
-    assert process.returncode == 0
+        process.join(LIMIT)
+        assert process.exitcode == 0
     assert "\x1b[2K" in shown
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
     for each in ids:
         assert each[-8:] in shown
 
 
-def test_top_on_a_terminal_that_cannot_redraw(instances: tuple[str, list[str]]) -> None:
+def test_top_on_a_terminal_that_cannot_redraw(
+    instances: tuple[str, list[str]], tmp_path: Path
+) -> None:
     """With TERM=dumb, tables are printed below one another, without escape sequences."""
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "dumb", "COLUMNS": "100"}
-    arguments = ("receipts", "--servers", instances[0], "--interval", "0.1")
-    with top(*arguments, stdout=theirs, stderr=theirs, env=environment) as process:
-        os.close(theirs)
+    with top_on_terminal("dumb", instances[0], tmp_path) as (_, screen):
         shown = ""
         while shown.count("req/s") < 3:
-            shown += os.read(ours, 4096).decode()
-        process.terminate()
-    os.close(ours)
+            shown += os.read(screen, 4096).decode()
     assert "\x1b" not in shown
 
 
