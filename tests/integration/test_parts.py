@@ -175,7 +175,7 @@ async def test_wrong_details_are_not_sent(
     handlers.answer = fail
     with pytest.raises(InternalError):
         await client.execute(BOOK, "k", BOOKING)
-    assert "cannot be sent unchanged: : Input should not have equal items" in caplog.text
+    assert "cannot be sent unchanged: Input should not have equal items" in caplog.text
     assert "twice" not in caplog.text
 
 

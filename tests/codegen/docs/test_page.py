@@ -285,7 +285,7 @@ def test_full_disk_leaves_what_was_there(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     assert main(["docs", str(SAMPLE), "--out", str(tmp_path)]) == 1
-    assert f"No space left on device: '{tmp_path}'" in capsys.readouterr().err
+    assert f"{tmp_path}: No space left on device" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
     assert (tmp_path / "index.html").read_text() == "old"
 

@@ -227,7 +227,7 @@ async def test_the_command(
         ("nothing", "must be a Projection, or a function that returns one, not"),
         ("Doubling", "not class Doubling"),
         ("with_argument", "requires arguments: name a function that takes none"),
-        ("missing", "has no missing; its projections: BROKEN, COUNTS"),
+        ("missing", "has no missing; known are BROKEN, COUNTS"),
         ("COUNT", "has no COUNT; did you mean COUNTS?"),
     ):
         code, _, err = await run(f"{here}{name}")
