@@ -22,7 +22,7 @@ RUNNING: Final = "running:"
 _MAX_CPU: Final = 30
 """Seconds of computing that the program may take; the process that started it may have ended."""
 _ABSENT: Final = {"operation-removed": "operation", "event-removed": "event"}
-"""What is missing, by the rule: a client that is newer than the service knows of no removal."""
+"""What the service lacks, by the rule: if it is older than the client, nothing was removed."""
 _BROKEN: Final = frozenset({Party.OLD_CLIENT, Party.EVENT_CONSUMER})
 
 
@@ -36,8 +36,8 @@ def read_document(
     Args:
         content: The document.
         service: The name of the service.
-        limit: A time limit for reading. It does not hold for the temporary folder: interrupted
-            while it is made or removed, it would stay.
+        limit: The time limit for reading; by default there is none. It does not hold for making and
+            removing the temporary folder, since an interruption would leave the folder behind.
 
     Raises:
         ContractError: The document is not a valid contract.

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from weenats.transport.nats import NatsTransport
 
 _MAX_WAIT: Final = 2.0
+"""Seconds to wait for the contract of a service, which not everyone may read."""
 Reply = messages.CommandSuccess | messages.QuerySuccess | messages.Failure
 
 
@@ -119,7 +120,7 @@ async def exchange(arguments: Arguments, payload: bytes | None, servers: Sequenc
             endpoint, kind = await locate(transport, arguments, left)
             check_subject(arguments, endpoint, kind)
             if headers.IF_REVISION in arguments.headers:
-                await _check_revision(transport, arguments, endpoint, kind)
+                await _check_revision(transport, arguments, endpoint, kind, deadline)
             key, payload = assign(arguments, payload, endpoint)
             left = max(deadline - monotonic(), 0.0)
             payload, large = await stored_payload(transport, arguments.service, payload, left)
@@ -306,17 +307,23 @@ async def aggregates_kept(
 
 
 async def _check_revision(
-    transport: "NatsTransport", arguments: Arguments, endpoint: messages.EndpointInfo, kind: Kind
+    transport: "NatsTransport",
+    arguments: Arguments,
+    endpoint: messages.EndpointInfo,
+    kind: Kind,
+    deadline: float,
 ) -> None:
-    """Refuse a required revision that the service would not look at.
+    """Refuse a required revision that the service would ignore.
 
     Raises:
         CliError: The operation is not a command of an aggregate that is kept in a stream, as far as
             that is known.
     """
-    aggregate = _metadata(endpoint).get("aggregate", "")
-    kept = await aggregates_kept(transport, arguments.service, arguments.timeout)
-    if kind is not Kind.COMMAND or not kept.get(aggregate, False):
+    kept: dict[str, bool] = {}
+    if kind is Kind.COMMAND:
+        left = max(deadline - monotonic(), 0.0)
+        kept = await aggregates_kept(transport, arguments.service, left)
+    if not kept.get(_metadata(endpoint).get("aggregate", ""), False):
         raise CliError(
             "--if-revision is for commands of aggregates with `store: stream`, and"
             f" {arguments.operation} is not known to be one; the request was not sent"

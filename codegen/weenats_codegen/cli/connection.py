@@ -57,7 +57,9 @@ async def connection(
 
 
 async def _connect(transport: NatsTransport, servers: Sequence[str], timeout: float) -> None:
-    """Connect; end early when there are only HTTP servers, which wait for a request.
+    """Connect; fail early when all servers are HTTP servers.
+
+    These wait for a request and a client of NATS waits for a greeting, until the time limit.
 
     Raises:
         CliError: All servers speak HTTP.

@@ -9,8 +9,8 @@ _ALL_STEPS: Final = 800_000
 """What the searches in two bundles may cost together, which is far more than most do."""
 _ALL_PARTS: Final = 400_000
 """How many parts the documents that are drawn for two bundles may have together."""
-_SMALL: Final = 4
-"""How much of what takes little time is a step."""
+_SMALL_PER_STEP: Final = 4
+"""How many small operations cost a step."""
 
 
 class OutOfStepsError(Exception):
@@ -47,17 +47,17 @@ class Budget:
             raise OutOfStepsError
 
     def spend_small(self, count: int = 1) -> None:
-        """Take a step for each four of what takes much less time than a step.
+        """Take a step for every four operations that take much less time than a step.
 
         Args:
-            count: How many of these.
+            count: The number of operations.
 
         Raises:
             OutOfStepsError: There are not so many steps left.
         """
         self._small += count
-        if self._small >= _SMALL:
-            steps, self._small = divmod(self._small, _SMALL)
+        if self._small >= _SMALL_PER_STEP:
+            steps, self._small = divmod(self._small, _SMALL_PER_STEP)
             self.spend(steps)
 
 

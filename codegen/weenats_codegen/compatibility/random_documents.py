@@ -24,9 +24,9 @@ T = TypeVar("T")
 _SEED: Final = 20120
 _MAX_DEPTH: Final = 7
 _MAX_PARTS: Final = 2_000
-"""The most parts of a document that are drawn, so that others are left for further ones."""
+"""The most parts of one document, so that some are left for others."""
 _PARTS_EACH: Final = 10
-"""The parts that a document counts besides its own: it is checked by two schemas."""
+"""What each document costs besides its own parts, since two schemas check it."""
 _WORD: Final = 11
 """The characters of a text after which it repeats itself."""
 _LARGE: Final = 2**53

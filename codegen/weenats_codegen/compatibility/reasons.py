@@ -29,10 +29,9 @@ _MAX_REASONS: Final = 10
 _MANY_REASONS: Final = 100
 """After how many reasons in two bundles only one of each further definition is looked for."""
 _LEAST_STEPS: Final = 1_000
-"""What a search may cost after that."""
-
+"""What a search may cost when the steps of all searches are spent."""
 _LEAST_PARTS: Final = 2_000
-"""How many they may have for a search after that."""
+"""How many parts the documents drawn for a search may have when those of all are spent."""
 
 Steps = tuple[str | int, ...]
 """The way from a definition to a part of it, or through a document."""

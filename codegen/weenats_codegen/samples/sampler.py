@@ -128,7 +128,7 @@ def _annotation(bundle: Bundle, schema: Json, keyword: str) -> Any:
 
 
 class _Made(NamedTuple):
-    """A value and how many parts it has; values share parts, so that this is not what it takes."""
+    """A value and how many parts it has: equal ones may be one object, and count each time."""
 
     value: Any
     parts: int

@@ -205,7 +205,7 @@ class _Execution:
         deadline = context.deadline
         self._deadline = monotonic() + _TIMEOUT if deadline is None else deadline
         self._required = _required(context.headers)
-        # The slot at the end: one of a command that is refused would stay, whatever the key is.
+        # Last, since a slot stays in memory: what is refused above must not leave one.
         slot = self._slot = cache.slot(context.key)
         # Another caller, or another object, with the same id is another command.
         self._id = f"{context.message_id}-{slot.scope(self._caller or '', issuer)}"

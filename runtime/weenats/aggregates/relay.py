@@ -59,6 +59,7 @@ _ACK_WAIT: Final = 6.0
 _AGAIN: Final = 1.0
 """Seconds until the next attempt to publish an event."""
 _GRACE: Final = 0.5
+"""The least time limit of `close`, in seconds."""
 _WINDOW: Final = 200
 """`max_ack_pending` of the consumer of the relay."""
 _BATCH: Final = 256
@@ -136,8 +137,8 @@ class Relay:
         """End; what is not acknowledged goes to another instance, or to the next start.
 
         Args:
-            timeout: how long the server may take to give up the pinned consumers, in seconds, at
-                least half a second: other instances would wait for them.
+            timeout: how long the server may take to release the pinned consumers, in seconds; it
+                has at least half a second, since other instances wait until they are released.
         """
         if self._upkeep is not None:
             self._upkeep.close()

@@ -31,7 +31,7 @@ __all__ = [
     "is_failure_by_default",
 ]
 _LOG: Final = LimitedLogger("weenats.circuit_breaker")
-_CONNECTING: Final = frozenset(
+_MODULES_OF_DEPENDENCIES: Final = frozenset(
     {
         "asyncio",
         "concurrent",
@@ -157,7 +157,7 @@ def is_failure_by_default(
     One caller must not open a circuit breaker for all: failures are the exceptions that say
     something about the handler and what it depends on, whatever the request holds. These are
     INTERNAL, UNAVAILABLE and DEADLINE_EXCEEDED that the contract does not declare, and exceptions
-    other than ServiceError that may mean trouble, see `_may_mean_trouble`.
+    other than ServiceError that may come from a dependency, see `_may_be_of_dependency`.
 
     Other exceptions count as neither, for callers choose the values that they are about, and so do
     results, events and states that break the contract, and INTERNAL of a nested call, which may be
@@ -176,7 +176,7 @@ def is_failure_by_default(
         verdicts = [is_failure_by_default(each, declared) for each in group.exceptions]
         return True if True in verdicts else None
     if not isinstance(error, ServiceError):
-        return _may_mean_trouble(error) or None
+        return _may_be_of_dependency(error) or None
     if type(error) in declared:
         return False
     code = code_of(error)
@@ -185,22 +185,23 @@ def is_failure_by_default(
     return code in _FAILURE_CODES
 
 
-def _may_mean_trouble(error: Exception) -> bool:
-    """Return whether an exception may mean that something is in trouble that the handler needs.
+def _may_be_of_dependency(error: Exception) -> bool:
+    """Return whether an exception may say that something fails that the handler depends on.
 
-    The class of Python itself that it is derived from decides, since applications and other
-    packages derive what concerns a value from ValueError, and what they cannot tell from Exception.
-    Python raises OSError without a file name for connections, time limits and full disks. All other
-    classes of its own are about a value, or a mistake that some values reach.
+    The most specific class of Python itself among its bases decides: applications and packages
+    derive errors about a value from ValueError, and others from Exception. OSError without a file
+    name is raised for connections, time limits and full disks. All other classes of Python are
+    about a value, or a mistake in the code that only some values reach.
     """
     if isinstance(error, ContractBreachError):
         return False
     for kind in type(error).__mro__:
         module = str(kind.__module__).partition(".")[0]
-        if module in _CONNECTING:
+        if module in _MODULES_OF_DEPENDENCIES:
             return True
         if module == "builtins":
             if issubclass(kind, OSError):
+                # Not `error.filename`: a derived class may have a property that raises.
                 return OSError.filename.__get__(error) is None
             return kind in {Exception, RuntimeError}
         if module in sys.stdlib_module_names:

@@ -65,7 +65,7 @@ _MEMBERS: Final[dict[str, type | tuple[type, ...]]] = {
     "retry_after": (float, NoneType),
     "remote": bool,
     "of_connection": bool,
-    "details_type": object,
+    "details_type": object,  # any: only that reading it does not raise
     "details": object,
 }
 _PLAIN: Final = (dict, Model, NoneType)
@@ -81,7 +81,7 @@ def broken_rule(error: ServiceError) -> str:
     for name, kind in _MEMBERS.items():
         try:
             value: object = getattr(error, name)
-        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - of a property
+        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - a property may raise it
             return f"its {name} raises {type(raised).__name__}"
         if not issubclass(type(value), kind):  # `isinstance` asks the value for its class as well
             return f"its {name} is of the type {type(value).__name__}"

@@ -68,6 +68,7 @@ class SyncEventSubscription(Uncopyable):
         self._wait(self._unsubscribe())
 
     async def _unsubscribe(self) -> None:
+        # Begun on the event loop: where `_wait` refuses to run it, no coroutine is left over.
         await finish(self._end())
 
     async def _end(self) -> None:

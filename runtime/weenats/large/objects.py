@@ -146,7 +146,7 @@ class LargeObjects:
             MessageTooLargeError: the server carries messages that are too small for chunks.
             ServiceError: JetStream is not available, or refuses.
         """
-        # Not an id of a message, which those nearby tell: a service removes what callers name.
+        # Not a message id, which can be guessed from others: a service removes what callers name.
         name = base32.encode(urandom(_NAME_BYTES))
         reference = Reference(name, len(data), sha256(data).hexdigest())
         subject = self._prefix + reference.name

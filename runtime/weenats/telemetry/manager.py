@@ -90,7 +90,7 @@ def _named_by(variable: str) -> Generator[None]:
 
 
 def check_providers() -> None:
-    """Check that the providers can be loaded that the environment names; the SDK uses them too.
+    """Check that the providers that the environment names can be loaded: exporters use them too.
 
     Raises:
         InvalidArgumentError: one cannot.

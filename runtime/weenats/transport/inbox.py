@@ -25,12 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["Arrivals", "ReplyInbox", "RequestMux", "gather_replies"]
 Arrivals = asyncio.Queue[Delivery | ServiceError]
 """Replies to one message, or the error that ends the waiting for them."""
-
-
-_TOKEN: Final = 16
-"""Digits of the random token that ends a reply subject: 64 bits."""
-_TOKENS: Final = 256
-"""How many tokens are made at a time."""
+_TOKEN_LENGTH: Final = 16
+"""Hexadecimal digits of the random token that ends a reply subject: 64 bits."""
+_TOKENS_AT_ONCE: Final = 256
+"""How many tokens are made by one system call."""
 _Pending = tuple[str, asyncio.Future[Delivery], Accepts | None]
 """The subject of a request, the future of its reply, and what returns whether a message is it."""
 
@@ -38,8 +36,8 @@ _Pending = tuple[str, asyncio.Future[Delivery], Accepts | None]
 class RequestMux:
     """Matches replies to requests, and fails requests whose deadline passes.
 
-    Each reply subject ends with a random token. A service knows those of the requests that it got:
-    from them it must not know those of other requests, to answer or cancel these.
+    Each reply subject ends with a random token. A service knows the reply subjects of the requests
+    that it got; if it could guess those of other requests, it could answer or cancel them.
 
     It belongs to the event loop of its first request, of which it keeps a reference: before Python
     3.12, asking for the running loop takes a system call.
@@ -78,8 +76,8 @@ class RequestMux:
         """
         start = self._used
         if start == len(self._tokens):
-            self._tokens, start = urandom(_TOKENS * _TOKEN // 2).hex(), 0
-        end = self._used = start + _TOKEN
+            self._tokens, start = urandom(_TOKENS_AT_ONCE * _TOKEN_LENGTH // 2).hex(), 0
+        end = self._used = start + _TOKEN_LENGTH
         reply = self._prefix + self._tokens[start:end]
         loop = self._loop
         if loop is None:

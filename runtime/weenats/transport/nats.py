@@ -314,7 +314,7 @@ class NatsTransport(Uncopyable):
             interest.leave()
         try:
             await self._migration.end(interests)
-            # Patiently: messages that the server sends before would be lost.
+            # The server may send messages until it confirms: without waiting they would be lost.
             await self._opened().fence(seconds(self._options.close_timeout))
         except ServiceError as error:
             _LOG.debug("unsubscribed without a fence: %s", error)

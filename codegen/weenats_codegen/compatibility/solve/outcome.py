@@ -16,8 +16,8 @@ class Found:
     """There is a value, such as this one.
 
     Attributes:
-        value: The value; its parts may be the same objects, so that it takes less than it has.
-        parts: How many parts it has, with long texts as many.
+        value: The value; equal parts may be one object, so it may need little memory for its size.
+        parts: Its size, as `parts_of` counts it.
     """
 
     value: JsonValue

@@ -74,7 +74,9 @@ def hide_secrets(
     if not secrets.names:
         return
     for owner, shape in shapes.items():
-        for part in (shape, *shape.get("allOf", ())) if owner not in shared else ():
+        if owner in shared:
+            continue
+        for part in (shape, *shape.get("allOf", ())):
             for name, member in part.get("properties", {}).items():
                 is_raw = name in secrets.holders and _is_raw(member, shapes, shared, set())
                 if name in secrets.names or is_raw:
