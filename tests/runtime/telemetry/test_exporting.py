@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from opentelemetry import trace
@@ -409,24 +409,6 @@ async def test_unavailable_receiver_does_not_block_the_service(
             await service.stop()
 
 
-_START: Final = """
-import asyncio
-import sys
-from testkit.probe import Probe
-from weenats import InvalidArgumentError, NatsServiceBuilder
-from weenats.testing import MemoryTransport
-
-async def start():
-    builder = NatsServiceBuilder(Probe(), transport=MemoryTransport())
-    await builder.with_telemetry(exporter_url=next(iter(sys.argv[1:]), None)).build().start()
-
-try:
-    asyncio.run(start())
-except InvalidArgumentError as error:
-    print(error)
-"""
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -447,16 +429,17 @@ async def test_invalid_variable_of_the_sdk_is_named(
 
 @pytest.mark.parametrize("kind", ["TRACER", "METER"])
 @pytest.mark.parametrize("url", [None, "http://127.0.0.1:1"])
-def test_unknown_provider_of_the_environment(kind: str, url: str | None) -> None:
-    """A provider that is not installed fails the start with the same error."""
-    done = subprocess.run(
-        [sys.executable, "-c", _START, *([] if url is None else [url])],
-        check=True,
-        capture_output=True,
-        text=True,
-        env=python_environment(**{f"OTEL_PYTHON_{kind}_PROVIDER": "unknown"}),
-    )
-    assert f"OTEL_PYTHON_{kind}_PROVIDER names the provider 'unknown'" in done.stdout
+async def test_unknown_provider_of_the_environment(
+    handlers: Probe, monkeypatch: pytest.MonkeyPatch, kind: str, url: str | None
+) -> None:
+    """A provider that is not installed fails the start, whether the service exports or not."""
+    monkeypatch.setattr("opentelemetry.trace._TRACER_PROVIDER", None)
+    monkeypatch.setattr("opentelemetry.metrics._internal._METER_PROVIDER", None)
+    monkeypatch.setenv(f"OTEL_PYTHON_{kind}_PROVIDER", "unknown")
+    builder = NatsServiceBuilder(handlers, transport=MemoryTransport())
+    told = f"OTEL_PYTHON_{kind}_PROVIDER names the provider 'unknown' .* is not installed"
+    with pytest.raises(InvalidArgumentError, match=told):
+        await builder.with_telemetry(exporter_url=url).build().start()
 
 
 @pytest.mark.parametrize("part", ["", "TRACES_", "METRICS_"])
@@ -502,8 +485,23 @@ async def test_headers_of_the_exporter(
 
 def test_invalid_variable_that_the_sdk_reads_when_it_is_imported() -> None:
     """The start fails with the same error when the import of the SDK fails."""
+    code = """
+import asyncio
+from testkit.probe import Probe
+from weenats import InvalidArgumentError, NatsServiceBuilder
+from weenats.testing import MemoryTransport
+
+async def start():
+    builder = NatsServiceBuilder(Probe(), transport=MemoryTransport())
+    await builder.with_telemetry(exporter_url="http://127.0.0.1:1").build().start()
+
+try:
+    asyncio.run(start())
+except InvalidArgumentError as error:
+    print(error)
+"""
     done = subprocess.run(
-        [sys.executable, "-c", _START, "http://127.0.0.1:1"],
+        [sys.executable, "-c", code],
         check=True,
         capture_output=True,
         text=True,
