@@ -4,7 +4,7 @@ import operator
 import warnings
 from collections.abc import Iterator
 from functools import cache, partial, wraps
-from typing import TYPE_CHECKING, Any, Final, Self, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from pydantic import (
     BaseModel,
@@ -172,6 +172,21 @@ def _without_keys(model: "type[Model]", error: ValidationError) -> ValidationErr
     return ValidationError.from_exception_data(error.title, listed, hide_input=True)
 
 
+def _validating(name: str) -> "classmethod[Model, ..., Model]":
+    """Return a method of pydantic's models whose errors are those of `_without_keys`."""
+    method = getattr(BaseModel, name).__func__
+
+    @wraps(method)
+    def validate(model: "type[Model]", *arguments: object, **options: object) -> "Model":
+        try:
+            return cast("Model", method(model, *arguments, **options))
+        except ValidationError as error:
+            failure = _without_keys(model, error)
+        raise failure
+
+    return classmethod(validate)
+
+
 class _Text(str):
     """A text whose repr has no quotes."""
 
@@ -241,25 +256,9 @@ class Model(BaseModel, metaclass=_ModelType):
 
         __init__.__pydantic_base_init__ = True
 
-        @classmethod
-        @wraps(BaseModel.model_validate.__func__)
-        def model_validate(cls, obj: object, **options: object) -> Self:  # noqa: D102 - pydantic's
-            try:
-                return super().model_validate(obj, **options)
-            except ValidationError as error:
-                failure = _without_keys(cls, error)
-            raise failure
-
-        @classmethod
-        @wraps(BaseModel.model_validate_json.__func__)
-        def model_validate_json(  # noqa: D102 - pydantic's
-            cls, json_data: str | bytes | bytearray, **options: object
-        ) -> Self:
-            try:
-                return super().model_validate_json(json_data, **options)
-            except ValidationError as error:
-                failure = _without_keys(cls, error)
-            raise failure
+        model_validate = _validating("model_validate")
+        model_validate_json = _validating("model_validate_json")
+        model_validate_strings = _validating("model_validate_strings")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
         kind = type(self)

@@ -233,6 +233,14 @@ def test_validation_error_shows_declared_names_alone(members: dict[str, Any], wh
         assert caught.value.__context__ is None
 
 
+def test_validation_error_of_strings_shows_declared_names_alone() -> None:
+    """So does the text when all values are texts, as in a form."""
+    with pytest.raises(ValidationError) as caught:
+        Open.model_validate_strings({"prices": {"s3cret": "x"}})
+    assert str(caught.value).splitlines()[1] == "prices.*"
+    assert "s3cret" not in f"{caught.value} {caught.value!r}"
+
+
 def test_validation_error_keeps_what_is_wrong() -> None:
     """The type, the message and the context of each error are those of pydantic."""
     with pytest.raises(ValidationError) as caught:

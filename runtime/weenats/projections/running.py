@@ -76,6 +76,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         Raises:
             UnavailableError: no view of this version of the projection is complete yet, or the
                 block has ended in which the projection runs.
+            WrongEventLoopError: the projection runs on another event loop.
             ServiceError: see JetStream.last.
         """
         self._check_running()
@@ -195,6 +196,8 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
             self._looking = start_task(self._look(), context=Context())
             self._looking.add_done_callback(self._on_looked)
         looking = self._looking
+        if looking.get_loop() is not asyncio.get_running_loop():  # `wait` would not wake up
+            raise WrongEventLoopError
         await asyncio.wait([looking])
         if looking.cancelled():
             self._check_running()  # then `close` has cancelled the look

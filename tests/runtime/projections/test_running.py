@@ -673,19 +673,29 @@ async def test_end_that_is_cancelled_goes_on(transport: NatsTransport, deliver: 
     await eventually(lambda: seen[0].is_closed)
 
 
-async def test_another_event_loop_is_refused(transport: NatsTransport, deliver: Any) -> None:
+async def test_another_event_loop_is_refused(
+    transport: NatsTransport, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Waiting for a view, reading it and ending a consumer on another loop fail at once."""
     await deliver(1)
     consumer = await consume(transport, Recorder(), "other-loop")
     async with consumer, COUNTS.run(transport) as counts:
         await counts.caught_up()
-        for use in (counts.caught_up, counts.view, counts.status, consumer.stop):
 
-            async def run(use: Any = use) -> None:
+        async def check_refused(use: Any) -> None:
+            async def run() -> None:
                 await asyncio.wait_for(use(), LIMIT)
 
             with pytest.raises(WrongEventLoopError):
-                await asyncio.to_thread(lambda run=run: asyncio.run(run()))
+                await asyncio.to_thread(lambda: asyncio.run(run()))
+
+        for use in (counts.caught_up, counts.view, counts.status, consumer.stop):
+            await check_refused(use)
+        monkeypatch.setattr(counts, "_look", asyncio.Event().wait)
+        reading = asyncio.create_task(counts.view())
+        await settle()
+        await check_refused(counts.view)
+        reading.cancel()
 
 
 async def test_waiting_for_a_view_ends_with_the_connection(
