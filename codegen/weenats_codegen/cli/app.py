@@ -438,8 +438,8 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
         typer.Option(
             min=0,
             metavar="N",
-            help="The revision that the aggregate must have, which is kept in a stream; "
-            "0 if nothing happened to it yet.",
+            help="Run the command only if the aggregate has this revision, 0 if it has no events "
+            "yet; only with store: stream.",
         ),
     ] = None,
     *,

@@ -34,7 +34,7 @@ class Arguments:
         projection: The name of a projection; of a service, one that its lifespan runs; of an
             operator, one whose progress is shown.
         shared_limits: Whether the instances of a service share their rate limits.
-        calls: What the user calls besides: CONTRACT, or CONTRACT=OPERATIONS.
+        calls: The other contracts that the user calls: CONTRACT, or CONTRACT=OPERATIONS.
     """
 
     role: str
@@ -79,7 +79,7 @@ def _of_service(contract: Contract, arguments: Arguments) -> Permissions:
     if arguments.inbox_prefix is not None and not uses_jetstream and not arguments.calls:
         raise typer.BadParameter(
             f"--inbox-prefix changes nothing: {contract.service} receives no replies, since it"
-            " does not use JetStream; if it calls other services, name them by --calls CONTRACT"
+            " does not use JetStream; if it calls other services, name them with --calls CONTRACT"
         )
     needed = of_service(
         contract,
@@ -109,11 +109,11 @@ def _of_client(contract: Contract, arguments: Arguments) -> Permissions:
 
 
 def _of_called(text: str, inbox_prefix: str) -> tuple[Contract, Permissions]:
-    """Return a contract that is called besides, and what its client needs."""
+    """Return another contract that is called, and what its client needs."""
     folder, sign, names = text.partition("=")
     operations = split(names)
     if sign and not operations:  # without any name, everything would be permitted
-        raise typer.BadParameter(f"--calls {text} requires the name of an operation behind =")
+        raise typer.BadParameter(f"--calls {text} requires the name of an operation after =")
     contract = read(Path(folder))
     used = Used(operations, (), discovery=False) if operations else None
     return contract, of_client(contract, used, inbox_prefix=inbox_prefix)

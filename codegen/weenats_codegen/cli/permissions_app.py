@@ -80,8 +80,8 @@ def permissions(  # noqa: PLR0913 - the options of a user
         list[str] | None,
         typer.Option(
             metavar="CONTRACT[=NAMES]",
-            help="A contract that the user calls besides, as a client does: everything, or the "
-            "operations that are named, separated by commas; repeatable.",
+            help="Another contract that the user calls as a client: all of it, or only the "
+            "operations named, separated by commas; repeatable.",
         ),
     ] = None,
     json: Annotated[

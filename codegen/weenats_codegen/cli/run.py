@@ -76,7 +76,7 @@ def run(
 
 
 def warn_of_defaults(app: str) -> None:
-    """Say that handlers are served without the settings that a program has.
+    """Warn that handlers are served with default settings, whatever the environment says.
 
     Args:
         app: The target of the builder beside the handlers, "" if there is none.
@@ -84,9 +84,9 @@ def warn_of_defaults(app: str) -> None:
     variables = {name for name, *_ in EnvironmentSettings.variables()} - {"NATS_URL"}
     ignored = ", ".join(sorted(variables & os.environ.keys()))
     warn(
-        "handlers are served with the defaults of NatsServiceBuilder;"
-        f" {app or 'a builder of EnvironmentSettings'} reads the WEENATS_ variables"
-        f"{ignored and f', without effect here: {ignored}'}"
+        "handlers are served with the defaults of NatsServiceBuilder"
+        f"{ignored and f' (ignored: {ignored})'};"
+        f" use {app or 'a builder of EnvironmentSettings'} to read the WEENATS_ variables"
     )
 
 

@@ -223,7 +223,7 @@ def test_service_without_jetstream_has_no_inbox(capsys: pytest.CaptureFixture[st
 def test_one_user_for_several_contracts(
     receipts_contract: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is called besides is added to each role, everything or the operations that are named."""
+    """Each role may call other contracts too: all of them, or only the operations named."""
     loyalty = receipts_contract.parent / "loyalty"
 
     def claims(folder: Path, *options: str) -> dict[str, Any]:

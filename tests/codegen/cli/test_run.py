@@ -338,6 +338,6 @@ def test_handlers_without_a_builder(
         _, errors = served.communicate(LIMIT)
     [line] = [each for each in errors.splitlines() if "defaults" in each]
     assert line == (
-        "weenats: handlers are served with the defaults of NatsServiceBuilder; receipts.app:builder"
-        " reads the WEENATS_ variables, without effect here: WEENATS_PASSWORD"
+        "weenats: handlers are served with the defaults of NatsServiceBuilder (ignored:"
+        " WEENATS_PASSWORD); use receipts.app:builder to read the WEENATS_ variables"
     )
