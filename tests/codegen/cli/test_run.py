@@ -14,7 +14,7 @@ import pytest
 from receipts.handlers import Receipts
 from testkit.cli_service import TARGET, weenats_run
 from testkit.forked_commands import forked_command
-from testkit.processes import child_process, without_coverage
+from testkit.processes import child_process
 from testkit.waiting import LIMIT
 from weenats import NatsServiceBuilder
 from weenats.testing import NatsServer
@@ -323,26 +323,6 @@ def test_run_serves_when_output_is_full(options: list[str], repository: Path) ->
         assert process.poll() is None
         process.terminate()
         assert process.wait(LIMIT) == 0
-
-
-@pytest.mark.parametrize("kind", ["TRACER", "METER"])
-def test_unknown_provider_of_telemetry(repository: Path, nats_url: str, kind: str) -> None:
-    """A variable of OpenTelemetry that names no provider is an error that says so."""
-    variable = f"OTEL_PYTHON_{kind}_PROVIDER"
-    done = subprocess.run(
-        [sys.executable, "-m", "weenats_codegen", "run", "receipts.app:builder"],
-        cwd=repository,
-        env={**without_coverage(), "NATS_URL": nats_url, variable: "nowhere"},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == (
-        f"weenats: INVALID_ARGUMENT: {variable} names the provider 'nowhere' of OpenTelemetry,"
-        " which is not installed; unset it, or use another one"
-    )
 
 
 @pytest.mark.parametrize("options", [(), ("--processes", "2")], ids=str)
