@@ -43,6 +43,7 @@ def test_repository_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check([Path("schemas")], Path("generated")) == Freshness("", ())
 
 
+@pytest.mark.slow
 def test_output_is_deterministic(tmp_path: Path) -> None:
     """Hash seed, working directory and order of contracts do not change the output."""
     cases = [GOLDEN / case / "contract" for case in ("full", "nested", "odd-names")]

@@ -114,6 +114,7 @@ def test_nullable_alias_with_quoted_types_passes_ruff(tmp_path: Path) -> None:
     assert run(tmp_path, *checks, "models.py") == ""
 
 
+@pytest.mark.slow
 def test_packages_can_be_imported(packages: Path) -> None:
     """All packages and their app modules import without errors or warnings."""
     folders = [path for path in packages.iterdir() if (path / "__init__.py").exists()]

@@ -42,6 +42,7 @@ def test_findings_of_a_process() -> None:
     assert found[1] == "the running service has no operation refund (operation-removed)"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("patient")
 def test_invalid_document_of_a_process() -> None:
     """What is wrong with a document is the error."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from testkit import demo_picture, page_picture, trace_picture
 from testkit.documents import document
 from testkit.forks import forked
@@ -46,6 +48,7 @@ def test_page_pictures_are_fresh() -> None:
         assert f'="codegen/docs/{name}"' in document("README.md").text
 
 
+@pytest.mark.slow
 def test_page_pictures_can_be_drawn(tmp_path: Path) -> None:
     """The command draws one in light and one in dark."""
     page_picture.draw(tmp_path)

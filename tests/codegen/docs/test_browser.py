@@ -127,6 +127,7 @@ def test_pictures_differ(pages: Path, browser: Browser) -> None:
     assert pictures[0] != pictures[1]
 
 
+@pytest.mark.slow
 def test_failing_script_is_reported(browser: Browser) -> None:
     """A script that fails makes the test fail."""
     with browser.tab(width=DESKTOP) as tab, pytest.raises(AssertionError, match="no such"):

@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Annotated, Any, Final, Literal, NotRequired, Optional
 
+import pytest
 from pydantic import (
     AnyUrl,
     Base64Bytes,
@@ -180,6 +181,7 @@ _MODELS: Final[tuple[type[BaseModel], ...]] = (
 )
 
 
+@pytest.mark.slow
 def test_schemas_that_pydantic_writes(tmp_path: Path) -> None:
     """Those of every model, in both modes, take and send exactly what they allow."""
     random = Random(0)  # noqa: S311 - the same documents in each run

@@ -52,6 +52,7 @@ def test_generated_code_and_validator_agree(start: int, tmp_path: Path) -> None:
     assert tally.documents == len(cases) * _DOCUMENTS
 
 
+@pytest.mark.slow
 def test_all_keywords_and_dialects_are_drawn() -> None:
     """Every keyword, every dialect, booleans, valid and invalid documents are among the cases."""
     cases = drawn_cases(1, 200, 0)

@@ -74,6 +74,7 @@ SHAPES: dict[type[Model], Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", SHAPES)
 def test_large_messages_are_read_as_small_ones(model: type[Model]) -> None:
     """A message of many values is accepted or refused by the rules of its type."""

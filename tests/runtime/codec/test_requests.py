@@ -290,6 +290,7 @@ def outcome(codec: OperationCodec, data: bytes) -> object:
         return None
 
 
+@pytest.mark.slow
 @examples(80)
 @given(PARTS, PARTS, PARTS)
 @example(b'"k"', b'{"action":"go"}', STAMPED)
