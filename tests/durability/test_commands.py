@@ -20,7 +20,7 @@ from weenats.testing import NatsCluster, NatsServer
 SEED = int(os.environ.get("SEED") or randrange(1, 2**31))
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 @pytest.mark.timeout(300)
 async def test_killed_instances_and_server(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """250 commands, each of three instances is killed, then the server."""
