@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from errno import EFBIG, EILSEQ, EINVAL, ENAMETOOLONG, EOVERFLOW
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
@@ -45,6 +46,8 @@ _CONNECTING: Final = frozenset(
     }
 )
 """Modules of Python whose exceptions are about something that a handler depends on."""
+_ABOUT_VALUES: Final = (EFBIG, EILSEQ, EINVAL, ENAMETOOLONG, EOVERFLOW)
+"""What the system answers when an argument is wrong, such as a time that is too far away."""
 _FAILURE_CODES: Final = frozenset({Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED})
 
 Scope = Literal["operation", "service"]
@@ -190,10 +193,16 @@ def _may_mean_trouble(error: Exception) -> bool:
 
     The class of Python itself that it is derived from decides, since applications and other
     packages derive what concerns a value from ValueError, and what they cannot tell from Exception.
-    Python raises OSError without a file name for connections, time limits and full disks. All other
-    classes of its own are about a value, or a mistake that some values reach.
+    Python raises OSError without a file name for connections, time limits and full disks, unless
+    its number is about a value. All other classes of its own are about a value, or a mistake that
+    some values reach. So is the RuntimeError that it makes of a StopIteration: `next` found
+    nothing.
     """
     if isinstance(error, ContractBreachError):
+        return False
+    if isinstance(error, RuntimeError) and isinstance(
+        error.__cause__, StopIteration | StopAsyncIteration
+    ):
         return False
     for kind in type(error).__mro__:
         module = str(kind.__module__).partition(".")[0]
@@ -201,7 +210,8 @@ def _may_mean_trouble(error: Exception) -> bool:
             return True
         if module == "builtins":
             if issubclass(kind, OSError):
-                return OSError.filename.__get__(error) is None
+                number = OSError.errno.__get__(error)
+                return OSError.filename.__get__(error) is None and number not in _ABOUT_VALUES
             return kind in {Exception, RuntimeError}
         if module in sys.stdlib_module_names:
             return False
