@@ -261,6 +261,15 @@ class Model(BaseModel, metaclass=_ModelType):
                 failure = _without_keys(cls, error)
             raise failure
 
+        @classmethod
+        @wraps(BaseModel.model_validate_strings.__func__)
+        def model_validate_strings(cls, obj: object, **options: object) -> Self:  # noqa: D102 - pydantic's
+            try:
+                return super().model_validate_strings(obj, **options)
+            except ValidationError as error:
+                failure = _without_keys(cls, error)
+            raise failure
+
     def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
         kind = type(self)
         computed = [
