@@ -198,11 +198,8 @@ def _may_mean_trouble(error: Exception) -> bool:
     some values reach. So is the RuntimeError that it makes of a StopIteration: `next` found
     nothing.
     """
-    if isinstance(error, ContractBreachError):
-        return False
-    if isinstance(error, RuntimeError) and isinstance(
-        error.__cause__, StopIteration | StopAsyncIteration
-    ):
+    found_nothing = isinstance(error.__cause__, StopIteration | StopAsyncIteration)
+    if isinstance(error, ContractBreachError) or (type(error) is RuntimeError and found_nothing):
         return False
     for kind in type(error).__mro__:
         module = str(kind.__module__).partition(".")[0]
