@@ -20,6 +20,7 @@ from typing import Annotated, Any, Final
 import jwt
 import pytest
 from pydantic import Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 
 import weenats
 from testkit.contexts import make_context
@@ -103,6 +104,8 @@ class Login(Model):
         """Refuse some passwords, and name them."""
         if isinstance(value, str) and value.startswith("bad"):
             raise ValueError(f"{value} is bad")
+        if isinstance(value, str) and value.startswith("worse"):
+            raise PydanticCustomError("worse", "{value} is worse", {"value": value})
         return value
 
 
@@ -324,12 +327,13 @@ def test_refusals_show_no_values(refused: Any) -> None:
         assert_hidden(repr(error.details))
 
 
-def test_validators_of_users_are_not_quoted() -> None:
+@pytest.mark.parametrize("how", ["bad", "worse"])
+def test_validators_of_users_are_not_quoted(how: str) -> None:
     """The text of an exception of a validator may have the value."""
     codec = OperationCodec(weenats.Command(
         name="login", contract=CONTRACT, payload=Login, result=Outcome, description="Log in.",
     ))  # fmt: skip
-    data = dump(request(command={"password": f"bad {MARK}"}))
+    data = dump(request(command={"password": f"{how} {MARK}"}))
     with pytest.raises(InvalidArgumentError, match="Input is refused by a validator") as raised:
         codec.decode_request(data).read_payload()
     assert_hidden(exception_text(raised.value) + repr(raised.value.details))

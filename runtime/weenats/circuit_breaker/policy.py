@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from errno import EFBIG, EILSEQ, EINVAL, ENAMETOOLONG, EOVERFLOW
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
@@ -45,6 +46,8 @@ _MODULES_OF_DEPENDENCIES: Final = frozenset(
     }
 )
 """Modules of Python whose exceptions are about something that a handler depends on."""
+_ABOUT_VALUES: Final = (EFBIG, EILSEQ, EINVAL, ENAMETOOLONG, EOVERFLOW)
+"""What the system answers when an argument is wrong, such as a time that is too far away."""
 _FAILURE_CODES: Final = frozenset({Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED})
 
 Scope = Literal["operation", "service"]
@@ -190,10 +193,14 @@ def _may_be_of_dependency(error: Exception) -> bool:
 
     The most specific class of Python itself among its bases decides: applications and packages
     derive errors about a value from ValueError, and others from Exception. OSError without a file
-    name is raised for connections, time limits and full disks. All other classes of Python are
-    about a value, or a mistake in the code that only some values reach.
+    name is raised for connections, time limits and full disks, unless its number is about a value.
+    All other classes of Python are about a value, or a mistake in the code that only some values
+    reach. So is the RuntimeError that Python makes of a StopIteration: `next` found nothing.
     """
-    if isinstance(error, ContractBreachError):
+    # Not of `error`: a derived class may have properties that raise. The same holds below.
+    cause = BaseException.__cause__.__get__(error)
+    found_nothing = isinstance(cause, StopIteration | StopAsyncIteration)
+    if isinstance(error, ContractBreachError) or (type(error) is RuntimeError and found_nothing):
         return False
     for kind in type(error).__mro__:
         module = str(kind.__module__).partition(".")[0]
@@ -201,8 +208,8 @@ def _may_be_of_dependency(error: Exception) -> bool:
             return True
         if module == "builtins":
             if issubclass(kind, OSError):
-                # Not `error.filename`: a derived class may have a property that raises.
-                return OSError.filename.__get__(error) is None
+                number = OSError.errno.__get__(error)
+                return OSError.filename.__get__(error) is None and number not in _ABOUT_VALUES
             return kind in {Exception, RuntimeError}
         if module in sys.stdlib_module_names:
             return False

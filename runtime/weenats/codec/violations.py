@@ -1,10 +1,11 @@
 """Violations of the contract by a message, reported without its content."""
 
 import math
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json
+from pydantic_core.core_schema import ErrorType
 
 from weenats.errors import InternalError, InvalidArgumentError
 from weenats.formats import NOT_HELD, TEXT_FORMAT
@@ -55,6 +56,11 @@ _KEYWORDS: Final = {
     "timezone_aware": "format",
 }
 """The keyword of JSON Schema for each type of pydantic's errors whose name does not show it."""
+_QUOTABLE: Final = {TEXT_FORMAT, NOT_HELD, *get_args(ErrorType)} - {
+    "value_error",
+    "assertion_error",
+}
+"""The types of errors whose text is that of pydantic or weenats, not that of a validator."""
 _LENGTHS: Final = {
     ("too_short", "Dictionary"): "minProperties",
     ("too_long", "Dictionary"): "maxProperties",
@@ -142,15 +148,10 @@ def _keyword(error: Any) -> str:
 
 def _message(error: Any) -> str:
     """Return what is wrong, without text of the message or of the exception of a validator."""
-    match error["type"]:
-        case "union_tag_invalid":
-            return (
-                f"{error['ctx']['discriminator']} should be one of {error['ctx']['expected_tags']}"
-            )
-        case "value_error" | "assertion_error":
-            return "Input is refused by a validator"
-        case _:
-            return str(error["msg"])
+    kind, context = error["type"], error.get("ctx")
+    if kind == "union_tag_invalid":
+        return f"{context['discriminator']} should be one of {context['expected_tags']}"
+    return str(error["msg"]) if kind in _QUOTABLE else "Input is refused by a validator"
 
 
 def without_keys(found: list[Violation], names: frozenset[str]) -> list[Violation]:

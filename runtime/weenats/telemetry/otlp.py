@@ -9,6 +9,7 @@ import re
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -86,14 +87,19 @@ class ExportingTelemetry(TelemetryManager):
 
 
 def _check_headers() -> None:
-    """Refuse headers for the receiver that the SDK would leave out, and log with their values.
+    """Refuse headers for the receiver that the SDK would log with their values.
+
+    It leaves out what is malformed, and cannot send a line break.
 
     Raises:
         ValueError: a variable is malformed.
     """
     for name in _HEADERS:
-        if not all(map(_HEADER.fullmatch, os.environ.get(name, "").split(","))):
+        parts = os.environ.get(name, "").split(",")
+        if not all(map(_HEADER.fullmatch, parts)):
             raise ValueError(f"{name} is not a list of name=value, separated by commas")
+        if any(not {"\r", "\n"}.isdisjoint(unquote(part).strip()) for part in parts):
+            raise ValueError(f"{name} has a line break in a value")
 
 
 def _providers(base: str, resource: Resource) -> tuple[TracerProvider, MeterProvider]:

@@ -270,6 +270,7 @@ def test_write_only_fields_are_hidden_in_repr(
 
 _PIN: Final = {"type": "string", "writeOnly": True}
 _WITH_PIN: Final = {"properties": {"pin": _PIN}}
+_MAP: Final = {"type": "object", "additionalProperties": {"type": "string"}}
 _OPEN: Final = {"type": "object", "properties": {"user": {"type": "string"}}}
 
 
@@ -289,6 +290,10 @@ _OPEN: Final = {"type": "object", "properties": {"user": {"type": "string"}}}
         ({"type": "array", "prefixItems": [{}], "unevaluatedItems": _PIN}, [1, "s3cret"]),
         ({"type": "array", "prefixItems": [{}, _WITH_PIN]}, [1, {"pin": "s3cret"}]),
         ({"anyOf": [{"type": "array", "items": _WITH_PIN}, {}]}, [{"pin": "s3cret"}]),
+        (
+            {"anyOf": [_MAP, {"type": "object", "properties": {"pin": _PIN}}]},
+            {"pin": "s3cret"},
+        ),
     ],
 )
 def test_write_only_values_without_a_field_are_hidden_in_repr(
@@ -330,6 +335,9 @@ _WITH_IN: Final = {"properties": {"in": _WITH_PIN}}
         ({"properties": {"in": {}}, "if": {}, "then": _WITH_IN}, {"in": {"pin": "s3cret"}}),
         ({"properties": {"in": {"writeOnly": True, **_IN}}}, {"in": {"pin": "s3cret"}}),
         ({"writeOnly": True}, {"user": "s3cret"}),
+        ({"allOf": [{"writeOnly": True}]}, {"user": "s3cret"}),
+        ({"if": {}, "then": {"writeOnly": True}}, {"user": "s3cret"}),
+        ({"$ref": "#/$defs/secret"}, {"user": "s3cret"}),
     ],
     ids=json.dumps,
 )
@@ -343,7 +351,10 @@ def test_write_only_values_of_a_class_are_hidden_in_its_repr(
     properties = {"user": {"type": "string"}, "shown": {"type": "integer"}}
     state = {"type": "object", **keywords}
     state["properties"] = properties | keywords.get("properties", {})
-    module = generated(contract_of(state) | {"$defs": {"withPin": _WITH_PIN}})
+    module = generated(
+        contract_of(state)
+        | {"$defs": {"withPin": _WITH_PIN, "secret": {"type": "object", "writeOnly": True}}}
+    )
     thing = TypeAdapter(module.Thing).validate_python({"user": "ada", "shown": 77123, **value})
     models = [each for each in (thing, getattr(thing, "in_", None)) if isinstance(each, BaseModel)]
     assert models

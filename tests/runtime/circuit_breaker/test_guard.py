@@ -12,10 +12,12 @@ import sqlite3
 import ssl
 import struct
 import zlib
+from collections.abc import Awaitable, Callable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from datetime import datetime
 from decimal import DivisionUndefined
-from errno import ENAMETOOLONG, ENOENT, ENOSPC
+from errno import EINVAL, ENAMETOOLONG, ENOENT, ENOSPC
 from time import monotonic
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -109,13 +111,30 @@ def test_unexpected_exception_is_a_failure(error: Exception) -> None:
         MemoryError(), EOFError(), UnboundLocalError(), NotImplementedError(), re.error("x"),
         zlib.error(), binascii.Error(), struct.error(), csv.Error(), ET.ParseError(),
         gzip.BadGzipFile(), FileNotFoundError(ENOENT, "x", "file"), OSError(ENAMETOOLONG, "x", "f"),
-        ContractBreachError(RUN, None), AggregateBreachError("x"),
+        ContractBreachError(RUN, None), AggregateBreachError("x"), OSError(EINVAL, "x"),
         BrokenHistoryError("x"), ParserError(), unreadable("code"), unreadable("remote"),
     ],
 )  # fmt: skip
 def test_exception_about_a_value_is_not_counted(error: Exception) -> None:
     """A caller can provoke them with a key or a payload, which says nothing about the others."""
     assert verdict(error) == "nothing"
+
+
+async def first_of_none() -> object:
+    """Look for something that does not exist, as `next(each for each in rows if ...)` does."""
+    return next(iter(()))
+
+
+@pytest.mark.parametrize(
+    "handle", [first_of_none, lambda: asyncio.to_thread(datetime.fromtimestamp, 1e17)]
+)
+async def test_value_that_python_does_not_report_as_one_is_not_counted(
+    handle: Callable[[], Awaitable[object]],
+) -> None:
+    """What a handler finds nothing for, and a time that is too far away, are values of callers."""
+    with pytest.raises((RuntimeError, OSError)) as raised:
+        await handle()
+    assert verdict(raised.value) == "nothing"
 
 
 def test_internal_error_of_a_nested_call_is_not_counted() -> None:

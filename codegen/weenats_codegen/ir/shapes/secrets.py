@@ -23,7 +23,7 @@ from weenats_codegen.ir.shapes.grammar import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
 _IN_PLACE: Final = frozenset({
     "$ref", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas",
@@ -51,14 +51,15 @@ class Secrets:
         graph = _Graph(definitions)
         if not graph.secret:
             return
-        nearest = graph.users(graph.secret, beyond_members=False)
-        inside = graph.users(graph.secret, beyond_members=True)
+        whole = graph.users(graph.secret, _IN_PLACE.__contains__)
+        nearest = graph.users(graph.secret, lambda keyword: keyword != "properties")
+        inside = graph.users(graph.secret, lambda _: True)
         for name, places in graph.members.items():
             if not nearest.isdisjoint(places):
                 self.names.add(name)
             if not inside.isdisjoint(places):
                 self.holders.add(name)
-        self.names.update(graph.written_inside(), graph.matched(inside))
+        self.names.update(graph.written_inside(whole), graph.matched(inside))
 
 
 def hide_secrets(
@@ -88,7 +89,7 @@ def _is_raw(
 ) -> bool:
     """Return whether values have parts that no class of the package hides."""
     name = ref_name(shape)
-    if name in shared or is_any(shape):
+    if name in shared or is_any(shape) or _mixes_maps(shape, shapes):
         return True
     if name in seen:
         return False
@@ -105,6 +106,13 @@ def _is_raw(
         elif kind in ((kinds,) if isinstance(kinds, str) else kinds):
             return "prefixItems" not in shape
     return any(part is True or (part and _is_raw(part, shapes, shared, seen)) for part in parts)
+
+
+def _mixes_maps(shape: Schema, shapes: Mapping[str, Schema]) -> bool:
+    """Return whether an object may be read as a map, and the secrets be those of a class."""
+    options = [shapes.get(ref_name(each), each) for each in shape.get("anyOf", ())]
+    objects = [each for each in options if is_class(each) or each.get("type") == "object"]
+    return len(objects) > 1 and not all(map(is_class, objects))
 
 
 class _Graph:
@@ -136,25 +144,29 @@ class _Graph:
                 if keyword == "properties":
                     self.members[name].append(number)
 
-    def users(self, schemas: set[int], *, beyond_members: bool) -> set[int]:
+    def users(self, schemas: set[int], follows: Callable[[str], bool]) -> set[int]:
         """Return some schemas and those that they are parts of.
 
         Args:
             schemas: The schemas.
-            beyond_members: Whether an object is included because of its declared members.
+            follows: Returns whether a schema is included because of its parts of a keyword.
         """
         found = set(schemas)
         pending = [*schemas]
         for number in pending:
             for user, keyword in self._uses[number]:
-                if user not in found and (beyond_members or keyword != "properties"):
+                if user not in found and follows(keyword):
                     found.add(user)
                     pending.append(user)
         return found
 
-    def written_inside(self) -> Iterator[str]:
-        """Yield the members that are declared inside what is `writeOnly`."""
-        found = set(self.secret)
+    def written_inside(self, whole: set[int]) -> Iterator[str]:
+        """Yield the members that are declared inside what is `writeOnly`.
+
+        Args:
+            whole: The schemas of values that are `writeOnly`.
+        """
+        found = set(whole)
         pending = [*found]
         for number in pending:
             yield from _declared(self._schemas[number])
