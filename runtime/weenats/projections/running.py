@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 from typing_extensions import TypeVar
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import cancel_and_wait, finish, retrieve, start_task
+from weenats._internal.tasks import cancel_and_wait, ends_task, finish, retrieve, start_task
 from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import (
     ConnectionClosedError,
@@ -135,7 +135,9 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
                 await self._follow()
             except ConnectionClosedError:
                 return
-            except Exception as error:  # noqa: BLE001 - any exception of a handler or of the view
+            except BaseException as error:  # of a handler or of the view
+                if ends_task(error):
+                    raise
                 failures = _failures_in_a_row(failures, monotonic() - started)
                 name = self._projection.name
                 if self.health.failed(error):
