@@ -68,6 +68,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         self._checked = float("-inf")
         self._looking: asyncio.Task[None] | None = None
         self._has_ended = False
+        self._loop = asyncio.get_running_loop()
         self.health = ProjectionHealth(projection.name)
 
     async def view(self) -> ViewT:
@@ -76,8 +77,11 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         Raises:
             UnavailableError: no view of this version of the projection is complete yet, or the
                 block has ended in which the projection runs.
+            WrongEventLoopError: the projection runs on another event loop.
             ServiceError: see JetStream.last.
         """
+        if asyncio.get_running_loop() is not self._loop:
+            raise WrongEventLoopError
         self._check_running()
         if monotonic() - self._checked >= CHECK:
             await self._look_together()

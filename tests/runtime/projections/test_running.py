@@ -494,7 +494,7 @@ async def test_a_lost_connection_is_no_unexpected_error(
         await counts.caught_up()
         text = "cannot remove old views of parcel-counts: UNAVAILABLE: away"
         with monkeypatch.context() as patch:
-            patch.setattr(Catalog, "records", fail)
+            patch.setattr(ProjectionBuilder, "remove_outdated", fail)
             await until(lambda: text in caplog.text)
     assert not any(each.exc_info for each in caplog.records if "remove old" in each.message)
 
@@ -685,12 +685,17 @@ async def test_end_that_is_cancelled_goes_on(transport: NatsTransport, deliver: 
     await eventually(lambda: seen[0].is_closed)
 
 
-async def test_another_event_loop_is_refused(transport: NatsTransport, deliver: Any) -> None:
+@pytest.mark.parametrize("check", [0.02, LIMIT])
+async def test_another_event_loop_is_refused(
+    check: float, transport: NatsTransport, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Waiting for a view, reading it and ending a consumer on another loop fail at once."""
+    monkeypatch.setattr(running_module, "CHECK", check)
     await deliver(1)
     consumer = await consume(transport, Recorder(), "other-loop")
     async with consumer, COUNTS.run(transport) as counts:
         await counts.caught_up()
+        await counts.view()
         for use in (counts.caught_up, counts.view, counts.status, consumer.stop):
 
             async def run(use: Any = use) -> None:
