@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Final
 
-from weenats._internal.tasks import cancel_and_wait, start_task
+from weenats._internal.tasks import cancel_and_wait, ends_task, start_task
 
 _LOG: Final = logging.getLogger("weenats.periodic")
 
@@ -41,5 +41,7 @@ class Periodic:
             await asyncio.sleep(self._interval)
             try:
                 await self._action()
-            except Exception:  # noqa: BLE001 - any exception of the action is logged
+            except BaseException as error:
+                if ends_task(error):
+                    raise
                 _LOG.exception("unexpected error in a task that runs every %g s", self._interval)

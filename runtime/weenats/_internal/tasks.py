@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from contextvars import Context
 
-__all__ = ["cancel_and_wait", "finish", "retrieve", "start_task"]
+__all__ = ["cancel_and_wait", "ends_task", "finish", "retrieve", "start_task"]
 T = TypeVar("T")
 _FINISHING: Final[set[asyncio.Task[None]]] = set()
 """The event loop does not keep its tasks from being garbage-collected."""
@@ -57,6 +57,21 @@ async def finish(work: Coroutine[Any, Any, None]) -> None:
     _FINISHING.add(task)
     task.add_done_callback(_FINISHING.discard)
     await asyncio.shield(task)
+
+
+def ends_task(error: BaseException) -> bool:
+    """Return whether an exception ends the running task, whatever that does.
+
+    Others come from the code that it runs: what extensions in Rust raise when they panic, groups
+    and CancelledError are no subclasses of Exception either.
+
+    Args:
+        error: the exception.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit)
 
 
 def retrieve(task: asyncio.Task[Any]) -> None:

@@ -126,7 +126,9 @@ class Job:
         for callback in self.on_answer:
             try:
                 callback(context, error)
-            except Exception:  # noqa: BLE001 - the request has been answered; the others must run
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException:  # noqa: BLE001 - the request has been answered; the others must run
                 _LOG.exception("an on_answer callback of %s failed", self.delivery.subject)
         self.on_answer = ()  # or job, callback and context would keep each other alive
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import ends_task
 from weenats.auth.jwt_validator import JwtValidator
 from weenats.auth.validator import InvalidTokenError
 from weenats.codec.failures import code_of
@@ -95,7 +96,9 @@ class AuthInterceptor:
         except ServiceError as error:
             refusal = CLASS_OF_CODE[code_of(error) or Code.INTERNAL]
             reason = error.reason if isinstance(error, InvalidTokenError) else type(error).__name__
-        except Exception as error:  # noqa: BLE001 - a validator that fails must not admit anyone
+        except BaseException as error:  # a validator that fails must not admit anyone
+            if ends_task(error):
+                raise
             reason = f"the validator failed with {type(error).__name__}"
         if isinstance(principal, Principal):
             return principal

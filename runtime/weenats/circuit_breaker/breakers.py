@@ -110,5 +110,7 @@ def report_change(
     if policy.listener is not None:
         try:
             policy.listener(change)
-        except Exception:  # noqa: BLE001 - a listener must not affect the breaker
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException:  # noqa: BLE001 - a listener must not affect the breaker
             _LOG.exception("the listener of the circuit breakers failed")

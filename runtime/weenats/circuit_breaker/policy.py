@@ -147,7 +147,9 @@ def counts_as_failure(
     if is_failure is not None:
         try:
             return bool(is_failure(error))
-        except Exception:  # noqa: BLE001 - the error of the handler is the one to raise
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException:  # noqa: BLE001 - the error of the handler is the one to raise
             _LOG.exception("is_failure raised for %s; the default decides instead", subject)
     return is_failure_by_default(error, declared)
 

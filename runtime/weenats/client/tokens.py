@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 from weakref import WeakSet
 
-from weenats._internal.tasks import retrieve, start_task
+from weenats._internal.tasks import ends_task, retrieve, start_task
 from weenats._internal.threads import run_in_thread
 from weenats._internal.validation import is_async
 from weenats.client.loop_thread import is_on_loop_thread
@@ -254,7 +254,9 @@ async def ask(provider: TokenProvider) -> str:
         token = cast("object", await given if inspect.isawaitable(given) else given)
     except ServiceError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        if ends_task(error):
+            raise
         raise UnavailableError("no token for the call: the token provider failed") from error
     if not isinstance(token, str) or not token:
         raise UnavailableError("no token for the call: the token provider returned none")

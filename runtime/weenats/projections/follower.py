@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
 
+from weenats._internal.tasks import ends_task
 from weenats.events.reader import StoredEvent, read_stored
 from weenats.events.received_event import EventRunner
 from weenats.projections.view import Checkpoint, View
@@ -118,14 +119,13 @@ class Follower(Generic[ViewT]):
         try:
             async with asyncio.timeout(_HANDLER_TIMEOUT):
                 await self._runners[stored.path].handle(stored.event)
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise RuntimeError(f"{_where(stored)} was cancelled by itself") from error
         except Exception as error:
             error.add_note(_where(stored))
             raise
+        except BaseException as error:
+            if ends_task(error):
+                raise
+            raise RuntimeError(f"{_where(stored)} raised {type(error).__name__}") from error
 
 
 def _where(stored: StoredEvent) -> str:

@@ -38,9 +38,9 @@ class ProjectionHealth:
 
     def __init__(self, name: str) -> None:
         self._name: Final = f"projection {name}"
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
-    def failed(self, error: Exception) -> bool:
+    def failed(self, error: BaseException) -> bool:
         """Remember a failure.
 
         Args:

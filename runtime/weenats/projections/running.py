@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 from typing_extensions import TypeVar
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import cancel_and_wait, finish, retrieve, start_task
+from weenats._internal.tasks import cancel_and_wait, ends_task, finish, retrieve, start_task
 from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import (
     ConnectionClosedError,
@@ -68,6 +68,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         self._checked = float("-inf")
         self._looking: asyncio.Task[None] | None = None
         self._has_ended = False
+        self._loop = asyncio.get_running_loop()
         self.health = ProjectionHealth(projection.name)
 
     async def view(self) -> ViewT:
@@ -79,6 +80,8 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
             WrongEventLoopError: the projection runs on another event loop.
             ServiceError: see JetStream.last.
         """
+        if asyncio.get_running_loop() is not self._loop:
+            raise WrongEventLoopError
         self._check_running()
         if monotonic() - self._checked >= CHECK:
             await self._look_together()
@@ -136,7 +139,9 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
                 await self._follow()
             except ConnectionClosedError:
                 return
-            except Exception as error:  # noqa: BLE001 - any exception of a handler or of the view
+            except BaseException as error:  # of a handler or of the view
+                if ends_task(error):
+                    raise
                 failures = _failures_in_a_row(failures, monotonic() - started)
                 name = self._projection.name
                 if self.health.failed(error):
@@ -196,8 +201,6 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
             self._looking = start_task(self._look(), context=Context())
             self._looking.add_done_callback(self._on_looked)
         looking = self._looking
-        if looking.get_loop() is not asyncio.get_running_loop():  # `wait` would not wake up
-            raise WrongEventLoopError
         await asyncio.wait([looking])
         if looking.cancelled():
             self._check_running()  # then `close` has cancelled the look

@@ -7,7 +7,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Final, cast
 
-from weenats._internal.tasks import retrieve, start_task
+from weenats._internal.tasks import ends_task, retrieve, start_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,9 +64,8 @@ class Lifespan:
             if not self._is_entered:  # else `leave` ends it
                 task.cancel()
             raise
-        if not self._is_entered and self.error is None:  # CancelledError, or a group with one
+        if not self._is_entered and self.error is None:
             self.error = RuntimeError("the lifespan was cancelled before it yielded")
-            self.error.__cause__ = None if task.cancelled() else task.exception()
             _LOG.error(self._failure(), self._name, self.error, exc_info=self.error)
         if self.error is not None:
             raise self.error
@@ -99,7 +98,10 @@ class Lifespan:
                 self._is_entered = True
                 self._entered.set()
                 await self._leaving.wait()
-        except Exception as error:  # noqa: BLE001 - any exception of the user's code
+        except BaseException as raised:
+            if ends_task(raised):
+                raise
+            error = raised if isinstance(raised, Exception) else _wrapped(raised)
             self.error = error
             _LOG.error(self._failure(), self._name, _described(error), exc_info=error)
 
@@ -131,5 +133,17 @@ def _checked(lifespan: object) -> AbstractAsyncContextManager[object]:
     )
 
 
+def _wrapped(raised: BaseException) -> RuntimeError:
+    """Return the error for what is no subclass of Exception, such as a panic in Rust."""
+    error = RuntimeError(f"the lifespan raised {type(raised).__name__}")
+    error.__cause__ = raised
+    return error
+
+
 def _described(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a class whose __init__ calls no other may raise anything
+        text = "its text cannot be read"
+    return f"{name}: {text}" if text else name

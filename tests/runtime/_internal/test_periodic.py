@@ -34,14 +34,17 @@ async def test_action_runs_every_interval() -> None:
     assert len(runs) == 3
 
 
-async def test_failing_action_is_logged_and_repeated(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [ValueError(), BaseException(), asyncio.CancelledError()])
+async def test_failing_action_is_logged_and_repeated(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
     """An action that raises is logged and runs again."""
     clock = travel()
     runs: list[None] = []
 
     async def action() -> None:
         runs.append(None)
-        raise ValueError
+        raise error
 
     periodic = Periodic(action, 30)
     periodic.start()

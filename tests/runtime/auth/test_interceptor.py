@@ -250,6 +250,8 @@ ERRORS: list[tuple[BaseException, type[ServiceError], str]] = [
     (KeyError("s3cret"), InternalError, "the validator failed with KeyError"),
     (TimeoutError("s3cret"), InternalError, "the validator failed with TimeoutError"),
     (RecursionError("s3cret"), InternalError, "the validator failed with RecursionError"),
+    (BaseException("s3cret"), InternalError, "the validator failed with BaseException"),
+    (asyncio.CancelledError(), InternalError, "the validator failed with CancelledError"),
 ]
 
 
@@ -280,11 +282,18 @@ async def test_validator_without_a_principal_is_an_internal_error(
 
 
 async def test_cancellation_of_the_validator_propagates() -> None:
-    """CancelledError passes through and the handler is not called."""
+    """A request that is cancelled meanwhile ends as cancelled, and the handler is not called."""
+
+    class Waiting(StubValidator):
+        async def validate(self, token: str) -> Any:
+            await asyncio.Event().wait()
+
+    work: Any = AuthInterceptor(Waiting(None))(request("x"), return_principal)
+    validating = asyncio.create_task(work)
+    await asyncio.sleep(0)
+    validating.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await AuthInterceptor(StubValidator(asyncio.CancelledError()))(
-            request("x"), return_principal
-        )
+        await validating
 
 
 async def test_custom_validator_is_supported() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -114,12 +115,15 @@ def test_state_changes_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_failing_listener_does_not_affect_the_breaker(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("kind", [LookupError, asyncio.CancelledError, GeneratorExit])
+def test_failing_listener_does_not_affect_the_breaker(
+    kind: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
     """Each exception of the listener is logged, and the state still changes."""
     clock = FakeClock()
 
     def listener(change: CircuitStateChange) -> None:
-        raise LookupError(change.new)
+        raise kind(change.new)
 
     made = breakers(clock=clock, listener=listener)
     fail_operation(made, RUN)
@@ -127,7 +131,7 @@ def test_failing_listener_does_not_affect_the_breaker(caplog: pytest.LogCaptureF
     clock.now += 30
     call(made, RUN)
     assert states(made)[0] == "closed"
-    assert caplog.text.count("LookupError: ") == 3
+    assert caplog.text.count(f"{kind.__name__}: ") == 3
 
 
 def test_on_change_is_called_after_the_change() -> None:

@@ -247,21 +247,24 @@ def test_is_failure_is_called_for_handler_exceptions_only(says: bool) -> None:
     assert asked == []
 
 
-def test_failing_is_failure_falls_back_to_the_default(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("kind", [LookupError, asyncio.CancelledError, GeneratorExit])
+def test_failing_is_failure_falls_back_to_the_default(
+    kind: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
     """An exception of is_failure is logged, and it is still called for later errors."""
     circuit = ManualBreaker(failure_threshold=100)
 
     def is_failure(error: Exception) -> bool:
         if isinstance(error, NotReadyError):
             return True
-        raise LookupError("broken")
+        raise kind("broken")
 
     guard = HandlerGuard(circuit.breaker, RUN, is_failure)
     for error in (OSError(), PartMissingError(details=MissingDetails(part="x"))) * 5:
         ended(guard, make_context(), error)
     assert circuit.failures == 5
     assert {record.name for record in caplog.records} == {"weenats.circuit_breaker"}
-    assert "LookupError: broken" in caplog.text
+    assert f"{kind.__name__}: broken" in caplog.text
     assert RUN.subject in caplog.text
     ended(guard, make_context(), NotReadyError())
     assert circuit.failures == 6

@@ -138,14 +138,19 @@ async def test_renew_returns_none_for_the_same_token(clock: FakeClock) -> None:
     assert await source.renew(await source()) is None
 
 
-async def test_provider_failure_reaches_all_waiting_callers(clock: FakeClock) -> None:
+@pytest.mark.parametrize(
+    "error", [OSError("10.0.0.1 with password"), asyncio.CancelledError(), BaseException("a panic")]
+)
+async def test_provider_failure_reaches_all_waiting_callers(
+    error: BaseException, clock: FakeClock
+) -> None:
     """Every waiting caller gets the failure, and the next one calls the provider again."""
-    outcomes: list[Any] = [OSError("10.0.0.1 with password"), "good"]
+    outcomes: list[Any] = [error, "good"]
 
     async def provider() -> str:
         await asyncio.sleep(0)
         outcome = outcomes.pop(0)
-        if isinstance(outcome, Exception):
+        if isinstance(outcome, BaseException):
             raise outcome
         return str(outcome)
 
@@ -154,7 +159,7 @@ async def test_provider_failure_reaches_all_waiting_callers(clock: FakeClock) ->
     for failure in failures:
         assert isinstance(failure, UnavailableError)
         assert failure.message == "no token for the call: the token provider failed"
-        assert isinstance(failure.__cause__, OSError)
+        assert failure.__cause__ is error
     assert await source() == "good"
 
 

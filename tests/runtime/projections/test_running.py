@@ -351,11 +351,19 @@ async def test_a_build_begins_anew_with_the_stream(transport: NatsTransport, del
         assert await (await counts.view()).get(TOTAL) == 7
 
 
-async def test_a_handler_that_cancels_itself_fails(
+async def test_what_is_no_exception_ends_no_projection(
     transport: NatsTransport, deliver: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is a failure like others, and does not end the projection."""
-    failures = [asyncio.CancelledError(), TimeoutError()]
+    """A handler, or the view, that cancels itself or panics fails as others do."""
+    panic = BaseException("a panic")
+    failures = [panic, panic, asyncio.CancelledError(), TimeoutError()]  # each second one is logged
+    of_view = [asyncio.CancelledError(), BaseException("a panic")]
+
+    class FailingView(KeyValueView[int]):
+        async def position(self) -> int:
+            if of_view:
+                raise of_view.pop()
+            return await super().position()
 
     class Cancelling(Counting):
         async def delivered(self, event: Any) -> None:
@@ -363,12 +371,16 @@ async def test_a_handler_that_cancels_itself_fails(
                 raise failures.pop()
             await super().delivered(event)
 
-    projection = Projection(NAME, COUNTS.view, Cancelling, stream=PARCELS_EVENTS_STREAM)
+    projection = replace(
+        COUNTS, handlers=Cancelling, view=lambda generation: FailingView(generation, int)
+    )
     await deliver(5)
     async with projection.run(transport) as counts:
         await counts.caught_up()
         assert await (await counts.view()).get(TOTAL) == 5
-    assert "was cancelled by itself" in caplog.text
+    assert "parcel.delivered raised CancelledError" in caplog.text
+    assert "parcel.delivered raised BaseException" in caplog.text
+    assert (failures, of_view) == ([], [])
 
 
 async def test_a_late_writer_changes_nothing(transport: NatsTransport, deliver: Any) -> None:
@@ -482,7 +494,7 @@ async def test_a_lost_connection_is_no_unexpected_error(
         await counts.caught_up()
         text = "cannot remove old views of parcel-counts: UNAVAILABLE: away"
         with monkeypatch.context() as patch:
-            patch.setattr(Catalog, "records", fail)
+            patch.setattr(ProjectionBuilder, "remove_outdated", fail)
             await until(lambda: text in caplog.text)
     assert not any(each.exc_info for each in caplog.records if "remove old" in each.message)
 
@@ -673,29 +685,24 @@ async def test_end_that_is_cancelled_goes_on(transport: NatsTransport, deliver: 
     await eventually(lambda: seen[0].is_closed)
 
 
+@pytest.mark.parametrize("check", [0.02, LIMIT])
 async def test_another_event_loop_is_refused(
-    transport: NatsTransport, deliver: Any, monkeypatch: pytest.MonkeyPatch
+    check: float, transport: NatsTransport, deliver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Waiting for a view, reading it and ending a consumer on another loop fail at once."""
+    monkeypatch.setattr(running_module, "CHECK", check)
     await deliver(1)
     consumer = await consume(transport, Recorder(), "other-loop")
     async with consumer, COUNTS.run(transport) as counts:
         await counts.caught_up()
+        await counts.view()
+        for use in (counts.caught_up, counts.view, counts.status, consumer.stop):
 
-        async def check_refused(use: Any) -> None:
-            async def run() -> None:
+            async def run(use: Any = use) -> None:
                 await asyncio.wait_for(use(), LIMIT)
 
             with pytest.raises(WrongEventLoopError):
-                await asyncio.to_thread(lambda: asyncio.run(run()))
-
-        for use in (counts.caught_up, counts.view, counts.status, consumer.stop):
-            await check_refused(use)
-        monkeypatch.setattr(counts, "_look", asyncio.Event().wait)
-        reading = asyncio.create_task(counts.view())
-        await settle()
-        await check_refused(counts.view)
-        reading.cancel()
+                await asyncio.to_thread(lambda run=run: asyncio.run(run()))
 
 
 async def test_waiting_for_a_view_ends_with_the_connection(

@@ -188,8 +188,12 @@ async def test_a_callback_that_raises_is_logged(caplog: pytest.LogCaptureFixture
     """The other callbacks run, and the caller has its reply."""
     transport, seen = MemoryTransport(), list[str]()
 
+    def panic(*_: object) -> None:
+        raise asyncio.CancelledError
+
     async def breaking(context: RequestContext, call_next: CallNext) -> Response:
         context.on_answer(lambda *_: seen.append(str(1 / 0)))
+        context.on_answer(panic)
         context.replace(key="other").on_answer(lambda _, error: seen.append(_code(error)))
         return await call_next(context)
 

@@ -16,7 +16,13 @@ from typing_extensions import override
 from testkit.forks import Connection, fork
 from testkit.probe import Happened, Outcome, Probe, ProbeClient, Run, echo
 from testkit.waiting import LIMIT, until
-from weenats import NatsService, NatsServiceBuilder, NatsTransport, UnavailableError
+from weenats import (
+    NatsService,
+    NatsServiceBuilder,
+    NatsTransport,
+    NotFoundError,
+    UnavailableError,
+)
 from weenats.service import lifespan
 from weenats.testing import MemoryTransport
 
@@ -140,7 +146,7 @@ async def test_cancellation_in_the_lifespan_stops_the_start(
         raise raised
 
     service = built(Lived(at_start(fail)))
-    with pytest.raises(RuntimeError, match="the lifespan was cancelled before it yielded"):
+    with pytest.raises(RuntimeError, match=f"the lifespan raised {type(raised).__name__}"):
         await service.start()
     assert not service.is_serving
     assert "probe does not start: its lifespan failed" in caplog.text
@@ -157,18 +163,36 @@ async def test_unavailable_dependency_stops_the_start(nats_url: str) -> None:
             pass
 
 
-async def test_failing_end_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """A stop ends all the same, and says in `lifespan_error` what failed."""
+class OddError(NotFoundError):
+    """An error without a text."""
+
+    code: Any = "NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("raised", "text"),
+    [
+        (OSError("disk full"), "OSError: disk full"),
+        (OddError(), "OddError: its text cannot be read"),
+        (asyncio.CancelledError(), "RuntimeError: the lifespan raised CancelledError"),
+        (BaseException("panic"), "RuntimeError: the lifespan raised BaseException"),
+    ],
+)
+async def test_failing_end_is_logged(
+    raised: BaseException, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stop ends all the same, and says in `lifespan_error` what failed, whatever that is."""
 
     async def fail(_: Lived) -> None:
-        raise OSError("disk full")
+        raise raised
 
     service = built(Lived(at_end(fail)))
     async with service:
         pass
-    assert str(service.lifespan_error) == "disk full"
-    text = "the lifespan of probe failed while it was left: OSError: disk full"
-    assert text in caplog.messages
+    error = service.lifespan_error
+    assert error is not None
+    assert raised in {error, error.__cause__}
+    assert f"the lifespan of probe failed while it was left: {text}" in caplog.messages
     assert repr(service).endswith("stopped>")
 
 

@@ -108,7 +108,16 @@ async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-@pytest.mark.parametrize("give", [lambda: 1 / 0, lambda: "context"], ids=["raises", "no context"])
+def cancelled() -> None:
+    """Raise what is no subclass of Exception."""
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize(
+    "give",
+    [lambda: 1 / 0, cancelled, lambda: "context"],
+    ids=["raises", "cancelled", "no context"],
+)
 @pytest.mark.parametrize("first", [True, False])
 async def test_failing_tls_function_is_reported(give: Any, first: Any) -> None:
     """The error of connecting says what the function did, and nothing hangs."""

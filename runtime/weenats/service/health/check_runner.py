@@ -89,7 +89,9 @@ class CheckRunner:
             value: object = self._check() if is_async else await self._run_in_thread()
             if inspect.isawaitable(value):
                 value = await value
-        except Exception as error:  # noqa: BLE001 - any exception is a failed check
+        except (asyncio.CancelledError, SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - any exception is a failed check
             value = error
         if isinstance(value, BaseException):
             return CheckResult(f"the check raised {type(value).__name__}", value)

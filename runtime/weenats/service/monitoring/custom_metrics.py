@@ -93,7 +93,9 @@ class CustomMetrics:
     def _value(self, metric: CustomMetric) -> float | None:
         try:
             return _checked(metric["read"](), metric["type"])
-        except Exception as error:  # noqa: BLE001 - one metric must not affect the others
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - one metric must not affect the others
             if metric["name"] not in self._logged:
                 self._logged.add(metric["name"])
                 _LOG.warning("the metric %s cannot be read", metric["name"], exc_info=error)

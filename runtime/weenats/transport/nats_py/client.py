@@ -92,7 +92,9 @@ class SteadyClient(Client):
             return super().ssl_context
         try:
             context: object = given()
-        except Exception as error:  # a user's function; after an OSError nats-py tries again
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # a user's function; after an OSError nats-py tries again
             raise OSError(f"the function `tls` failed: {type(error).__name__}") from error
         if not isinstance(context, ssl.SSLContext):
             raise OSError(f"the function `tls` returned no SSLContext: {type(context).__name__}")

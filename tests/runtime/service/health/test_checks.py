@@ -50,6 +50,10 @@ def results(checks: HealthChecks) -> dict[str, tuple[str, Any]]:
     }
 
 
+class Panic(BaseException):
+    """As extensions in Rust raise."""
+
+
 async def forever() -> None:
     """Wait for ever."""
     await asyncio.Event().wait()
@@ -135,10 +139,12 @@ async def test_return_value_gives_the_status(
         (ConnectionError("db.internal"), "ConnectionError"),
         (TimeoutError(), "TimeoutError"),
         (MemoryError(), "MemoryError"),
+        (Panic("hunter2"), "Panic"),
+        (BaseExceptionGroup("two", [asyncio.CancelledError()]), "BaseExceptionGroup"),
     ],
 )
 async def test_exception_gives_an_error_status(
-    checks: Make, how: Any, error: Exception, kind: str, caplog: pytest.LogCaptureFixture
+    checks: Make, how: Any, error: BaseException, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The message has the class of the exception only; the log has all of it."""
     made = checks(one=how(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import sys
 from fractions import Fraction
@@ -74,6 +75,11 @@ def failing() -> float:
     raise ValueError("password=hunter2")
 
 
+def cancelled() -> float:
+    """Raise what is no subclass of Exception, as the result of a cancelled future does."""
+    raise asyncio.CancelledError
+
+
 def returning(value: Any) -> Any:
     """Return a reader that returns this value."""
     return lambda: value
@@ -90,6 +96,7 @@ def test_finite_values_are_reported(value: float) -> None:
     "read",
     [
         failing,
+        cancelled,
         lambda: read_later(),  # noqa: PLW0108 - a plain function that returns a coroutine
         *map(returning, [None, True, "5", b"5", [5], {}, 5j, Fraction(1, 2)]),
         *map(returning, [math.nan, math.inf, -math.inf, 10**400, UnreadableFloat(1)]),
