@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self
 
 from typing_extensions import TypeVar, Unpack, override
 
+from weenats._internal.tasks import start_task
+from weenats.errors import ConnectionClosedError, connection_error
 from weenats.events.consumer_base import EventConsumer, EventRoute
 from weenats.events.received_event import EventReturnedError
 from weenats.events.running_consumer import consume
@@ -57,6 +60,7 @@ async def consuming(
 
     Raises:
         ValueError: there is no event, one is not durable, or an option is out of range.
+        ConnectionClosedError: raised by `async for` when the connection is closed for good.
         ServiceError: see `consume`.
     """
     if not events:
@@ -64,6 +68,7 @@ async def consuming(
     loop = _Loop[DataT](events)
     options["max_concurrency"] = 1
     running = await consume(transport, loop, name, telemetry, **options)
+    watching = start_task(loop.watch(transport), context=Context())
     try:
         yield loop
     except BaseException as error:
@@ -71,6 +76,7 @@ async def consuming(
         raise
     finally:
         loop.settle(None)
+        watching.cancel()
         await running.stop()
 
 
@@ -88,6 +94,13 @@ class _Loop(EventConsumer, Generic[DataT]):
         self._handed: asyncio.Queue[_Handed[DataT] | None] = asyncio.Queue()
         self._current: asyncio.Future[None] | None = None
         self._is_ended = False
+        self._is_closed = False
+
+    async def watch(self, transport: Transport) -> None:
+        """Wake the loop when the connection is closed for good: no event comes any more."""
+        await transport.wait_closed()
+        self._is_closed = True
+        self._handed.put_nowait(None)
 
     @override
     def routes(self) -> tuple[EventRoute, ...]:
@@ -106,13 +119,15 @@ class _Loop(EventConsumer, Generic[DataT]):
 
     async def __anext__(self) -> ReceivedEvent[DataT, Any]:
         self._settle_current(None)
-        while not self._is_ended:
+        while not (self._is_ended or self._is_closed):
             handed = await self._handed.get()
             if handed is not None and not handed.processed.done():  # its attempt is not over
                 self._current = handed.processed
                 return handed.event
         self._handed.put_nowait(None)  # for others that wait
-        raise StopAsyncIteration
+        if self._is_ended:
+            raise StopAsyncIteration
+        raise connection_error(ConnectionClosedError, "the connection was closed: no event comes")
 
     def settle(self, error: BaseException | None) -> None:
         """End the loop; the event that it has was processed, or not."""

@@ -80,8 +80,6 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
             WrongEventLoopError: the projection runs on another event loop.
             ServiceError: see JetStream.last.
         """
-        if asyncio.get_running_loop() is not self._loop:
-            raise WrongEventLoopError
         self._check_running()
         if monotonic() - self._checked >= CHECK:
             await self._look_together()
@@ -89,6 +87,8 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         return self._views[-1][1]
 
     def _check_running(self) -> None:
+        if asyncio.get_running_loop() is not self._loop:
+            raise WrongEventLoopError
         if self._has_ended:
             raise UnavailableError(f"projection {self._projection.name} runs no more")
 
@@ -107,9 +107,12 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
 
         Raises:
             StreamReplacedError: the stream is another one than the one whose events the view has.
+            UnavailableError: the block has ended in which the projection runs.
+            WrongEventLoopError: the projection runs on another event loop.
             ServiceError: see JetStream.last.
         """
         while True:
+            self._check_running()
             try:
                 record, records = await self._current()
                 status = await generation_status(self._projection, self._transport, record, records)
@@ -117,7 +120,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
                     raise replaced(self._builder.stream)
                 if not status.lag:
                     return
-            except (ConnectionClosedError, WrongEventLoopError):
+            except ConnectionClosedError:
                 raise
             except UnavailableError:  # no view is complete yet
                 pass

@@ -22,7 +22,7 @@ from testkit.parcels import (
     remove_streams,
 )
 from testkit.waiting import LIMIT, ask_until, until
-from weenats import InvalidArgumentError, NatsTransport
+from weenats import ConnectionClosedError, InvalidArgumentError, NatsTransport
 from weenats.events import consuming, read_events
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.consumer_states import consumer_states
@@ -227,6 +227,19 @@ async def test_a_loop_slower_than_the_timeout(
     async with consuming(transport, "billing", DELIVERED) as events:
         seen = {(await anext(aiter(events))).data.count for _ in range(3)}
     assert seen == {1, 2, 3}
+
+
+async def test_a_loop_ends_with_its_connection(transport: NatsTransport) -> None:
+    """Those that wait for an event, or ask for one later, get an error; nothing waits for ever."""
+    closing = NatsTransport(transport.servers)
+    async with consuming(closing, "billing", DELIVERED) as events:
+        waiting = [asyncio.create_task(anext(events)) for _ in range(2)]  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        await closing.close()
+        await asyncio.wait_for(asyncio.wait(waiting), LIMIT)
+        for ended in (*waiting, anext(events)):
+            with pytest.raises(ConnectionClosedError):
+                await ended
 
 
 async def test_a_loop_ends_with_its_block(transport: NatsTransport) -> None:

@@ -637,6 +637,9 @@ async def test_no_view_is_read_after_the_end(transport: NatsTransport, deliver: 
         await opening.wait()
     with pytest.raises(UnavailableError, match="runs no more"):
         await late
+    await deliver(1)
+    with pytest.raises(UnavailableError, match="runs no more"):
+        await asyncio.wait_for(counts.caught_up(), LIMIT)
     with pytest.raises(UnavailableError, match="runs no more"):
         await counts.view()
 
