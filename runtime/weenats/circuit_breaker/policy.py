@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from errno import EFBIG, EILSEQ, EINVAL, ENAMETOOLONG, EOVERFLOW
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.validation import check_integer, check_plain
@@ -207,8 +207,9 @@ def _may_mean_trouble(error: Exception) -> bool:
             return True
         if module == "builtins":
             if issubclass(kind, OSError):
-                number = OSError.errno.__get__(error)
-                return OSError.filename.__get__(error) is None and number not in _ABOUT_VALUES
+                own: Any = OSError  # a subclass may have other members of these names
+                is_about_value = own.errno.__get__(error) in _ABOUT_VALUES
+                return own.filename.__get__(error) is None and not is_about_value
             return kind in {Exception, RuntimeError}
         if module in sys.stdlib_module_names:
             return False
