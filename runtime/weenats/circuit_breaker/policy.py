@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from errno import EFBIG, EILSEQ, EINVAL, ENAMETOOLONG, EOVERFLOW
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.validation import check_integer, check_plain
@@ -199,10 +199,11 @@ def _may_be_of_dependency(error: Exception) -> bool:
     All other classes of Python are about a value, or a mistake in the code that only some values
     reach. So is the RuntimeError that Python makes of a StopIteration: `next` found nothing.
     """
-    # Not of `error`: a derived class may have properties that raise. The same holds below.
-    cause = BaseException.__cause__.__get__(error)
-    found_nothing = isinstance(cause, StopIteration | StopAsyncIteration)
-    if isinstance(error, ContractBreachError) or (type(error) is RuntimeError and found_nothing):
+    if isinstance(error, ContractBreachError):
+        return False
+    if type(error) is RuntimeError and isinstance(
+        error.__cause__, StopIteration | StopAsyncIteration
+    ):
         return False
     for kind in type(error).__mro__:
         module = str(kind.__module__).partition(".")[0]
@@ -210,8 +211,9 @@ def _may_be_of_dependency(error: Exception) -> bool:
             return True
         if module == "builtins":
             if issubclass(kind, OSError):
-                number = OSError.errno.__get__(error)
-                return OSError.filename.__get__(error) is None and number not in _ABOUT_VALUES
+                own: Any = OSError  # a subclass may have other members of these names
+                is_about_value = own.errno.__get__(error) in _ABOUT_VALUES
+                return own.filename.__get__(error) is None and not is_about_value
             return kind in {Exception, RuntimeError}
         if module in sys.stdlib_module_names:
             return False
