@@ -162,7 +162,7 @@ def _modules_beside(name: str) -> list[str]:
 def _projections(module: ModuleType, name: str) -> str:
     """Return a name that is similar, otherwise the names of all projections."""
     names = [each for each, value in vars(module).items() if _is_projection(value)]
-    return did_you_mean(name, names)
+    return did_you_mean(name, names, None if names else "it has no projections")
 
 
 def _to_serve(module: ModuleType, name: str) -> str:

@@ -28,7 +28,7 @@ _MAX_LENGTH: Final = 10_000
 _MAX_PARTS: Final = 2_000
 """How many parts a value may have: schemas that refer to others twice may ask for many."""
 _MAX_STEPS: Final = 20_000
-"""How many parts are made for one definition until a value matches."""
+"""How many parts are made for one definition with all optional members, then with none."""
 _ALL_STEPS: Final = 100_000
 """How many parts are made for the definitions of a bundle together."""
 _LEAST_STEPS: Final = 500
@@ -162,7 +162,8 @@ class _Maker:
     Each schema is looked at once, and each value of it is made once for each depth.
 
     Attributes:
-        is_cut: Whether the last candidates were too large, or took too many steps.
+        is_cut: Whether some of the last candidates, all of the same kind, were too large or took
+            too many steps.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -176,9 +177,9 @@ class _Maker:
 
     def candidates(self, schema: Json) -> Iterator[Any]:
         """Yield values with all optional members, then with the required ones alone."""
-        self.is_cut = False
-        self._steps = max(_LEAST_STEPS, min(_MAX_STEPS, self._all_steps))
         for is_full in (True, False):
+            self.is_cut = False
+            self._steps = max(_LEAST_STEPS, min(_MAX_STEPS, self._all_steps))
             for branch in range(8):
                 made = self._value(schema, 0, branch, is_full=is_full, name="")
                 if made is not _CUT:
@@ -200,8 +201,9 @@ class _Maker:
         if made.parts > _MAX_PARTS:
             self.is_cut = True
             made = _CUT
-        # Texts may have the names of members.
-        self._made[(*key, name) if isinstance(made.value, str) else key] = made
+        if self._steps > 0:  # otherwise parts of it may be missing, which others can have
+            # Texts may have the names of members.
+            self._made[(*key, name) if isinstance(made.value, str) else key] = made
         return made
 
     def _known(self, schema: Json) -> _Schema:

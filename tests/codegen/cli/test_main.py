@@ -220,3 +220,9 @@ def test_shell_completion(shell: str, variables: dict[str, str], tmp_path: Path)
             printed, log = process.communicate(LIMIT)
         assert expected in printed
         assert log == ""
+
+
+def test_module_without_projections_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that a module without projections does not have: the error says what it lacks."""
+    assert main(["rebuild", "receipts.app:x"]) == 1
+    assert "receipts.app has no x; it has no projections" in capsys.readouterr().err

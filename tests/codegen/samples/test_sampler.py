@@ -19,6 +19,7 @@ from weenats_codegen.samples.patterns import text_for
 from weenats_codegen.samples.sampler import Sampler
 
 NUMBER = {"type": "integer"}
+ONE = {"type": "integer", "minimum": 1}
 ONE_MEMBER = {"type": "object", "minProperties": 1}
 
 
@@ -242,3 +243,37 @@ def test_samples_of_all_definitions_are_bounded(monkeypatch: pytest.MonkeyPatch)
     assert sampler.definition("Small") == [{"a": 1}]
     assert sampler.definition("Large") == []
     assert sampler.is_too_large("Large")
+
+
+def test_optional_members_leave_steps_for_the_required_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where values with all optional members take too many steps, those without them are tried."""
+    monkeypatch.setattr(sampler_module, "_ALL_STEPS", 0)
+    monkeypatch.setattr(sampler_module, "_LEAST_STEPS", 50)
+    many = {f"m{at}": {"type": "array", "items": NUMBER} for at in range(100)}
+    schema = {"type": "object", "properties": {"a": NUMBER, **many}, "required": ["a"]}
+    assert sample(schema) == {"a": 1}
+
+
+@pytest.mark.parametrize("steps", range(8, 20))
+def test_unfinished_values_are_not_used_again(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the steps of a definition end, others that share schemas with it are made whole."""
+    monkeypatch.setattr(sampler_module, "_ALL_STEPS", steps)
+    monkeypatch.setattr(sampler_module, "_LEAST_STEPS", 8)
+    part = {"type": "object", "properties": {"b": ONE, "c": ONE}, "required": ["b", "c"]}
+    shared = {"type": "object", "properties": {"part": part}, "required": ["part"]}
+    many = {"type": "array", "items": NUMBER, "minItems": 7, "uniqueItems": True}
+    large = {
+        "type": "object",
+        "properties": {"many": many, "shared": {"$ref": "#/$defs/Shared"}},
+        "required": ["many", "shared"],
+    }
+    small = {
+        "type": "object",
+        "properties": {"shared": {"$ref": "#/$defs/Shared"}},
+        "required": ["shared"],
+    }
+    sampler = Sampler(Bundle({"Large": large, "Small": small, "Shared": shared}, {}, {}))
+    sampler.definition("Large")
+    assert sampler.definition("Small") == [{"shared": {"part": {"b": 1, "c": 1}}}]
