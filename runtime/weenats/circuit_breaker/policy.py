@@ -199,11 +199,9 @@ def _may_be_of_dependency(error: Exception) -> bool:
     All other classes of Python are about a value, or a mistake in the code that only some values
     reach. So is the RuntimeError that Python makes of a StopIteration: `next` found nothing.
     """
-    if isinstance(error, ContractBreachError):
-        return False
-    if type(error) is RuntimeError and isinstance(
-        error.__cause__, StopIteration | StopAsyncIteration
-    ):
+    nothing = (StopIteration, StopAsyncIteration)
+    found_nothing = type(error) is RuntimeError and isinstance(error.__cause__, nothing)
+    if found_nothing or isinstance(error, ContractBreachError):
         return False
     for kind in type(error).__mro__:
         module = str(kind.__module__).partition(".")[0]
