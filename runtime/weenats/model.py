@@ -257,8 +257,11 @@ class Model(BaseModel, metaclass=_ModelType):
         __init__.__pydantic_base_init__ = True
 
         model_validate = _validating("model_validate")
+        """pydantic's; its errors name only what the contract declares."""
         model_validate_json = _validating("model_validate_json")
+        """pydantic's; its errors name only what the contract declares."""
         model_validate_strings = _validating("model_validate_strings")
+        """pydantic's; its errors name only what the contract declares."""
 
     def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
         kind = type(self)
