@@ -18,8 +18,8 @@ STAMP := $(VENV)/.installed
 EXTRA ?= dev
 LOOP ?= asyncio
 VERSIONS ?= 3.11 3.12 3.13
-# Tests wait for servers and for timers: three processes keep two cores busy, and each more collects all tests again.
-PROCESSES ?= 3
+# Tests wait for servers and for timers half of the time: four processes keep two cores busy.
+PROCESSES ?= 4
 FAST := not timing and not container and not wheel and not servers and not site and not slow
 # Tests with random input, and those of which others look at the same more briefly, need no coverage, which slows them.
 UNCOVERED := (hypothesis or wheel or servers or site or slow) and not timing and not container
