@@ -10,7 +10,6 @@ missing.
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from itertools import count
 from time import perf_counter
 from typing import Final
 
@@ -37,7 +36,6 @@ async def batch(derive: Callable[[typed.OrdersClient], typed.OrdersClient]) -> B
     transport._inbox.interest = inbox
     client = derive(typed.OrdersClient(transport))
     order, reply = typed.CreateOrder.model_validate(ORDER), _reply()
-    numbers = count(1)
     calls: list[asyncio.Task[None]] = []
 
     async def call() -> None:
@@ -45,7 +43,8 @@ async def batch(derive: Callable[[typed.OrdersClient], typed.OrdersClient]) -> B
             await client.create_order(KEY, order)
 
     async def make() -> float:
-        replies = b"".join([_frame(mux.wildcard, inbox.sid, next(numbers), reply) for _ in calls])
+        subjects = [subject.encode() for subject in mux._pending]
+        replies = b"".join([frame(each, inbox.sid, b"", b"", reply) for each in subjects])
         connection._pending.clear()
         before = perf_counter()
         await deliver(connection, replies)
@@ -60,10 +59,6 @@ async def batch(derive: Callable[[typed.OrdersClient], typed.OrdersClient]) -> B
     await asyncio.sleep(0)
     await make()
     return make
-
-
-def _frame(wildcard: str, sid: int, number: int, reply: bytes) -> bytes:
-    return frame(wildcard.replace("*", str(number)).encode(), sid, b"", b"", reply)
 
 
 def _reply() -> bytes:

@@ -20,6 +20,11 @@ _SIGNALS: Final = tuple(
 )
 _RELOAD: Final = "SIGHUP"
 """It stops a process whose terminal was closed. Others ignore it (nohup) or read settings anew."""
+_LOOK: Final = 1.0
+"""Seconds after which a signal is noticed that arrived just before the event loop began to wait.
+
+Python runs signal handlers between two steps of its own, and the wait of the loop is one step.
+"""
 _Callback = tuple[asyncio.AbstractEventLoop, Callable[[], None]]
 
 
@@ -49,15 +54,23 @@ class StopSignals:
         self._callback = asyncio.get_running_loop(), on_signal
         self._unhandled = unhandled
         self._numbers: list[int] = []
+        self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._numbers = [
                 each for each in _SIGNALS if _take(each, self._callback, unhandled=self._unhandled)
             ]
+        if self._numbers:
+            self._look_again()
         return self
 
+    def _look_again(self) -> None:
+        self._timer = self._callback[0].call_later(_LOOK, self._look_again)
+
     def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         numbers, self._numbers = self._numbers, []
         for number in numbers:
             if number in _taken:

@@ -50,6 +50,26 @@ async def test_signal_calls_back_on_the_event_loop(number: signal.Signals) -> No
             await until(lambda times=times: len(told) == times)
 
 
+async def test_signal_just_before_the_event_loop_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not noticed while the loop waits, which ends soon nevertheless; then it calls back."""
+    loop: Any = asyncio.get_running_loop()
+    select, noticed = loop._selector.select, asyncio.Event()
+
+    def wait(timeout: float | None) -> object:
+        if timeout != 0:  # blocked, it does not interrupt the wait
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+            os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            return select(timeout)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+
+    monkeypatch.setattr(loop._selector, "select", wait)
+    with StopSignals(noticed.set):
+        await noticed.wait()
+    monkeypatch.undo()
+
+
 FORKING = """
 import asyncio, os, signal
 from weenats.service.signals import StopSignals
