@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from testkit.waiting import LIMIT
+from testkit.waiting import LIMIT, until
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -83,6 +83,7 @@ async def disconnected(transport: NatsTransport) -> None:
 
     with pytest.raises(ConnectionLostError):
         await asyncio.wait_for(fence_on(), LIMIT)
+    await until(lambda: not transport.is_connected)
 
 
 async def reconnected(transport: NatsTransport) -> None:
