@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 
+from testkit.calls import limit_calls
 from testkit.json_schemas.pairs import bundled
 from weenats_codegen.compatibility.budget import Budget
 from weenats_codegen.compatibility.containment import Containments
@@ -890,16 +891,7 @@ def test_drawn_documents_are_bounded() -> None:
 @pytest.mark.parametrize("count", [20, 400])
 def test_classes_of_a_chain_take_one_pass(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What each definition says is read a few times, however long a chain of them is."""
-    calls = 0
-    real = definitions.map_schemas
-
-    def counting(*arguments: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        assert calls < 20 * count
-        return real(*arguments)
-
-    monkeypatch.setattr(definitions, "map_schemas", counting)
+    limit_calls(monkeypatch, definitions, "map_schemas", 20 * count)
     chains: list[dict[str, Any]] = [
         {
             **{f"D{at}": {"not": {"$ref": f"#/$defs/D{at + 1}"}} for at in range(count)},

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from testkit.calls import limit_calls
 from testkit.paths import GOLDEN_CONTRACTS, golden_name
 from weenats_codegen.ir.bundle import Bundle
 from weenats_codegen.ir.shapes.conjunction import Conjoiner
@@ -218,16 +219,7 @@ def test_sample_that_is_too_large_is_left_out() -> None:
 @pytest.mark.parametrize("count", [15, 60, 240])
 def test_samples_cost_what_schemas_have(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each schema is looked at once, however many values have a part of it."""
-    calls = 0
-    real = Conjoiner.conjoin
-
-    def counting(*arguments: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        assert calls < 20 * count
-        return real(*arguments)
-
-    monkeypatch.setattr(Conjoiner, "conjoin", counting)
+    limit_calls(monkeypatch, Conjoiner, "conjoin", 20 * count)
     sampler = Sampler(Bundle(required_twice(count), {}, {}))
     for at in range(count):
         sampler.definition(f"D{at}")
