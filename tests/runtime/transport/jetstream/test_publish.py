@@ -117,6 +117,12 @@ async def test_republished_messages_lose_the_partition(
     await jetstream.delete_stream("republished")
 
 
+async def fill(full: JetStream) -> None:
+    """Publish 400 KB."""
+    for _ in range(100):
+        await full.publish("full.a", b"x" * 4000)
+
+
 async def test_full_account_is_like_a_full_stream() -> None:
     """An account without storage left refuses messages for now: not a mistake of the publisher."""
     account = "{jetstream: {max_file: 20KB, max_mem: 20KB}, users: [{user: a, password: b}]}"
@@ -124,13 +130,8 @@ async def test_full_account_is_like_a_full_stream() -> None:
         transport = NatsTransport(f"nats://a:b@127.0.0.1:{server.port}")
         full = JetStream(transport)
         await full.create_stream(StreamConfig("full", ("full.>",)))
-
-        async def fill() -> None:
-            for _ in range(100):
-                await full.publish("full.a", b"x" * 4000)
-
         with pytest.raises(StreamFullError, match="resource limits exceeded for account"):
-            await fill()
+            await fill(full)
         await transport.close()
 
 
@@ -140,11 +141,6 @@ async def test_full_server_is_like_a_full_stream() -> None:
         transport = NatsTransport(server.url)
         full = JetStream(transport)
         await full.create_stream(StreamConfig("full", ("full.>",)))
-
-        async def fill() -> None:
-            for _ in range(100):
-                await full.publish("full.a", b"x" * 4000)
-
         with pytest.raises(StreamFullError, match="insufficient resources"):
-            await fill()
+            await fill(full)
         await transport.close()
