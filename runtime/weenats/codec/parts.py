@@ -277,8 +277,8 @@ class Encoder:
         try:
             return self._validator.validate_python(value)
         except ValidationError as error:
-            found = without_keys(violations_of(error), self._names)
-        raise ValueError("; ".join(each.text for each in found))
+            found = [each.declared(self._names).text for each in violations_of(error)]
+        raise ValueError("; ".join(found))
 
     def _written(self, value: object) -> bytes:
         if self._is_quick:
@@ -327,8 +327,7 @@ class Encoder:
                 self._to_json(value, by_alias=True, warnings=False), by_name=False
             )
         except ValidationError as error:
-            first = without_keys(violations_of(error), self._names)[0]
-            return first.text
+            return violations_of(error)[0].declared(self._names).text
         except (TypeError, ValueError):
             pass  # a value is nothing that JSON has
         return NOT_ALLOWED
