@@ -130,6 +130,13 @@ def test_event_is_heard_again_only_after_a_partition() -> None:
     assert violations(history) == []
 
 
+def test_forged_events_may_be_heard_again() -> None:
+    """Events of calls that nobody made come from somebody who sends malformed messages."""
+    history = valid_history()
+    history.heard["client"]["$SRV.PING"] = [100, 200]
+    assert violations(history) == []
+
+
 def test_history_is_read_from_journals(tmp_path: Path) -> None:
     """Journals are read; an incomplete last line is ignored."""
     client, service = Journal(tmp_path / "client.journal"), Journal(tmp_path / "service.journal")

@@ -51,9 +51,6 @@ AFTERMATH: Final = 5.0
 _GRACE: Final = 2.0
 """Seconds that a handler may run on, or begin, after its call has ended."""
 
-FORGED: Final = "fuzz"
-"""The correlation id of forged messages, which may be sent any number of times."""
-
 OUTCOMES: Final = frozenset(
     {
         SUCCESS,
@@ -292,7 +289,8 @@ def _events_heard(history: History) -> Iterator[str]:
     """Every listener that nothing disturbs hears each event once, and nobody hears one twice.
 
     What waits on a stalled route arrives when that is open again: a listener that has moved to the
-    other server meanwhile hears it there too.
+    other server meanwhile hears it there too. Events of calls that nobody made are forged, and may
+    be sent any number of times.
     """
     partitions = [each for each in history.disturbances if each.fault == "partition"]
     for listener, calls in history.heard.items():
@@ -300,7 +298,7 @@ def _events_heard(history: History) -> Iterator[str]:
             is_explained = any(
                 each.began <= times[0] <= each.ended <= times[-1] + AFTERMATH for each in partitions
             )
-            if len(times) > 1 and call != FORGED and not is_explained:
+            if len(times) > 1 and call in history.calls and not is_explained:
                 yield f"{listener} heard the event of {call} {len(times)} times"
     for each in history.executions:
         if not each.emits or SUCCESS not in each.endings:

@@ -11,7 +11,6 @@ from ulid import ULID
 
 from receipts.operations import CONTRACT, RECEIPT_AGGREGATE
 from testkit.chaos.frames import Frame
-from testkit.chaos.model import FORGED
 from weenats.protocol import subjects
 from weenats.protocol.subjects import Kind
 
@@ -86,7 +85,7 @@ def _metadata(token: str | None) -> dict[str, Any]:
     return {
         "messageId": str(ULID()),
         "timestamp": _now(),
-        "correlation": {"correlationId": FORGED},
+        "correlation": {"correlationId": "forged"},
         **proof,
         "context": {"weeAttempt": 1},
     }
