@@ -23,7 +23,6 @@ from weenats.codec.violations import (
     invalid,
     reason,
     violations_of,
-    without_keys,
 )
 from weenats.context import NO_CONTEXT, MessageContext, received_context
 from weenats.contract import Event
@@ -197,7 +196,8 @@ class EventCodec:
             members: dict[str, Any] = self._notification.decode(data)
         except (SchemaError, ValidationError) as error:
             # This is logged, so not even the keys of maps may be shown.
-            found = without_keys(violations_of(error, data), self._notification.names)
+            names = self._notification.names
+            found = [each.declared(names).redacted for each in violations_of(error, data)]
             failure = invalid(self._broken, found)
         except UpcastError as error:
             failure = InvalidArgumentError(f"{self._broken}: {error}")
