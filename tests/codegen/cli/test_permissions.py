@@ -104,7 +104,7 @@ def test_consumer_of_a_contract_without_durable_events_is_refused(
             "--projection requires --role projection, service or operator",
         ),
         (["--role", "client", "--streams", "check"], "--streams requires --role service"),
-        (["--role", "operator", "--discovery"], "--role operator has no options but"),
+        (["--role", "operator", "--discovery"], "--discovery requires --role client"),
     ],
 )
 def test_options_of_other_roles_are_refused(
