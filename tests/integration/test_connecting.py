@@ -263,11 +263,8 @@ async def test_announced_server_gets_the_credentials_of_the_url(event: str) -> N
 async def test_announced_server_keeps_the_name_for_tls(tmp_path: Path, event: str) -> None:
     """The certificate of an announced IP address is verified with the name of the given URL."""
     authority = CertificateAuthority(tmp_path)
-    pem = authority.certificate("localhost").pem
-    trusting = ssl.create_default_context(cafile=str(authority.pem))
-    config = f'tls {{ cert_file: "{pem}", key_file: "{pem}" }}\n'
-    options = ConnectionOptions(tls=trusting, reconnect_wait=0.02)
-    with NatsCluster(3, config=config) as trio:
+    options = replace(FAST, tls=authority.trusting)
+    with NatsCluster(3, config=authority.certificate("localhost").config()) as trio:
         put_leader_last(trio)
         first = trio.servers[0]
         async with connected(f"nats://localhost:{first.port}", options) as transport:
@@ -289,12 +286,9 @@ async def test_announced_server_keeps_the_name_for_tls(tmp_path: Path, event: st
 async def test_announced_websocket_keeps_the_name_for_tls(tmp_path: Path, event: str) -> None:
     """So does a wss:// URL."""
     authority = CertificateAuthority(tmp_path)
-    pem = authority.certificate("localhost").pem
-    trusting = ssl.create_default_context(cafile=str(authority.pem))
-    tls = f'tls {{ cert_file: "{pem}", key_file: "{pem}" }}'
-    config = f'websocket {{ host: "127.0.0.1", port: -1, {tls} }}\n'
-    options = ConnectionOptions(tls=trusting, reconnect_wait=0.02)
-    with NatsCluster(2, config=config) as pair:
+    tls = authority.certificate("localhost").config()
+    options = replace(FAST, tls=authority.trusting)
+    with NatsCluster(2, config=f'websocket {{ host: "127.0.0.1", port: -1, {tls} }}') as pair:
         put_leader_last(pair)
         first = pair.servers[0]
         ports = [each.monitor("/varz")["websocket"]["port"] for each in pair.servers]
@@ -309,8 +303,7 @@ async def test_tls_handshake_first(nats_url: str, tmp_path: Path, scheme: str) -
     """A server, or a proxy, that expects the TLS handshake first is reached with the option."""
     authority = CertificateAuthority(tmp_path)
     serving = authority.certificate("localhost").serving
-    trusting = ssl.create_default_context(cafile=str(authority.pem))
-    options = ConnectionOptions(tls=trusting, tls_handshake_first=True, reconnect_wait=0.02)
+    options = replace(FAST, tls=authority.trusting, tls_handshake_first=True)
     async with TcpProxy(int(nats_url.rpartition(":")[2]), tls=serving) as proxy:
         async with connected(f"{scheme}://localhost:{proxy.port}", options) as transport:
             assert transport.is_private
