@@ -284,7 +284,7 @@ async def test_announced_server_keeps_the_name_for_tls(tmp_path: Path, event: st
 @pytest.mark.usefixtures("_moves_at_once")
 @pytest.mark.parametrize("event", ["lame_duck", "kill"])
 async def test_announced_websocket_keeps_the_name_for_tls(tmp_path: Path, event: str) -> None:
-    """So does a wss:// URL."""
+    """The certificate of an announced wss:// server is verified with the name of the given URL."""
     authority = CertificateAuthority(tmp_path)
     tls = authority.certificate("localhost").config()
     options = replace(FAST, tls=authority.trusting)
@@ -331,7 +331,7 @@ async def test_tls_first_server_is_explained(nats_url: str, tmp_path: Path) -> N
     "last_words", [b"", b"\x15\x03\x01\x00\x02\x02\x28"], ids=["none", "alert"]
 )
 async def test_impatient_tls_first_server_is_explained(last_words: bytes) -> None:
-    """So does the error of one that ends the connection, with a TLS alert or without."""
+    """The error of a server that ends the connection, with a TLS alert or not, names the option."""
 
     async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(last_words)

@@ -214,7 +214,7 @@ def test_invalid_options_exit_with_2(
 
 
 def test_service_without_jetstream_has_no_inbox(capsys: pytest.CaptureFixture[str]) -> None:
-    """So a prefix of its inbox is wrong usage."""
+    """A prefix of its inbox is wrong usage."""
     folder = CONTRACTS / "no-events" / "contract"
     assert main(["permissions", str(folder), "--role", "service", "--inbox-prefix", "mine"]) == 2
     assert "--inbox-prefix changes nothing: " in " ".join(capsys.readouterr().err.split())

@@ -349,7 +349,7 @@ def test_payloads_of_dead_letters_keep_their_digits(
 
 
 def test_top_shows_consumers(run: Run, nats_url: str) -> None:
-    """Also those that nobody runs now; a service without them that does not run is an error."""
+    """Consumers that nobody runs are shown; a service without any that does not run is an error."""
     run("streams", "apply", CONTRACT)
     asyncio.run(fail(nats_url, 2))
     arguments = ("top", "parcels", "--once", "--interval", "0.1")
