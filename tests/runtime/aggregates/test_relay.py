@@ -441,7 +441,7 @@ async def test_consumer_with_several_readers_is_refused(own_nats_server: NatsSer
             await builder(url).build().start()
 
 
-async def test_relay_that_gets_commits_again_is_well(
+async def test_relay_is_healthy_once_it_gets_commits_again(
     own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its problem ends with the failure, also when no event follows."""
