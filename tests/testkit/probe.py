@@ -102,7 +102,7 @@ class UndeclaredError(NotFoundError):
 class OddError(NotFoundError):
     """An error that breaks the rules of errors: its code is a text."""
 
-    code: Any = "s3cret"
+    code: ClassVar[Any] = "s3cret"
 
 
 CONTRACT: Final = ServiceContract(

@@ -287,7 +287,7 @@ async def test_settings_of_the_bucket_are_restored_at_the_start(
 ) -> None:
     """More replicas would stay, and so does the description."""
     jetstream, name = JetStream(transport), f"KV_{NAME}-projection"
-    await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
+    await ensure_bucket(jetstream, NAME, PARCELS_EVENTS_STREAM)
     config = replace((await jetstream.stream_info(name)).config, description="mine")
     await jetstream.update_stream(replace(config, max_messages_per_subject=64))
     await deliver(1)
@@ -302,7 +302,7 @@ async def test_replicas_that_a_server_cannot_keep(
 ) -> None:
     """A projection works with less replicas than its stream should have; other settings return."""
     jetstream, name = JetStream(transport), f"KV_{NAME}-projection"
-    await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
+    await ensure_bucket(jetstream, NAME, PARCELS_EVENTS_STREAM)
     config = (await jetstream.stream_info(name)).config
     await jetstream.update_stream(replace(config, max_messages_per_subject=64))
     await ensure_bucket(JetStream(transport), NAME, replace(PARCELS_EVENTS_STREAM, replicas=3))
