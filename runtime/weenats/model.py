@@ -105,6 +105,8 @@ def _warn_of_creation(deprecated: type) -> None:
 
 UNDECLARED: Final = "*"
 """What texts have in place of a name that is not declared, such as the key of a map."""
+WRONG_TAG: Final = "{discriminator} should be one of {expected_tags}"
+"""What texts say of the tag of a union that none of its branches has, in place of the tag."""
 _LABELS: Final = frozenset({"[key]", "str", "int", "float", "bool", "none", "decimal", UNDECLARED})
 """What pydantic puts into the location of an error besides names: branches of unions, keys."""
 
@@ -159,7 +161,7 @@ def _without_keys(model: "type[Model]", error: ValidationError) -> ValidationErr
         context, text = each.get("ctx", {}), each["msg"]
         if each["type"] == "union_tag_invalid":
             context = {name: part for name, part in context.items() if name != "tag"}
-            text = "Input tag should be one of {expected_tags}"
+            text = WRONG_TAG
         listed.append({
             "type": PydanticCustomError(cast("Any", each["type"]), cast("Any", text), context),
             "loc": tuple(

@@ -38,7 +38,7 @@ class Trust:
         self, authority: CertificateAuthority, client: CertificateAuthority | None = None
     ) -> ssl.SSLContext:
         """Return a context that trusts an authority, with a client certificate of another one."""
-        context = ssl.create_default_context(cafile=str(authority.pem))
+        context = authority.trusting
         if client is not None:
             context.load_cert_chain(client.certificate("clerk").pem)
         return context

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import shlex
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,14 +66,13 @@ async def test_configuration(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The service stores events, the client calls what was named alone, the operator looks on."""
-    trusting = ssl.create_default_context(cafile=str(authority.pem))
 
     def connection(user: str) -> ConnectionOptions:
         return ConnectionOptions(
             user=user,
             password=f"secret-{user}",
             inbox_prefix=f"_INBOX_{user}",
-            tls=trusting,
+            tls=authority.trusting,
         )
 
     builder = NatsServiceBuilder(Receipts(), url, connection=connection("receipts"))

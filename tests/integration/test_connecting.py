@@ -263,11 +263,8 @@ async def test_announced_server_gets_the_credentials_of_the_url(event: str) -> N
 async def test_announced_server_keeps_the_name_for_tls(tmp_path: Path, event: str) -> None:
     """The certificate of an announced IP address is verified with the name of the given URL."""
     authority = CertificateAuthority(tmp_path)
-    pem = authority.certificate("localhost").pem
-    trusting = ssl.create_default_context(cafile=str(authority.pem))
-    config = f'tls {{ cert_file: "{pem}", key_file: "{pem}" }}\n'
-    options = ConnectionOptions(tls=trusting, reconnect_wait=0.02)
-    with NatsCluster(3, config=config) as trio:
+    options = replace(FAST, tls=authority.trusting)
+    with NatsCluster(3, config=authority.certificate("localhost").config()) as trio:
         put_leader_last(trio)
         first = trio.servers[0]
         async with connected(f"nats://localhost:{first.port}", options) as transport:
@@ -287,14 +284,11 @@ async def test_announced_server_keeps_the_name_for_tls(tmp_path: Path, event: st
 @pytest.mark.usefixtures("_moves_at_once")
 @pytest.mark.parametrize("event", ["lame_duck", "kill"])
 async def test_announced_websocket_keeps_the_name_for_tls(tmp_path: Path, event: str) -> None:
-    """So does a wss:// URL."""
+    """The certificate of an announced wss:// server is verified with the name of the given URL."""
     authority = CertificateAuthority(tmp_path)
-    pem = authority.certificate("localhost").pem
-    trusting = ssl.create_default_context(cafile=str(authority.pem))
-    tls = f'tls {{ cert_file: "{pem}", key_file: "{pem}" }}'
-    config = f'websocket {{ host: "127.0.0.1", port: -1, {tls} }}\n'
-    options = ConnectionOptions(tls=trusting, reconnect_wait=0.02)
-    with NatsCluster(2, config=config) as pair:
+    tls = authority.certificate("localhost").config()
+    options = replace(FAST, tls=authority.trusting)
+    with NatsCluster(2, config=f'websocket {{ host: "127.0.0.1", port: -1, {tls} }}') as pair:
         put_leader_last(pair)
         first = pair.servers[0]
         ports = [each.monitor("/varz")["websocket"]["port"] for each in pair.servers]
@@ -309,8 +303,7 @@ async def test_tls_handshake_first(nats_url: str, tmp_path: Path, scheme: str) -
     """A server, or a proxy, that expects the TLS handshake first is reached with the option."""
     authority = CertificateAuthority(tmp_path)
     serving = authority.certificate("localhost").serving
-    trusting = ssl.create_default_context(cafile=str(authority.pem))
-    options = ConnectionOptions(tls=trusting, tls_handshake_first=True, reconnect_wait=0.02)
+    options = replace(FAST, tls=authority.trusting, tls_handshake_first=True)
     async with TcpProxy(int(nats_url.rpartition(":")[2]), tls=serving) as proxy:
         async with connected(f"{scheme}://localhost:{proxy.port}", options) as transport:
             assert transport.is_private
@@ -338,7 +331,7 @@ async def test_tls_first_server_is_explained(nats_url: str, tmp_path: Path) -> N
     "last_words", [b"", b"\x15\x03\x01\x00\x02\x02\x28"], ids=["none", "alert"]
 )
 async def test_impatient_tls_first_server_is_explained(last_words: bytes) -> None:
-    """So does the error of one that ends the connection, with a TLS alert or without."""
+    """The error of a server that ends the connection, with a TLS alert or not, names the option."""
 
     async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(last_words)

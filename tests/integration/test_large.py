@@ -340,7 +340,7 @@ async def test_interceptors_cannot_read_large_payloads(
 
 
 async def test_without_jetstream_such_a_service_does_not_start(url: str) -> None:
-    """And a client that has something large fails with UNAVAILABLE."""
+    """A service with `large` does not start, and a call with a large payload is UNAVAILABLE."""
     transport = MemoryTransport(MemoryBroker(jetstream=False), max_payload=20_000)
     with pytest.raises(UnavailableError, match="JetStream is not enabled"):
         await NatsServiceBuilder(LargeProbe(), transport=transport).build().start()

@@ -270,7 +270,7 @@ def test_records_with_messages_do_not_show_them() -> None:
 
 
 def test_event_data_and_replies_do_not_show_what_they_hold() -> None:
-    """Data that is no model, such as a map, would be shown whole."""
+    """Event data, replies of instances and decisions show no data, also if it is no model."""
     instance = PingResponse.model_construct(id="1")
     for each in (
         EventData(event=HAPPENED, data={MARK: MARK}),

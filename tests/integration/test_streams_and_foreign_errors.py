@@ -46,7 +46,7 @@ async def test_streams_of_any_name_answer_nothing(own_nats_server: NatsServer, n
 
 
 async def test_stream_beside_a_service_that_does_not_run(own_nats_server: NatsServer) -> None:
-    """It hides that there are no responders; the error at the deadline says what has answered."""
+    """A stream that stores the subject hides that nobody responds; the error in the end says so."""
     raw = await nats.connect(own_nats_server.url)
     await raw.jetstream().add_stream(StreamConfig(name="all", subjects=["probe.>"]))
     timeout, text = 0.05, ""

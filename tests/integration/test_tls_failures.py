@@ -35,7 +35,7 @@ def authority(tmp_path: Path) -> CertificateAuthority:
 @pytest.fixture
 def trusting(authority: CertificateAuthority) -> ssl.SSLContext:
     """The TLS context of a client that trusts it."""
-    return ssl.create_default_context(cafile=str(authority.pem))
+    return authority.trusting
 
 
 @asynccontextmanager
@@ -53,18 +53,13 @@ async def serving(serve: Serve) -> AsyncIterator[str]:
         yield f"nats://localhost:{server.sockets[0].getsockname()[1]}"
 
 
-def tls_config(certificate: Path, more: str = "") -> str:
-    """Return the block `tls` of the configuration of a server."""
-    return f'tls {{ cert_file: "{certificate}", key_file: "{certificate}"{more} }}\n'
-
-
 async def test_websocket_is_found_again_after_tls_failed(
     authority: CertificateAuthority, trusting: ssl.SSLContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A wss:// connection outlives a server without TLS, whose error is like that of tls://."""
     (port,) = free_ports(1)
     listen = f'listen: "127.0.0.1:{port}"'
-    encrypted = tls_config(authority.certificate("localhost").pem)
+    encrypted = authority.certificate("localhost").config()
     options = ConnectionOptions(tls=trusting, reconnect_wait=0.02, connect_timeout=LIMIT)
     with NatsServer(config=f"websocket {{ {listen}, {encrypted} }}") as server:
         async with connected(f"wss://localhost:{port}", options) as transport:
@@ -87,7 +82,7 @@ async def test_refused_client_certificate_is_explained(
 ) -> None:
     """A server that requires a certificate says so, or may not be heard; the error names it."""
     required = f', ca_file: "{authority.pem}", verify: true'
-    config = tls_config(authority.certificate("localhost").pem, required)
+    config = authority.certificate("localhost").config(required)
     with NatsServer(config=config) as server:
         for _ in range(5):
             await check_refusal(f"tls://localhost:{server.port}", "certificate", tls=trusting)
@@ -131,7 +126,7 @@ async def test_end_of_a_tls_connection_is_not_logged_by_asyncio(
 ) -> None:
     """Asyncio warns of nothing when a server or a client ends a connection with TLS."""
     options = replace(FAST, tls=trusting)
-    with NatsServer(config=tls_config(authority.certificate("localhost").pem)) as server:
+    with NatsServer(config=authority.certificate("localhost").config()) as server:
         async with connected(f"tls://localhost:{server.port}", options) as transport:
             server.kill()
             await disconnected(transport)
@@ -144,8 +139,7 @@ async def test_names_that_are_announced_before_tls_are_not_used(
     authority: CertificateAuthority, trusting: ssl.SSLContext
 ) -> None:
     """Someone on the network path, who has a certificate for another name, cannot add that name."""
-    name = authority.certificate("localhost").pem
-    with NatsServer(config=tls_config(name)) as server:
+    with NatsServer(config=authority.certificate("localhost").config()) as server:
 
         async def add_servers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             far, to_server = await asyncio.open_connection("127.0.0.1", server.port)

@@ -31,6 +31,10 @@ class Certificate:
 
     pem: Path
 
+    def config(self, more: str = "") -> str:
+        """Return the block `tls` of the configuration of a nats-server that presents it."""
+        return f'tls {{ cert_file: "{self.pem}", key_file: "{self.pem}"{more} }}\n'
+
     @property
     def serving(self) -> ssl.SSLContext:
         """The context of a server that presents it."""
@@ -60,6 +64,11 @@ class CertificateAuthority:
         self.pem = folder / f"{name}.pem"
         """The certificate of this authority, without its key."""
         self.pem.write_bytes(_text(made.sign(self._key, hashes.SHA256())))
+
+    @property
+    def trusting(self) -> ssl.SSLContext:
+        """The context of a client that trusts the certificates of this authority."""
+        return ssl.create_default_context(cafile=str(self.pem))
 
     def certificate(self, name: str) -> Certificate:
         """Make a certificate with its key, for a host or a client."""

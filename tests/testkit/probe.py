@@ -99,6 +99,12 @@ class UndeclaredError(NotFoundError):
     name: ClassVar[str] = "undeclared"
 
 
+class OddError(NotFoundError):
+    """An error that breaks the rules of errors: its code is a text."""
+
+    code: ClassVar[Any] = "s3cret"
+
+
 CONTRACT: Final = ServiceContract(
     name="probe",
     version="1.2.3",

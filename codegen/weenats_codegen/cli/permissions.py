@@ -68,12 +68,6 @@ def permissions(folder: Path, arguments: Arguments, *, as_json: bool) -> None:
 
 
 def _of_service(contract: Contract, arguments: Arguments) -> Permissions:
-    used = arguments.used
-    if used.operations or used.events or used.discovery:
-        raise typer.BadParameter(
-            "a service serves its whole contract: --operations, --events and --discovery require"
-            " --role client"
-        )
     shared = arguments.shared_limits
     uses_jetstream = contract.streams or contract.stored or buckets(contract, shared_limits=shared)
     if arguments.inbox_prefix is not None and not uses_jetstream and not arguments.calls:
@@ -97,8 +91,6 @@ def _of_service(contract: Contract, arguments: Arguments) -> Permissions:
 
 
 def _of_client(contract: Contract, arguments: Arguments) -> Permissions:
-    if arguments.max_timeout is not None:
-        raise typer.BadParameter("a client sends no replies: --max-timeout requires --role service")
     used = arguments.used
     return of_client(
         contract,
@@ -159,22 +151,23 @@ def _check_durable(contract: Contract, option: str) -> None:
 
 
 def _check_role(arguments: Arguments) -> None:
-    """Refuse options that another role has."""
-    role = arguments.role
-    if arguments.consumer is not None and role not in {"consumer", "service"}:
-        raise typer.BadParameter("--consumer requires --role consumer or service")
-    if arguments.projection is not None and role not in {"projection", "service", "operator"}:
-        raise typer.BadParameter("--projection requires --role projection, service or operator")
-    if arguments.streams is not None and role != "service":
-        raise typer.BadParameter("--streams requires --role service")
-    if arguments.shared_limits and role != "service":
-        raise typer.BadParameter("--shared-limits requires --role service")
+    """Refuse options that other roles have."""
     used = arguments.used
-    others = used.operations or used.events or used.discovery or arguments.queue_group is not None
-    if role in {"consumer", "operator", "projection"} and (
-        others or arguments.max_timeout is not None
+    for option, is_given, *roles in (
+        ("--operations", bool(used.operations), "client"),
+        ("--events", bool(used.events), "client"),
+        ("--discovery", used.discovery, "client"),
+        ("--queue-group", arguments.queue_group is not None, "service", "client"),
+        ("--max-timeout", arguments.max_timeout is not None, "service"),
+        ("--streams", arguments.streams is not None, "service"),
+        ("--shared-limits", arguments.shared_limits, "service"),
+        ("--consumer", arguments.consumer is not None, "consumer", "service"),
+        ("--projection", arguments.projection is not None, "projection", "service", "operator"),
     ):
-        raise typer.BadParameter(f"--role {role} has no options but its name and --inbox-prefix")
+        if is_given and arguments.role not in roles:
+            *others, last = roles
+            listed = f"{', '.join(others)} or {last}" if others else last
+            raise typer.BadParameter(f"{option} requires --role {listed}")
 
 
 def _prefix(arguments: Arguments) -> str:

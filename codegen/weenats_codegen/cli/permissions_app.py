@@ -62,7 +62,7 @@ def permissions(  # noqa: PLR0913 - the options of a user
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The name of a durable consumer; with --role service, one that the service runs.",
+            help="The name of a durable consumer; of a service, one that it runs.",
         ),
     ] = None,
     projection: Annotated[

@@ -25,6 +25,7 @@ from weenats_codegen.loading import read
 from weenats_codegen.parser.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
 
     from weenats.transport.jetstream.config import Start
@@ -53,7 +54,7 @@ def status(folder: Path, servers: Sequence[str], *, as_json: bool) -> None:
     """Print what the streams of a contract hold, and how far their consumers are."""
     found = asyncio.run(_status(read(folder), servers))
     data = [each.as_data() for each in found]
-    emit(data, as_json=as_json, render=lambda: _table(found))
+    emit(data, as_json=as_json, render=lambda: _with_guarantees(found))
 
 
 def replay(  # noqa: PLR0913 - the options of a user
@@ -285,13 +286,19 @@ _ACTIONS = {
 }
 
 
+def _with_guarantees(found: Sequence[_Status]) -> "Group":
+    """Return a table of the streams, and what each keeps; not its caption, which is as narrow."""
+    from rich.console import Group
+
+    lines = [plain(f"{each.info.config.name}: {each.kept}") for each in found]
+    return Group(_table(found), *(f"[dim italic]{each}[/]" for each in lines))
+
+
 def _table(found: Sequence[_Status]) -> "Table":
     """Return the streams as a table, the consumers and projections of each below it."""
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.caption = "\n".join(plain(f"{each.info.config.name}: {each.kept}") for each in found)
-    table.caption_justify = "left"
     table.add_column("stream / consumer", overflow="fold")
     for title in ("events", "pending", "in work", "repeated", "late", "dead letters"):
         table.add_column(title, justify="right", no_wrap=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from weenats_codegen.compatibility.solve.formats import BROKEN, SAMPLES
 from weenats_codegen.ir.bundle import PREFIX
-from weenats_codegen.ir.sizes import parts_of
+from weenats_codegen.ir.sizes import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,12 +66,12 @@ def documents(
     """
     writer = _Writer(definitions)
     for number in range(count):
-        writer.left = min(_MAX_PARTS, parts.left)
-        if writer.left <= 0:
+        most = writer.left = min(_MAX_PARTS, parts.left)
+        if most <= 0:
             return
         document = writer.value({"$ref": PREFIX + name}, 0)
-        size = parts_of(document)
-        parts.left -= max(size, min(_MAX_PARTS, parts.left) - writer.left) + _PARTS_EACH
+        size = size_of(document)
+        parts.left -= max(size, most - writer.left) + _PARTS_EACH
         if size <= _MAX_PARTS:
             yield writer.changed(document) if number % 3 == 0 else document
 

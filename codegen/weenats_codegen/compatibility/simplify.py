@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from weenats_codegen.ir.sizes import parts_of
+from weenats_codegen.ir.sizes import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ def simplified(value: JsonValue, shows: Callable[[JsonValue], bool]) -> JsonValu
         value: A value that shows a difference.
         shows: Returns whether a value shows it.
     """
-    tries = min(_MAX_TRIES, _MAX_PARTS // parts_of(value))
+    tries = min(_MAX_TRIES, _MAX_PARTS // size_of(value))
     is_smaller = True
     while is_smaller:
         is_smaller = False

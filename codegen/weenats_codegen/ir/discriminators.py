@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from weenats_codegen.ir.members import parts_of
+from weenats_codegen.ir.members import all_of
 from weenats_codegen.parser.diagnostics import ContractError
 from weenats_codegen.parser.dialects import Ref, Tree
 
@@ -78,7 +78,7 @@ def _restricts(resources: Resources, branch: Place, member: str) -> bool:
     """Return whether a branch states the values of a member."""
     return any(
         not part.node.mapping.keys().isdisjoint({"const", "enum"})
-        for owner in parts_of(resources, branch)
+        for owner in all_of(resources, branch)
         if isinstance(owner.node.get("properties", member).value, dict)
-        for part in parts_of(resources, resources.place(owner.node.get("properties", member)))
+        for part in all_of(resources, resources.place(owner.node.get("properties", member)))
     )

@@ -26,7 +26,7 @@ def marked_members(resources: Resources, schema: Place) -> dict[str, frozenset[s
         schema: The schema of the object; what it refers to and its `allOf` are included.
     """
     found: dict[str, frozenset[str]] = {}
-    for part in parts_of(resources, schema):
+    for part in all_of(resources, schema):
         for name, member in part.node.get("properties").members.items():
             if isinstance(member.value, dict):
                 marks = _marks(resources, resources.place(member))
@@ -38,13 +38,13 @@ def marked_members(resources: Resources, schema: Place) -> dict[str, frozenset[s
 def _marks(resources: Resources, schema: Place) -> frozenset[str]:
     return frozenset(
         mark
-        for part in parts_of(resources, schema)
+        for part in all_of(resources, schema)
         for mark in _MARKS
         if part.node.mapping.get(mark) is True
     )
 
 
-def parts_of(resources: Resources, schema: Place) -> Iterator[Place]:
+def all_of(resources: Resources, schema: Place) -> Iterator[Place]:
     """Yield a schema, what it refers to, and the parts of its `allOf`.
 
     Args:

@@ -11,7 +11,7 @@ _PART_OF_TEXT: Final = 100
 """The characters of a text that count as a part."""
 
 
-def parts_of(value: JsonValue) -> int:
+def size_of(value: JsonValue) -> int:
     """Return how many parts a value has: itself, its members and items, and those inside them.
 
     Parts of values that are the same object count each time, since JSON repeats them. Long texts

@@ -19,7 +19,7 @@ def of_consumer(contract: Contract, consumer: str, *, inbox_prefix: str = "_INBO
     """Return the permissions of a durable consumer.
 
     Args:
-        contract: The contract whose events it consumes.
+        contract: The contract whose events it consumes, of which some are durable.
         consumer: The name of the consumer.
         inbox_prefix: The prefix in its ConnectionOptions.
 
@@ -33,7 +33,7 @@ def of_consumer(contract: Contract, consumer: str, *, inbox_prefix: str = "_INBO
     publish = [
         entry for stream in contract.streams for entry in _consuming(contract, stream, consumer)
     ]
-    return Permissions(tuple(publish), (inbox(inbox_prefix),) if publish else ())
+    return Permissions(tuple(publish), (inbox(inbox_prefix),))
 
 
 def of_operator(

@@ -16,7 +16,7 @@ def of_projection(
     """Return the permissions of a projection whose view is in a bucket.
 
     Args:
-        contract: The contract whose events it reads.
+        contract: The contract whose events it reads, of which some are durable.
         projection: The name of the projection.
         inbox_prefix: The prefix in its ConnectionOptions.
 
@@ -27,8 +27,6 @@ def of_projection(
         SubjectError: The name or the prefix is invalid.
     """
     subjects.check_queue_group(projection)
-    if not contract.streams:
-        return Permissions((), ())
     return Permissions(
         (*_reading(contract), *_keeping(projection_bucket(projection)), *_counting(contract)),
         (inbox(inbox_prefix),),

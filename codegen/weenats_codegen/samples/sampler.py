@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from weenats_codegen.ir.bundle import PREFIX
 from weenats_codegen.ir.shapes.conjunction import Conjoiner, Conjunction, all_of
-from weenats_codegen.ir.sizes import parts_of
+from weenats_codegen.ir.sizes import size_of
 from weenats_codegen.ir.validity import all_definitions_validator
 from weenats_codegen.samples.patterns import text_for
 
@@ -300,7 +300,7 @@ class _Maker:
 
 
 def _sized(value: Any) -> _Made:
-    return _Made(value, parts_of(value))
+    return _Made(value, size_of(value))
 
 
 def _unnamed(keywords: Schema) -> Any:

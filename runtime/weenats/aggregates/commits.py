@@ -5,7 +5,6 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pydantic import ValidationError
 from pydantic_core import to_json
 
 from weenats.aggregates.errors import BrokenHistoryError
@@ -167,7 +166,7 @@ def read_commit(message: StoredMessage) -> Commit:
     try:
         _COMMIT.validate_json(message.payload)
         document: dict[str, Any] = load_digits(message.payload)
-    except (ValidationError, ValueError):
+    except ValueError:
         document = {}
     if not document:
         raise BrokenHistoryError(f"message {message.sequence} of {message.stream} is not a commit")

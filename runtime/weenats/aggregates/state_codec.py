@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
-from pydantic import ValidationError
-
 from weenats._internal.validation import check_plain
 from weenats.aggregates.errors import AggregateBreachError, BrokenHistoryError
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.upcasting import UpcastError, upcast
-from weenats.codec.violations import SchemaError, reason
+from weenats.codec.violations import reason
 from weenats.contract import Aggregate, Command, Event, EventData
 from weenats.errors import ServiceError
 from weenats.schema.part import declared_type
@@ -128,7 +126,7 @@ class StateCodec:
             value = self._written(after)  # also checks what a model was made without
         except TypeError as error:
             why = str(error)
-        except (SchemaError, ValidationError, ValueError) as error:
+        except ValueError as error:
             why = reason(error)
         else:
             return after, value
@@ -147,7 +145,7 @@ class StateCodec:
             return None
         try:
             return self._written(state)
-        except (SchemaError, ValidationError, ValueError) as error:
+        except ValueError as error:
             why = reason(error)
         raise BrokenHistoryError(f"the state of {self._name} does not match the contract: {why}")
 
@@ -155,7 +153,7 @@ class StateCodec:
         """Return a state that was encoded here, and so has neither NaN nor infinities.
 
         Raises:
-            ValueError: it is not a state of the contract; SchemaError and ValidationError as well.
+            ValueError: it is not a state of the contract.
         """
         try:
             return self._read_state(state)
@@ -176,7 +174,7 @@ class StateCodec:
             return decode(data)
         except UpcastError as error:
             why = str(error)
-        except (SchemaError, ValidationError, ValueError) as error:
+        except ValueError as error:
             why = reason(error)
         raise BrokenHistoryError(f"{what} does not match the contract: {why}")
 

@@ -6,11 +6,9 @@ from functools import cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from weenats.aggregates.errors import BrokenHistoryError
 from weenats.codec.parts import Decoder
-from weenats.codec.violations import SchemaError, reason
+from weenats.codec.violations import reason
 from weenats.schema.part import declared_type
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ def decode_result(command: AnyOperation, data: bytes | None) -> Any:  # noqa: AN
         return None
     try:
         return _decoder(command).decode(b"" if data is None else data)
-    except (SchemaError, ValidationError, ValueError) as error:
+    except ValueError as error:
         why = reason(error)
     raise BrokenHistoryError(f"a stored result of {command.name} is not valid: {why}")
 

@@ -22,8 +22,8 @@ from weenats.codec.violations import (
     SchemaError,
     invalid,
     reason,
+    violations,
     violations_of,
-    without_keys,
 )
 from weenats.context import NO_CONTEXT, MessageContext, received_context
 from weenats.contract import Event
@@ -195,15 +195,13 @@ class EventCodec:
             if not is_present and (self._event.previous or _DATA_VERSION in data):
                 data = upcast_notification(self._event, data)
             members: dict[str, Any] = self._notification.decode(data)
-        except (SchemaError, ValidationError) as error:
+        except SchemaError as error:
             # This is logged, so not even the keys of maps may be shown.
-            found = without_keys(violations_of(error, data), self._notification.names)
-            failure = invalid(self._broken, found)
+            failure = invalid(self._broken, [each.redacted for each in error.found])
         except UpcastError as error:
             failure = InvalidArgumentError(f"{self._broken}: {error}")
         except ValueError as error:
-            listed = [each.as_dict() for each in violations_of(error)]
-            failure = InvalidArgumentError(self._broken, details={"violations": listed})
+            failure = InvalidArgumentError(self._broken, details={"violations": violations(error)})
         else:
             metadata = members.get("metadata", {})
             message_id = metadata.get("messageId", members["id"])

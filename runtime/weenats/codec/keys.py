@@ -5,12 +5,11 @@ import re
 from functools import cache
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import ValidationError
 from pydantic_core import to_json
 
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.validators import quiet_validator, typed_dict
-from weenats.codec.violations import SchemaError, invalid, reason, violations_of
+from weenats.codec.violations import SchemaError, invalid, reason
 from weenats.contract import Aggregate
 from weenats.errors import InvalidArgumentError
 from weenats.protocol import messages
@@ -89,8 +88,8 @@ class KeyCodec:
             return text
         try:
             key = self._decoder.decode(to_json(text))
-        except (SchemaError, ValidationError) as error:
-            found = [each._replace(path=()).inside(member, "key") for each in violations_of(error)]
+        except SchemaError as error:
+            found = [each._replace(path=()).inside(member, "key") for each in error.found]
         else:
             return key
         raise invalid(f"{self._name} breaks the contract", found)

@@ -19,13 +19,14 @@ from weenats.codec.keys import KEY, aggregate_type, key_codec
 from weenats.codec.metadata import WRITTEN, message_metadata, reply_end
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.reader import Reader
-from weenats.codec.requests import INVALID_ENVELOPE, METADATA_HEAD, NOT_JSON, Metadata, Request
+from weenats.codec.requests import METADATA_HEAD, NOT_JSON, Metadata, Request, invalid_envelope
 from weenats.codec.validators import CLOSED, STRICT, UNREAD, quiet_validator, typed_dict
 from weenats.codec.violations import (
     SchemaError,
     breach,
     invalid,
     reason,
+    violations,
     violations_of,
 )
 from weenats.context import RequestContext, Response
@@ -348,7 +349,7 @@ class OperationCodec:
                 success = self._success.decode(data)
                 result = success[self._result_member] if self._has_result else None
                 return ReceivedResponse(result, success["duration"], data)
-            except (SchemaError, ValidationError) as error:
+            except SchemaError as error:
                 failure = self.decode_failure(data, error)
             except ValueError as error:
                 subject = self.operation.subject
@@ -364,10 +365,7 @@ class OperationCodec:
         try:
             envelope = self._envelope.decode(data)
         except (SchemaError, ValidationError) as error:
-            names = self._envelope.names
-            failure = invalid(
-                INVALID_ENVELOPE, [each.declared(names) for each in violations_of(error)]
-            )
+            failure = invalid_envelope(violations_of(error), self._envelope.names)
         else:
             key = envelope["aggregateId"]["key"] if self._has_key else ""
             members: dict[str, Any] | None = envelope.get("metadata")
@@ -404,11 +402,10 @@ class OperationCodec:
         """
         try:
             request = self._request.decode(data)
-        except (SchemaError, ValidationError) as error:
-            failure = invalid(self._broken, violations_of(error, data))
+        except SchemaError as error:
+            failure = invalid(self._broken, error.found)
         except ValueError as error:
-            listed = [each.as_dict() for each in violations_of(error)]
-            failure = InvalidArgumentError(NOT_JSON, details={"violations": listed})
+            failure = InvalidArgumentError(NOT_JSON, details={"violations": violations(error)})
         else:
             return request[self._member] if self._has_payload else None
         raise failure

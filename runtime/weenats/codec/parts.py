@@ -35,7 +35,6 @@ from weenats.codec.violations import (
     not_finite,
     reason,
     violations_of,
-    without_keys,
 )
 from weenats.model import declared_names
 from weenats.schema import Judge, Schema
@@ -297,7 +296,8 @@ class Encoder:
             except SchemaError as error:
                 # A member that was not given has its default in Python, which the schema of the
                 # object may forbid beside the other members; then it is not sent.
-                failures.append(SchemaError(without_keys(error.found, self._names)))
+                found = [each.declared(self._names).redacted for each in error.found]
+                failures.append(SchemaError(found))
             else:
                 return data
         raise failures[0]

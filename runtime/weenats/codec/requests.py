@@ -13,17 +13,23 @@ from pydantic import JsonValue, ValidationError
 from weenats.codec.json import has_constants, has_overflow, reject_constants
 from weenats.codec.reader import Reader
 from weenats.codec.validators import typed_dict
-from weenats.codec.violations import SchemaError, Violation, invalid, not_finite, violations_of
+from weenats.codec.violations import (
+    SchemaError,
+    Violation,
+    invalid,
+    not_finite,
+    violations,
+    violations_of,
+)
 from weenats.context import received_context
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.protocol import messages
 
-__all__ = ["INVALID_ENVELOPE", "METADATA_HEAD", "NOT_JSON", "Metadata", "Request"]
+__all__ = ["METADATA_HEAD", "NOT_JSON", "Metadata", "Request", "invalid_envelope"]
 _Read = Callable[[str, bytes, slice | None], object]
 Metadata = tuple[str, str, str | None, str | None, str | None]
 """The message id, the timestamp, the correlation id, the causation id and the token of a request;
 the last three are None where it has none."""
-INVALID_ENVELOPE: Final = "the request envelope is invalid"
 NOT_JSON: Final = "the request is not valid JSON"
 METADATA_HEAD: Final = b',"metadata":'
 _CONTEXT_HEAD: Final = b',"context":'
@@ -94,15 +100,14 @@ class Request:
             reject_constants(self._data)
             envelope = _metadata_reader().decode(self._data)
         except (SchemaError, ValidationError) as error:
-            failure = _invalid(violations_of(error))
+            failure = invalid_envelope(violations_of(error), _metadata_reader().names)
         except ValueError as error:
-            listed = [each.as_dict() for each in violations_of(error)]
-            failure = InvalidArgumentError(NOT_JSON, details={"violations": listed})
+            failure = InvalidArgumentError(NOT_JSON, details={"violations": violations(error)})
         else:
             found = not_finite(envelope, ("metadata", "context"))
             if not found:
                 return received_context(envelope.get("metadata", {}))
-            failure = _invalid(found)
+            failure = invalid_envelope(found, _metadata_reader().names)
         raise failure
 
     def _context_part(self, payload: slice) -> bytes:
@@ -131,9 +136,14 @@ class Request:
         return self._payload
 
 
-def _invalid(found: list[Violation]) -> ServiceError:
-    names = _metadata_reader().names
-    return invalid(INVALID_ENVELOPE, [each.declared(names) for each in found])
+def invalid_envelope(found: list[Violation], names: frozenset[str]) -> InvalidArgumentError:
+    """Return the error that reports violations of the envelope of a request.
+
+    Args:
+        found: one or more violations.
+        names: the names of the members of envelopes.
+    """
+    return invalid("the request envelope is invalid", [each.declared(names) for each in found])
 
 
 @cache

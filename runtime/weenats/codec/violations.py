@@ -9,8 +9,8 @@ from pydantic_core.core_schema import ErrorType
 
 from weenats.errors import InternalError, InvalidArgumentError
 from weenats.formats import NOT_HELD, TEXT_FORMAT
-from weenats.model import UNDECLARED
-from weenats.schema.violation import MAX_VIOLATIONS, Declared, Violation
+from weenats.model import WRONG_TAG
+from weenats.schema.violation import MAX_VIOLATIONS, Violation
 
 __all__ = [
     "NOT_ALLOWED",
@@ -22,7 +22,6 @@ __all__ = [
     "reason",
     "violations",
     "violations_of",
-    "without_keys",
 ]
 _MAX_FOUND: Final = 1000
 NOT_ALLOWED: Final = "it contains a value that its type does not allow"
@@ -150,26 +149,8 @@ def _message(error: Any) -> str:
     """Return what is wrong, without text of the message or of the exception of a validator."""
     kind, context = error["type"], error.get("ctx")
     if kind == "union_tag_invalid":
-        return f"{context['discriminator']} should be one of {context['expected_tags']}"
+        return WRONG_TAG.format_map(context)
     return str(error["msg"]) if kind in _QUOTABLE else "Input is refused by a validator"
-
-
-def without_keys(found: list[Violation], names: frozenset[str]) -> list[Violation]:
-    """Return violations without the names of members that are not declared: they are content too.
-
-    Args:
-        found: the violations.
-        names: the names of members that are declared.
-    """
-    return [
-        each._replace(
-            path=tuple(
-                part if type(part) is int else Declared(part if part in names else UNDECLARED)
-                for part in each.path
-            )
-        )
-        for each in found
-    ]
 
 
 def _path(error: Any, document: Any) -> tuple[int | str, ...]:

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def decode_entry(value: bytes) -> Entry | None:
     """
     try:
         entry = _ENTRY.validate_python({**from_json(value), "reply": b""})
-    except (ValueError, TypeError, ValidationError):
+    except (ValueError, TypeError):
         return None
     if entry.state != "done":
         return entry

@@ -1,6 +1,5 @@
 """A place where a JSON value is not valid."""
 
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from weenats.model import UNDECLARED
@@ -33,13 +32,23 @@ class Violation(NamedTuple):
     @property
     def pointer(self) -> str:
         """The path as a JSON Pointer, of at most 200 characters, for whoever sent the value."""
-        return _pointer(self.path)
+        text = ""
+        for part in self.path:
+            text += "/" + str(part)[:_MAX_POINTER_LENGTH].replace("~", "~0").replace("/", "~1")
+            if len(text) >= _MAX_POINTER_LENGTH:
+                break
+        return text[:_MAX_POINTER_LENGTH]
+
+    @property
+    def redacted(self) -> "Violation":
+        """The violation with the names alone that are marked as declared, for logs."""
+        shown = (part if isinstance(part, int | Declared) else UNDECLARED for part in self.path)
+        return self._replace(path=tuple(shown))
 
     @property
     def text(self) -> str:
-        """What is wrong and where, for logs and the texts of errors: with declared names alone."""
-        shown = (part if isinstance(part, int | Declared) else UNDECLARED for part in self.path)
-        return f"{_pointer(shown)}: {self.message}".removeprefix(": ")
+        """What is wrong and where, redacted, for logs and the texts of errors."""
+        return f"{self.redacted.pointer}: {self.message}".removeprefix(": ")
 
     def inside(self, *names: str) -> "Violation":
         """Return the violation of what has the value inside it.
@@ -65,12 +74,3 @@ class Violation(NamedTuple):
         """Return the violation as it is sent: its pointer, its keyword if known, its message."""
         found = {"pointer": self.pointer, "keyword": self.keyword, "message": self.message}
         return found if self.keyword else {"pointer": self.pointer, "message": self.message}
-
-
-def _pointer(path: Iterable[str | int]) -> str:
-    text = ""
-    for part in path:
-        text += "/" + str(part)[:_MAX_POINTER_LENGTH].replace("~", "~0").replace("/", "~1")
-        if len(text) >= _MAX_POINTER_LENGTH:
-            break
-    return text[:_MAX_POINTER_LENGTH]

@@ -21,9 +21,8 @@ def authority(tmp_path: Path) -> CertificateAuthority:
 @pytest.fixture
 def url(authority: CertificateAuthority) -> Iterator[str]:
     """A server with TLS, whose only user has a password and an inbox of its own."""
-    pem = authority.certificate("localhost").pem
     config = f"""
-        tls {{ cert_file: "{pem}", key_file: "{pem}" }}
+        {authority.certificate("localhost").config()}
         authorization {{ users: [ {{ user: ops, password: secret, permissions: {{
             publish: ["$SRV.>"], subscribe: ["_INBOX_ops.>"] }} }} ] }}
     """

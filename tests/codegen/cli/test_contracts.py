@@ -85,7 +85,7 @@ def test_similar_folder_is_suggested(
 
 
 def test_folder_that_is_a_link_to_itself(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is an error that names the folder first, without the number of the system, and no bug."""
+    """A folder for output that is a link to itself is an error that names it, and no bug."""
     (project / "loop").symlink_to("loop")
     main(["new", "orders"])
     capsys.readouterr()

@@ -223,6 +223,6 @@ def test_shell_completion(shell: str, variables: dict[str, str], tmp_path: Path)
 
 
 def test_module_without_projections_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    """A name that a module without projections does not have: the error says what it lacks."""
+    """The error for a name that a module does not have says that it has no projections."""
     assert main(["rebuild", "receipts.app:x"]) == 1
     assert "receipts.app has no x; it has no projections" in capsys.readouterr().err

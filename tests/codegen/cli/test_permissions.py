@@ -104,7 +104,7 @@ def test_consumer_of_a_contract_without_durable_events_is_refused(
             "--projection requires --role projection, service or operator",
         ),
         (["--role", "client", "--streams", "check"], "--streams requires --role service"),
-        (["--role", "operator", "--discovery"], "--role operator has no options but"),
+        (["--role", "operator", "--discovery"], "--discovery requires --role client"),
     ],
 )
 def test_options_of_other_roles_are_refused(
@@ -214,7 +214,7 @@ def test_invalid_options_exit_with_2(
 
 
 def test_service_without_jetstream_has_no_inbox(capsys: pytest.CaptureFixture[str]) -> None:
-    """So a prefix of its inbox is wrong usage."""
+    """A prefix of its inbox is wrong usage."""
     folder = CONTRACTS / "no-events" / "contract"
     assert main(["permissions", str(folder), "--role", "service", "--inbox-prefix", "mine"]) == 2
     assert "--inbox-prefix changes nothing: " in " ".join(capsys.readouterr().err.split())

@@ -15,7 +15,7 @@ from weenats_codegen.compatibility.formula import definitions
 from weenats_codegen.compatibility.formula.oracle import validator
 from weenats_codegen.compatibility.random_documents import documents
 from weenats_codegen.compatibility.solve import objects
-from weenats_codegen.ir.sizes import parts_of
+from weenats_codegen.ir.sizes import size_of
 
 _D7: Final = {"$schema": "http://json-schema.org/draft-07/schema#"}
 _A: Final = {"type": "object", "properties": {"a": {"type": "integer"}}}
@@ -883,7 +883,7 @@ def test_drawn_documents_are_bounded() -> None:
     parts = Budget(10_000)
     drawn = [*documents({"D": wide}, "D", 3000, parts)]
     assert len(drawn) < 30
-    assert sum(map(parts_of, drawn)) < 30_000
+    assert sum(map(size_of, drawn)) < 30_000
     assert parts.left > -10_000
     assert [*documents({"D": wide}, "D", 3000, Budget(0))] == []
 

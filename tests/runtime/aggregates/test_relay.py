@@ -441,7 +441,7 @@ async def test_consumer_with_several_readers_is_refused(own_nats_server: NatsSer
             await builder(url).build().start()
 
 
-async def test_relay_that_gets_commits_again_is_well(
+async def test_relay_is_healthy_once_it_gets_commits_again(
     own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its problem ends with the failure, also when no event follows."""
@@ -467,7 +467,7 @@ async def test_relay_that_gets_commits_again_is_well(
 
 
 async def test_end_of_a_relay_at_a_server_that_hangs(own_nats_server: NatsServer) -> None:
-    """It waits for the server as long as it is told, so that the drain timeout bounds a stop."""
+    """A relay that ends waits for the server no longer than its timeout: that bounds a stop."""
     options = ConnectionOptions(close_timeout=LIMIT * 10)
     transport = NatsTransport(own_nats_server.url, options)
     async with builder(own_nats_server.url).build():

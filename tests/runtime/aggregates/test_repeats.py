@@ -51,7 +51,7 @@ def message_id() -> str:
 
 
 async def test_repeat_gets_the_first_reply(send: Send, message_id: str, handlers: Wallets) -> None:
-    """Also when the aggregate has changed since; the handler is not asked again."""
+    """A repeat runs no handler, and its reply is the first one, whatever has changed since."""
     first = await send(message_id)
     await send(STAMPER.new_id())
     assert (await send(message_id))["result"] == first["result"] == {"balance": 5, "changes": 1}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from testkit.contexts import Refusing, make_context
-from testkit.probe import RUN, MissingDetails, PartMissingError
+from testkit.probe import RUN, MissingDetails, OddError, PartMissingError
 from testkit.tokens import AUDIENCE, NOW, FakeValidator, good_claims, private_key, signed, token
 from weenats import AuthRequirement, Principal, RequestContext, Response
 from weenats.auth import AuthInterceptor, InvalidTokenError
@@ -222,12 +222,6 @@ async def test_log_has_the_reason_without_the_token(
     ]
     for part in ("s3cret", AUDIENCE, "ada", *(part for part in text.split(".") if len(part) > 5)):
         assert not any(part in line for line in shown)
-
-
-class OddError(UnauthenticatedError):
-    """An error whose code is a text."""
-
-    code: Any = "s3cret"
 
 
 ERRORS: list[tuple[BaseException, type[ServiceError], str]] = [

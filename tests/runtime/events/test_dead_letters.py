@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from testkit.parcels import PARCELS_EVENTS_STREAM, Delivered, ParcelsClient, Recorder
+from testkit.probe import OddError
 from testkit.waiting import ask_until, eventually, until
 from weenats import FailedPreconditionError, NatsTransport, NotFoundError, PermissionDeniedError
 from weenats.events import ReceivedEvent, consume
@@ -74,16 +75,10 @@ async def test_what_always_fails_is_given_up(
     assert "event 1 of parcels-events is now a dead letter of billing" in caplog.text
 
 
-class OddError(NotFoundError):
-    """An error whose code is a text."""
-
-    code: Any = "NOT_FOUND"
-
-
 async def test_an_error_that_breaks_the_rules_of_errors(
     parcels: ParcelsClient, transport: NatsTransport, letters: DeadLetters
 ) -> None:
-    """It is repeated and given up as any other, with the reason INTERNAL."""
+    """An error whose code is no Code is repeated as any other, and given up with INTERNAL."""
     await deliver(parcels, 1)
 
     async def act(_: object) -> None:

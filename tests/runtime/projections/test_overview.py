@@ -64,8 +64,8 @@ async def test_what_others_have_written_is_shown_as_unknown(
     transport: NatsTransport, catalog: bytes
 ) -> None:
     """A catalog that is not valid costs its own row; a projection says that it is not valid."""
-    await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
     jetstream = JetStream(transport)
+    await ensure_bucket(jetstream, NAME, PARCELS_EVENTS_STREAM)
     await jetstream.publish(f"$KV.{NAME}-projection.catalog", catalog)
     foreign = replace(bucket_config("foreign"), metadata={PROJECTION: NAME, STREAM: EVENTS})
     await jetstream.create_stream(foreign)

@@ -287,7 +287,7 @@ async def test_settings_of_the_bucket_are_restored_at_the_start(
 ) -> None:
     """More replicas would stay, and so does the description."""
     jetstream, name = JetStream(transport), f"KV_{NAME}-projection"
-    await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
+    await ensure_bucket(jetstream, NAME, PARCELS_EVENTS_STREAM)
     config = replace((await jetstream.stream_info(name)).config, description="mine")
     await jetstream.update_stream(replace(config, max_messages_per_subject=64))
     await deliver(1)
@@ -302,7 +302,7 @@ async def test_replicas_that_a_server_cannot_keep(
 ) -> None:
     """A projection works with less replicas than its stream should have; other settings return."""
     jetstream, name = JetStream(transport), f"KV_{NAME}-projection"
-    await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
+    await ensure_bucket(jetstream, NAME, PARCELS_EVENTS_STREAM)
     config = (await jetstream.stream_info(name)).config
     await jetstream.update_stream(replace(config, max_messages_per_subject=64))
     await ensure_bucket(JetStream(transport), NAME, replace(PARCELS_EVENTS_STREAM, replicas=3))
@@ -711,7 +711,7 @@ async def test_another_event_loop_is_refused(
 async def test_waiting_for_a_view_ends_with_the_connection(
     nats_url: str, transport: NatsTransport, deliver: Any
 ) -> None:
-    """A connection that was closed brings no view."""
+    """Whoever waits for a view gets an error when the connection is closed for good."""
     await deliver(1)
     closed = NatsTransport(nats_url)
     async with COUNTS.run(closed) as counts:
@@ -724,7 +724,7 @@ async def test_waiting_for_a_view_ends_with_the_connection(
 async def test_query_that_is_cancelled_while_its_projection_ends(
     transport: NatsTransport, deliver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ends with the cancellation, not with UNAVAILABLE."""
+    """A query that is cancelled ends with the cancellation, also when its projection ends then."""
     await deliver(1)
     async with COUNTS.run(transport) as counts:
         await counts.caught_up()

@@ -140,7 +140,7 @@ class ExactLedger(Ledger):
 async def test_shared_limit_holds_without_room_for_all_keys(
     flood: list[tuple[str, int, float]],
 ) -> None:
-    """The same holds where instances share the limits."""
+    """Where instances share limits, the shared bucket of further keys adds no allowance."""
     clock = travel()
     clock.now = math.ceil(clock.now)  # so that sums of times are exact
     budget = SharedBudget("probe", ExactLedger())

@@ -14,13 +14,12 @@ import pytest
 from typing_extensions import override
 
 from testkit.forks import Connection, fork
-from testkit.probe import Happened, Outcome, Probe, ProbeClient, Run, echo
+from testkit.probe import Happened, OddError, Outcome, Probe, ProbeClient, Run, echo
 from testkit.waiting import LIMIT, until
 from weenats import (
     NatsService,
     NatsServiceBuilder,
     NatsTransport,
-    NotFoundError,
     UnavailableError,
 )
 from weenats.service import lifespan
@@ -161,12 +160,6 @@ async def test_unavailable_dependency_stops_the_start(nats_url: str) -> None:
     with pytest.raises(UnavailableError, match="no responders on probe"):
         async with NatsServiceBuilder(Lived(at_start(call)), nats_url).build():
             pass
-
-
-class OddError(NotFoundError):
-    """An error without a text."""
-
-    code: Any = "NOT_FOUND"
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ async def test_signal_calls_back_on_the_event_loop(number: signal.Signals) -> No
 
 
 async def test_signal_just_before_the_event_loop_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not noticed while the loop waits, which ends soon nevertheless; then it calls back."""
+    """A signal that does not interrupt the wait of the loop calls back soon nevertheless."""
     loop: Any = asyncio.get_running_loop()
     select, noticed = loop._selector.select, asyncio.Event()
 

@@ -81,7 +81,7 @@ class OfLifespan(Probe):
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncGenerator[None]:
-        """Do it."""
+        """Call what the test has set."""
         await self.enter()
         yield
         await self.leave()

@@ -150,7 +150,7 @@ def test_other_reservoirs_and_filters_see_each_value() -> None:
 
 
 def test_exemplars_have_the_time_of_their_measurement() -> None:
-    """Also when they are handed over later."""
+    """Durations that are handed over later keep the time at which they were measured."""
     reader = InMemoryMetricReader()
     record = Durations(provider_with(reader).get_meter("m"), NAME, "").record
     with pytest.MonkeyPatch.context() as patch:

@@ -129,7 +129,7 @@ def test_options_of_wrong_types_are_rejected(name: str, given: Any) -> None:
 )
 @pytest.mark.parametrize("options", [{"password": "S3CRET"}, 0, ConnectionOptions])
 def test_something_else_than_options_is_rejected(make: Any, options: Any) -> None:
-    """Also if it is false in conditions; the error shows no value."""
+    """Options of another type are refused, false ones too; the error shows no value."""
     with pytest.raises(TypeError, match="must be ConnectionOptions, not ") as refused:
         make(options)
     assert "S3CRET" not in str(refused.value)

@@ -27,7 +27,7 @@ from weenats_codegen.compatibility.formula.atoms import (
 from weenats_codegen.compatibility.formula.formulas import Formula, Kind
 from weenats_codegen.compatibility.formula.oracle import has_format, matches
 from weenats_codegen.compatibility.formula.values import exact, identity, type_of
-from weenats_codegen.ir.sizes import parts_of
+from weenats_codegen.ir.sizes import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +77,7 @@ class Meaning:
                 return type_of(value) in formula.types
             case Kind.VALUES | Kind.NOT_VALUES:
                 if isinstance(value, list | dict):
-                    self._budget.spend_small(parts_of(value))
+                    self._budget.spend_small(size_of(value))
                 return (identity(value) in formula.values) is (formula.kind is Kind.VALUES)
             case _:
                 return self._atom(formula, value)
@@ -114,7 +114,7 @@ class Meaning:
             case Contains(least, formula):
                 return sum(self.holds(formula, item) for item in value) >= least
             case _:
-                self._budget.spend_small(parts_of(value))
+                self._budget.spend_small(size_of(value))
                 assert isinstance(atom, Unique)  # noqa: S101 - for type checkers
                 return len({identity(item) for item in value}) == len(value)
 

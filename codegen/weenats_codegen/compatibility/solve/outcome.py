@@ -17,7 +17,7 @@ class Found:
 
     Attributes:
         value: The value; equal parts may be one object, so it may need little memory for its size.
-        parts: Its size, as `parts_of` counts it.
+        parts: Its size, as `size_of` counts it.
     """
 
     value: JsonValue

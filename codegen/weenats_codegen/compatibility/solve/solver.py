@@ -41,7 +41,7 @@ from weenats_codegen.compatibility.solve.outcome import (
     worse,
 )
 from weenats_codegen.compatibility.solve.texts import find_text
-from weenats_codegen.ir.sizes import parts_of
+from weenats_codegen.ir.sizes import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -297,7 +297,7 @@ class Solver:
             if type_of(value) != branch.kind or any(key not in other.values for other in others):
                 continue
             if all(self.meaning.holds(formula, value) for formula in branch.seen):
-                return Found(value, parts_of(value))
+                return Found(value, size_of(value))
         return NOTHING
 
     def _leaf(self, branch: _Branch) -> Outcome:

@@ -30,7 +30,7 @@ from weenats_codegen.compatibility.solve.formats import (
     SAMPLES,
 )
 from weenats_codegen.compatibility.solve.outcome import NOTHING, Found, Outcome, Unknown
-from weenats_codegen.ir.sizes import parts_of
+from weenats_codegen.ir.sizes import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -100,7 +100,7 @@ def find_text(atoms: Mapping[Atom, bool], excluded: Iterable[str], budget: Budge
 
 
 def _found(text: str) -> Found:
-    return Found(text, parts_of(text))
+    return Found(text, size_of(text))
 
 
 def _wanted(atoms: Mapping[Atom, bool]) -> _Wanted:

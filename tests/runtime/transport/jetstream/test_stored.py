@@ -100,7 +100,7 @@ async def test_silence_is_unavailable(ask: Callable[[JetStream], Awaitable[objec
 
 
 async def test_silence_after_a_batch_is_unavailable() -> None:
-    """So is a stream that does not acknowledge a batch, which it may have stored."""
+    """A batch that is not acknowledged, and may be stored, is UNAVAILABLE."""
     transport = MemoryTransport(MemoryBroker(jetstream=False))
     await transport.connect()
     transport.subscribe("$KV.any.>", lambda _: None)

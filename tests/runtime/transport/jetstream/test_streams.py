@@ -102,7 +102,7 @@ async def test_a_stream_is_created_again_when_its_deletion_is_done(
 async def test_a_stream_that_is_there_stays_as_it_is(
     transport: NatsTransport, stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also when another instance creates it with other settings, after this one missed it."""
+    """A stream that another instance creates meanwhile, with other settings, is not changed."""
     config = StreamConfig(stream, (f"{stream}.>",), description="mine")
     wanted = replace(config, description="other", storage="memory")
     assert not (await JetStream(transport).ensure_stream(config)).config.description
