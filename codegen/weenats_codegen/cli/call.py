@@ -151,7 +151,7 @@ def assign(
             text = f"{arguments.operation} belongs to the service and has no key"
             raise typer.BadParameter(f"{text}: {usage} [JSON]")
         return None, parse_payload(values[0] if values else None)
-    if not values:
+    if not values or (payload is None and values[0].startswith("{")):  # that is a payload alone
         raise typer.BadParameter(f"{arguments.operation} needs a key: {usage} KEY [JSON]")
     return values[0], parse_payload(None) if payload is None else payload
 

@@ -140,13 +140,14 @@ def test_call_of_the_service_itself(receipts_url: str, capsys: pytest.CaptureFix
     assert "summary belongs to the service and has no key" in shown
 
 
+@pytest.mark.parametrize("values", [[], ['{"name": "Soup"}']])
 def test_call_without_key_shows_usage(
-    receipts_url: str, capsys: pytest.CaptureFixture[str]
+    receipts_url: str, capsys: pytest.CaptureFixture[str], values: list[str]
 ) -> None:
-    """An operation of an aggregate needs a key; the message shows how to call it."""
-    assert main(["call", "receipts", "receipt.get", "--servers", receipts_url]) == 2
+    """An operation of an aggregate needs a key, for which no payload is taken."""
+    assert main(["call", "receipts", "add-item", *values, "--servers", receipts_url]) == 2
     shown = " ".join(capsys.readouterr().err.split())
-    assert "receipt.get needs a key: weenats call receipts receipt.get KEY [JSON]" in shown
+    assert "add-item needs a key: weenats call receipts add-item KEY [JSON]" in shown
 
 
 @pytest.mark.parametrize(
