@@ -46,6 +46,10 @@ _MODULES_OF_DEPENDENCIES: Final = frozenset(
     }
 )
 """Modules of Python whose exceptions are about something that a handler depends on."""
+_ABOUT_DATA: Final = frozenset({"DataError", "IntegrityError"})
+"""What database drivers raise about values, by the names that PEP 249 gives to these classes."""
+_SQLSTATES_ABOUT_DATA: Final = ("22", "23")
+"""The same for drivers with other names: classes of the SQLSTATE that is a member of the error."""
 _ABOUT_VALUES: Final = (EFBIG, EILSEQ, EINVAL, ENAMETOOLONG, EOVERFLOW)
 """What the system answers when an argument is wrong, such as a time that is too far away."""
 _FAILURE_CODES: Final = frozenset({Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED})
@@ -197,13 +201,17 @@ def _may_be_of_dependency(error: Exception) -> bool:
     derive errors about a value from ValueError, and others from Exception. OSError without a file
     name is raised for connections, time limits and full disks, unless its number is about a value.
     All other classes of Python are about a value, or a mistake in the code that only some values
-    reach. So is the RuntimeError that Python makes of a StopIteration: `next` found nothing.
+    reach. So are the errors of database drivers about data, such as a key that exists, and so is the RuntimeError that Python makes of a StopIteration: `next` found nothing.
     """
     nothing = (StopIteration, StopAsyncIteration)
     found_nothing = type(error) is RuntimeError and isinstance(error.__cause__, nothing)
     if found_nothing or isinstance(error, ContractBreachError):
         return False
     for kind in type(error).__mro__:
+        sqlstate = vars(kind).get("sqlstate")
+        is_about_data = isinstance(sqlstate, str) and sqlstate.startswith(_SQLSTATES_ABOUT_DATA)
+        if is_about_data or kind.__name__ in _ABOUT_DATA:
+            return False
         module = str(kind.__module__).partition(".")[0]
         if module in _MODULES_OF_DEPENDENCIES:
             return True

@@ -73,6 +73,26 @@ class DriverError(Exception):
     """An error of a database driver."""
 
 
+class IntegrityError(DriverError):
+    """An error of a database driver, as PEP 249 names it."""
+
+
+class DuplicateKeyError(IntegrityError):
+    """One of its subclasses."""
+
+
+class UniqueViolationError(DriverError):
+    """An error of a driver with names of its own."""
+
+    sqlstate = "23505"
+
+
+class LockedError(DriverError):
+    """An error of a driver about the state of the database."""
+
+    sqlstate = "55P03"
+
+
 class ParserError(SyntaxError):
     """An error of a parser."""
 
@@ -92,7 +112,7 @@ def unreadable(name: str) -> Exception:
     [
         OSError(), TimeoutError(), ConnectionResetError(), socket.gaierror(), RuntimeError(),
         Exception(), OSError(ENOSPC, "full"), FileNotFoundError(ENOENT, "no socket"), DriverError(),
-        ssl.SSLCertVerificationError(), sqlite3.OperationalError(), BrokenProcessPool(),
+        ssl.SSLCertVerificationError(), sqlite3.OperationalError(), BrokenProcessPool(), LockedError(),
         asyncio.IncompleteReadError(b"", 4),
         ExceptionGroup("x", [OSError()]), ExceptionGroup("x", [ValueError(), UnavailableError()]),
     ],
@@ -112,6 +132,7 @@ def test_unexpected_exception_is_a_failure(error: Exception) -> None:
         zlib.error(), binascii.Error(), struct.error(), csv.Error(), ET.ParseError(),
         gzip.BadGzipFile(), FileNotFoundError(ENOENT, "x", "file"), OSError(ENAMETOOLONG, "x", "f"),
         ContractBreachError(RUN, None), AggregateBreachError("x"), OSError(EINVAL, "x"),
+        sqlite3.IntegrityError(), sqlite3.DataError(), DuplicateKeyError(), UniqueViolationError(),
         BrokenHistoryError("x"), ParserError(), unreadable("code"), unreadable("remote"),
     ],
 )  # fmt: skip
