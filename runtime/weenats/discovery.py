@@ -43,8 +43,8 @@ _SAME_ID: Final = (
     " from others"
 )
 _TOO_MANY: Final = (
-    "{} has more answers than are gathered: the first {}, of {:.1f} MiB, are listed, there may be more"
-    " instances"
+    "{} has more answers than are gathered: only the first {} are listed, of"
+    " {:.1f} MiB; there may be more instances"
 )
 _OTHER: Final = "{} {} answered in place of {}, and is ignored"
 _MAX_DOCUMENT: Final = 16 * 1024 * 1024

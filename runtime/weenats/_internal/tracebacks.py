@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 __all__ = ["release_frames"]
 
 
@@ -25,4 +27,4 @@ def release_frames(error: BaseException) -> None:
         BaseException.with_traceback(each, None)  # exceptions may refuse that attributes are set
         unread += [each.__cause__, each.__context__]
         if isinstance(each, BaseExceptionGroup):
-            unread += each.exceptions
+            unread += cast("BaseExceptionGroup[BaseException]", each).exceptions

@@ -299,7 +299,7 @@ def test_failed_handshake_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     demanding.maximum_version = ssl.TLSVersion.TLSv1_2  # the refusal is part of the handshake
     server = HttpServer(demanding)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.pem))
-    with pytest.raises(FetchError, match="^TLS failed: .*handshake failure"):
+    with pytest.raises(FetchError, match=r"^TLS failed: .*handshake failure"):
         fetch(server.uri)
     server.stop()
 

@@ -112,8 +112,8 @@ def unreadable(name: str) -> Exception:
     [
         OSError(), TimeoutError(), ConnectionResetError(), socket.gaierror(), RuntimeError(),
         Exception(), OSError(ENOSPC, "full"), FileNotFoundError(ENOENT, "no socket"), DriverError(),
-        ssl.SSLCertVerificationError(), sqlite3.OperationalError(), BrokenProcessPool(), LockedError(),
-        asyncio.IncompleteReadError(b"", 4),
+        ssl.SSLCertVerificationError(), sqlite3.OperationalError(), BrokenProcessPool(),
+        LockedError(), asyncio.IncompleteReadError(b"", 4),
         ExceptionGroup("x", [OSError()]), ExceptionGroup("x", [ValueError(), UnavailableError()]),
     ],
 )  # fmt: skip
