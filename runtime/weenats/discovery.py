@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from pydantic_core import from_json
 
+from weenats._internal.limited_log import LimitedLogger
 from weenats.codec.failures import decode_model
 from weenats.codec.json import has_many_values
 from weenats.codec.replies import error_in_headers, is_answer
@@ -19,6 +20,7 @@ from weenats.protocol import subjects
 from weenats.protocol.messages import HealthCheck, InfoResponse, PingResponse, StatsResponse
 from weenats.protocol.timeouts import seconds
 from weenats.transport.base import check_transport
+from weenats.transport.inbox import is_full
 
 if TYPE_CHECKING:
     from weenats.transport.base import Accepts, Delivery, Transport
@@ -33,11 +35,16 @@ __all__ = [
     "list_instances",
     "list_stats",
 ]
+_LOG: Final = LimitedLogger("weenats.discovery")
 _QUIET: Final = 0.15
 _MAX_NAME_LENGTH: Final = 50
 _SAME_ID: Final = (
     "{} {} sent different answers, and ids of instances are unique: all but one of the answers come"
     " from others"
+)
+_TOO_MANY: Final = (
+    "{} has more answers than are gathered: only the first {} are listed, of"
+    " {:.1f} MiB; there may be more instances"
 )
 _OTHER: Final = "{} {} answered in place of {}, and is ignored"
 _MAX_DOCUMENT: Final = 16 * 1024 * 1024
@@ -48,7 +55,8 @@ SenderT = TypeVar("SenderT", HealthCheck, InfoResponse, StatsResponse)
 InstanceT = TypeVar("InstanceT", PingResponse, InfoResponse, StatsResponse)
 OnInvalid = Callable[[InternalError], None]
 """Takes the error of a reply that is an error or violates ADR-32, and that of an id with which
-several instances answer; the error names the sender and what is wrong."""
+several instances answer; the error names the sender and what is wrong. Also takes an error when
+there are more replies than are gathered."""
 
 
 async def list_instances(
@@ -67,7 +75,8 @@ async def list_instances(
         timeout: the time limit in seconds; it ends earlier when no more replies arrive.
         headers: encoded header lines to send.
         on_invalid: called for each reply that is an error or violates ADR-32, such replies are left
-            out; and for each id with which different replies came, all of which are listed.
+            out; for each id with which different replies came, all of which are listed; and when
+            there are more replies than are gathered, which is logged too.
 
     Returns:
         The instances, sorted by name and id; different answers with one id are all listed.
@@ -104,7 +113,8 @@ async def list_infos(
         timeout: the time limit in seconds; it ends earlier when no more replies arrive.
         headers: encoded header lines to send.
         on_invalid: called for each reply that is an error or violates ADR-32, such replies are left
-            out; and for each id with which different replies came, all of which are listed.
+            out; for each id with which different replies came, all of which are listed; and when
+            there are more replies than are gathered, which is logged too.
 
     Returns:
         The descriptions, sorted by name and id.
@@ -134,7 +144,8 @@ async def list_stats(
         timeout: the time limit in seconds; it ends earlier when no more replies arrive.
         headers: encoded header lines to send.
         on_invalid: called for each reply that is an error or violates ADR-32, such replies are left
-            out; and for each id with which different replies came, all of which are listed.
+            out; for each id with which different replies came, all of which are listed; and when
+            there are more replies than are gathered, which is logged too.
 
     Returns:
         The statistics, sorted by name and id.
@@ -284,12 +295,13 @@ async def _request(  # noqa: PLR0913, PLR0917 - the request, its limits, and wha
     A subscriber of the subject may be another service, or answer as one. After an invalid answer,
     which may be that of the sender, a valid one is awaited for a moment only.
     """
-    answers: list[SenderT] = []
+    answer: SenderT | None = None
     invalid: list[InternalError] = []
     patience = asyncio.timeout(None)
     loop = asyncio.get_running_loop()
 
     def accepts(reply: Delivery) -> bool:
+        nonlocal answer
         if not is_answer(reply):
             return False
         if error_in_headers(reply) is not None:
@@ -301,7 +313,6 @@ async def _request(  # noqa: PLR0913, PLR0917 - the request, its limits, and wha
                 invalid.append(error)
                 patience.reschedule(loop.time() + _QUIET)
             return False
-        answers.append(answer)
         return answer.name == sender[0] and sender[1] in {None, answer.id}
 
     try:
@@ -311,7 +322,7 @@ async def _request(  # noqa: PLR0913, PLR0917 - the request, its limits, and wha
         if invalid:
             raise invalid[0] from None
         raise
-    return answers[-1]
+    return cast("SenderT", answer)
 
 
 async def _answer(
@@ -352,6 +363,11 @@ async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
     # one, does not hide it: it may come from an impostor.
     found: dict[tuple[str, str], dict[bytes, InstanceT]] = {}
     report = on_invalid or _ignore
+    size = sum(reply.size for reply in replies)
+    if is_full(len(replies), size):
+        text = _TOO_MANY.format(verb, len(replies), size / 2**20)
+        _LOG.warning("%s", text)
+        report(InternalError(text))
     for reply in replies:
         if (refusal := error_in_headers(reply)) is not None:
             report(InternalError(f"a service answered {verb} with an error: {refusal}"))

@@ -261,6 +261,36 @@ async def test_impostors_do_not_hide_an_instance(raw: RawClient, nats_url: str) 
     ]
 
 
+async def test_flood_of_answers_is_cut(
+    raw: RawClient,
+    nats_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Listings end at a number of answers; the log and on_invalid say that there may be more."""
+    monkeypatch.setattr("weenats.transport.inbox.MAX_REPLIES", 3)
+    reported: list[InternalError] = []
+
+    async def flood(message: Any) -> None:
+        for number in range(9):
+            answer = {**PONG, "id": f"t-{number}", "version": "1.0.0"}
+            await raw.publish(message.reply, dump(answer))
+
+    await raw.subscribe("$SRV.PING.twin", cb=flood)
+    await raw.flush()
+    await raw.flush()
+    transport = NatsTransport(nats_url)
+    found = await list_instances(transport, "twin", timeout=LIMIT, on_invalid=reported.append)
+    await transport.close()
+    assert [each.id for each in found] == ["t-0", "t-1", "t-2"]
+    (error,) = reported
+    assert error.message == (
+        "PING has more answers than are gathered: only the first 3 are listed, of 0.0 MiB; there"
+        " may be more instances"
+    )
+    assert error.message in caplog.text
+
+
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "1", None, 1j])
 async def test_invalid_timeout_is_rejected(nats_url: str, timeout: Any) -> None:
     """A timeout that is not a positive number is refused before anything is sent."""

@@ -219,3 +219,41 @@ async def test_interceptors_cannot_change_a_client(
         assert seen.metadata_context == {"tags": ["a"], "nested": {"a": 1}}
         assert seen.headers["x-one"] == "1"
         assert "x-by" not in seen.headers
+
+
+async def test_exception_that_is_raised_again_keeps_no_requests(
+    client: ProbeClient, handlers: Probe
+) -> None:
+    """Python adds to the traceback of an object that is raised again, such as a stored failure."""
+    stored = ConnectionResetError("the connection broke")
+    wrapped = ExceptionGroup("of a task group", [stored])
+
+    async def read(key: str, command: Run, context: RequestContext) -> Outcome:
+        try:
+            raise stored if key == "one" else wrapped
+        except OSError as error:
+            raise ValueError("no data") from error
+
+    handlers.actions["go"] = read
+    for key in ("one", "group"):
+        for _ in range(3):
+            with pytest.raises(ServiceError):
+                await client.run(key, GO)
+        assert stored.__traceback__ is None
+    assert wrapped.__traceback__ is None
+
+
+async def test_exception_that_is_raised_again_keeps_no_events(client: ProbeClient) -> None:
+    """The same for the handler of an event."""
+    stored = ConnectionResetError("the connection broke")
+    seen: list[str] = []
+
+    async def on_event(event: ReceivedEvent[Happened]) -> None:
+        seen.append(event.message_id)
+        raise stored
+
+    async with await client.subscribe_happened(on_event):
+        for number in range(1, 4):
+            await client.publish_happened("k", happened(), revision=number)
+            await until(lambda: len(seen) == number)  # noqa: B023 - it ends before the next one
+        await until(lambda: stored.__traceback__ is None)

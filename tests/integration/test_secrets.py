@@ -19,7 +19,14 @@ from typing import Annotated, Any, Final
 
 import jwt
 import pytest
-from pydantic import Field, SecretStr, field_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 import weenats
@@ -325,6 +332,20 @@ def test_refusals_show_no_values(refused: Any) -> None:
     assert_hidden(exception_text(error))
     if isinstance(error, InvalidArgumentError):
         assert_hidden(repr(error.details))
+
+
+def test_models_in_lists_and_maps_hide_their_members() -> None:
+    """A list or map shows its keys and texts; models in it hide what they always hide."""
+    login = Login.model_construct(password=MARK)
+    assert_hidden(repr([login]) + repr({"key": login}))
+
+
+def test_errors_of_other_types_hide_values_if_their_configuration_says_so() -> None:
+    """The outermost type decides for pydantic whether a ValidationError shows values."""
+    hiding = ConfigDict(hide_input_in_errors=True)
+    with pytest.raises(ValidationError) as raised:
+        TypeAdapter(list[Login], config=hiding).validate_python([{"password": f"x{MARK}"}])
+    assert_hidden(exception_text(raised.value) + repr(raised.value.errors(include_input=False)))
 
 
 @pytest.mark.parametrize("how", ["bad", "worse"])

@@ -148,6 +148,12 @@ async def test_each_caller_has_a_limit_in_all_instances(url: str) -> None:
             assert await these.passed(8, headers={"X-Tenant": name}) == 3
 
 
+async def test_key_may_be_any_text(url: str) -> None:
+    """A lone surrogate in a key that callers choose is counted like any other text."""
+    async with instances(url, SLOW, 3, key_extractor=lambda _: "\ud800") as these:
+        assert await these.passed(8) == 3
+
+
 async def test_limits_of_the_contract_are_shared(url: str) -> None:
     """The scope holds for them as well; the strictest limit decides."""
     handlers = Limited()

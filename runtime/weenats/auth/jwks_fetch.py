@@ -98,6 +98,8 @@ def _reason(error: Exception) -> str:
         return f"invalid certificate: {cause.verify_message}"
     if isinstance(cause, TimeoutError):
         return "no response in time"
+    if isinstance(cause, ssl.SSLError) and cause.reason:
+        return f"TLS failed: {cause.reason.lower().replace('_', ' ')}"
     name = type(cause).__name__ if isinstance(cause, Exception) else "URLError"
     return f"the document cannot be read ({name})"
 

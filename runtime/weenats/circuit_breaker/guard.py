@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["HandlerGuard"]
 _FULL_TIME: Final = 0.9
 """The share of its own timeout with which an operation had its full time: calls take some of it."""
+_SHARE_USED: Final = 0.5
+"""The share of a shortened time after which a failure may come from the lack of time."""
 _TIMEOUTS: Final = (DeadlineExceededError, TimeoutError)
 
 
@@ -26,7 +28,9 @@ class HandlerGuard:
     """Counts the outcomes of the handler of one operation, and refuses calls while it is open.
 
     Exceeding the deadline is a failure if the handler had the time that its operation has by the
-    contract or by default: a caller that allows less says nothing about the handler.
+    contract or by default: a caller that allows less says nothing about the handler. What fails in
+    the second half of a shortened time may have failed for lack of it, whatever its class is: what
+    handlers depend on has time limits and errors of its own.
     `is_failure_by_default` decides about other exceptions. A payload that breaks the contract and a
     call that was cancelled count as neither.
 
@@ -63,16 +67,17 @@ class HandlerGuard:
 
     def _classify(self, error: BaseException, context: RequestContext) -> bool | None:
         """Return whether an exception is a failure, None when it counts as neither."""
-        is_late = context.remaining == 0
-        if self._had_less_time(context) and (is_late or isinstance(error, _TIMEOUTS)):
+        if self._may_lack_time(error, context):
             return None
         if isinstance(error, asyncio.CancelledError):
-            return True if is_late else None
+            return True if context.remaining == 0 else None
         if not isinstance(error, Exception) or error is context.payload_error:
             return None
         return counts_as_failure(error, self._declared, self._is_failure, self._subject)
 
-    def _had_less_time(self, context: RequestContext) -> bool:
-        """Return whether the handler had less time than its operation has."""
-        time = context.time_to_run
-        return time is not None and time < self._full_time
+    def _may_lack_time(self, error: BaseException, context: RequestContext) -> bool:
+        """Return whether an exception may be due to a time that the caller made shorter."""
+        time, remaining = context.time_to_run, context.remaining
+        if time is None or remaining is None or time >= self._full_time:
+            return False
+        return isinstance(error, _TIMEOUTS) or remaining <= time * (1 - _SHARE_USED)

@@ -46,6 +46,10 @@ _MODULES_OF_DEPENDENCIES: Final = frozenset(
     }
 )
 """Modules of Python whose exceptions are about something that a handler depends on."""
+_ABOUT_DATA: Final = frozenset({"DataError", "IntegrityError"})
+"""What database drivers raise about values, by the names that PEP 249 gives to these classes."""
+_SQLSTATES_ABOUT_DATA: Final = ("22", "23")
+"""The same for drivers with other names: classes of the SQLSTATE that is a member of the error."""
 _ABOUT_VALUES: Final = (EFBIG, EILSEQ, EINVAL, ENAMETOOLONG, EOVERFLOW)
 """What the system answers when an argument is wrong, such as a time that is too far away."""
 _FAILURE_CODES: Final = frozenset({Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED})
@@ -197,11 +201,12 @@ def _may_be_of_dependency(error: Exception) -> bool:
     derive errors about a value from ValueError, and others from Exception. OSError without a file
     name is raised for connections, time limits and full disks, unless its number is about a value.
     All other classes of Python are about a value, or a mistake in the code that only some values
-    reach. So is the RuntimeError that Python makes of a StopIteration: `next` found nothing.
+    reach. So are errors of database drivers about data, such as a key that exists, and the
+    RuntimeError that Python makes of a StopIteration: `next` found nothing.
     """
     nothing = (StopIteration, StopAsyncIteration)
     found_nothing = type(error) is RuntimeError and isinstance(error.__cause__, nothing)
-    if found_nothing or isinstance(error, ContractBreachError):
+    if found_nothing or isinstance(error, ContractBreachError) or _is_about_data(type(error)):
         return False
     for kind in type(error).__mro__:
         module = str(kind.__module__).partition(".")[0]
@@ -216,3 +221,12 @@ def _may_be_of_dependency(error: Exception) -> bool:
         if module in sys.stdlib_module_names:
             return False
     return True
+
+
+def _is_about_data(kind: type[Exception]) -> bool:
+    """Return whether a database driver raises this class of errors about values."""
+    for each in kind.__mro__:
+        sqlstate = vars(each).get("sqlstate")
+        if isinstance(sqlstate, str) and sqlstate.startswith(_SQLSTATES_ABOUT_DATA):
+            return True
+    return any(each.__name__ in _ABOUT_DATA for each in kind.__mro__)

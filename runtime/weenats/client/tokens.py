@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -13,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 from weakref import WeakSet
 
+from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.tasks import ends_task, retrieve, start_task
 from weenats._internal.threads import run_in_thread
 from weenats._internal.validation import is_async
@@ -57,14 +57,16 @@ _PROVIDER: Final = Key[TokenProvider]("token provider")
 _REFRESH_BEFORE: Final = 30.0
 _REFRESH_SHARE: Final = 0.2
 _RENEW_INTERVAL: Final = 1.0
-_LOG: Final = logging.getLogger("weenats.auth")
+_LOG: Final = LimitedLogger("weenats.auth")
 _exposed: Final[WeakSet[Transport]] = WeakSet()
 
 
 class CachedToken:
-    """A token source that keeps a token until shortly before it expires.
+    """A token source that keeps a token, and renews it shortly before it expires.
 
-    Concurrent calls wait for one request to the provider. It runs in a task of its own, so the
+    While the token is valid, calls use it, and it is renewed in the background: calls neither wait
+    nor fail when the issuer is down, which is asked again after a second. Without a valid token,
+    concurrent calls wait for one request to the provider. It runs in a task of its own, so the
     deadline of one call does not cancel it for the others.
 
     When a service refuses the token, it is renewed and the call is sent once more. A call whose
@@ -73,7 +75,7 @@ class CachedToken:
     reason at most once a second, so a service that refuses every token does not flood the issuer.
 
     Args:
-        provider: returns a new token, sync or async. A token with an `exp` claim is replaced 30
+        provider: returns a new token, sync or async. A token with an `exp` claim is renewed from 30
             seconds before it expires, or after four fifths of its lifetime if that is later. A
             token without `exp` is kept until a service refuses it, one that has expired already,
             by the clock of this machine, for a second.
@@ -98,7 +100,7 @@ class CachedToken:
         self._provider = provider
         self._clock = clock
         self._token: str | None = None
-        self._fresh_until = -math.inf
+        self._renew_from = self._valid_until = -math.inf
         self._renewed_at = -math.inf
         self._refreshing: asyncio.Task[str] | None = None
 
@@ -106,14 +108,19 @@ class CachedToken:
         return f"<CachedToken {'empty' if self._token is None else 'filled'}>"
 
     async def __call__(self) -> str:
-        """Return the token, a new one when the cached one is about to expire.
+        """Return the token, a new one when the cached one has expired.
 
         Raises:
-            UnavailableError: the provider failed.
+            UnavailableError: the provider failed, and no token is valid.
         """
-        if self._token is not None and self._clock() < self._fresh_until:
-            return self._token
-        return await asyncio.shield(self._refresh())
+        now = self._clock()
+        token = self._token
+        if token is None or now >= self._valid_until:
+            return await asyncio.shield(self._refresh())
+        if now >= self._renew_from:
+            self._renew_from = now + _RENEW_INTERVAL  # unless it succeeds
+            self._refresh()
+        return token
 
     async def renew(self, refused: str) -> str | None:
         """Replace a token that a service refused.
@@ -157,12 +164,20 @@ class CachedToken:
         return task
 
     async def _fetch(self) -> str:
-        token = await ask(self._provider)
+        try:
+            token = await ask(self._provider)
+        except ServiceError as error:
+            if self._token is not None and self._clock() < self._valid_until:
+                reason = type(error.__cause__ or error).__name__  # its text may have secrets
+                _LOG.warning("a token could not be renewed (%s); it is still valid", reason)
+            raise
         expires_at = expiry(token)
         now = self._clock()
         margin = min(_REFRESH_BEFORE, (expires_at - now) * _REFRESH_SHARE)
         # By a clock that is wrong, every token may have expired.
-        self._fresh_until = expires_at - margin if expires_at > now else now + _RENEW_INTERVAL
+        is_valid = expires_at > now
+        self._valid_until = expires_at if is_valid else now + _RENEW_INTERVAL
+        self._renew_from = expires_at - margin if is_valid else self._valid_until
         self._token = token
         return token
 

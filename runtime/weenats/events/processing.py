@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tracebacks import release_frames
 from weenats.admission.job import Job
 from weenats.codec.failures import code_of
 from weenats.contract import Aggregate, Event
@@ -257,6 +258,7 @@ class EventWorker:
             self._log(message, error, "took too long")
             return "DEADLINE_EXCEEDED", "TimeoutError"
         self._log(message, error, "failed")
+        release_frames(error)
         return (code_of(error) or Code.INTERNAL).value, type(error).__name__
 
     def _log(self, message: PulledMessage, error: BaseException, what: str) -> None:

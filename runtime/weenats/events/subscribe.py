@@ -12,6 +12,7 @@ from typing_extensions import TypeVar, Unpack
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.tasks import finish
+from weenats._internal.tracebacks import release_frames
 from weenats._internal.uncopyable import Uncopyable
 from weenats._internal.validation import check_async, check_options
 from weenats.errors import InvalidArgumentError, ServiceError
@@ -194,8 +195,9 @@ class _EventWorker(Generic[DataT, KeyT]):
             await self.runner.handle(event)
         except asyncio.CancelledError:
             _LOG.warning("the handler of %s was cancelled", self.event.subject)
-        except Exception:  # noqa: BLE001 - any exception of the handler is logged
+        except Exception as error:  # noqa: BLE001 - any exception of the handler is logged
             _LOG.exception("the handler of %s failed", self.event.subject)
+            release_frames(error)
         job.answered = True
 
     def refuse(self, job: Job, error: ServiceError) -> None:

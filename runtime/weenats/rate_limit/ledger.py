@@ -120,7 +120,7 @@ class Ledger:
         """
         if monotonic() >= self._clock_is_due:
             await self._read_clock()
-        key = blake2b(name.encode(), digest_size=20).hexdigest()
+        key = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
         for _ in range(_ATTEMPTS):
             level, now, revision, is_ahead = await self._level(key, limit)
             room = limit.capacity - level

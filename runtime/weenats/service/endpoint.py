@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.text import printable
+from weenats._internal.tracebacks import release_frames
 from weenats.admission.job import Job
 from weenats.codec.failures import (
     broken_rule,
@@ -155,6 +156,7 @@ class EndpointRunner:
                 self._log(error, "" if context is None else context.key)
             elif isinstance(error, UnimplementedError):
                 self._log_unimplemented(error)
+            release_frames(error)
         except BaseException as error:  # SystemExit and the like end the process, after the reply
             if not isinstance(error, GeneratorExit) or job.is_current:
                 self._answer_failure(job, InternalError(), started, context)

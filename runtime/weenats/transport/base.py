@@ -13,6 +13,8 @@ from weenats.protocol.headers import NO_HEADERS, Headers
 
 __all__ = [
     "DENIED",
+    "MAX_REPLIES",
+    "MAX_REPLY_BYTES",
     "NO_RESPONDERS",
     "Accepts",
     "Delivery",
@@ -76,6 +78,10 @@ class Delivery:
         return self.block.removeprefix(_INLINE_STATUS)[:3].decode("ascii", "replace")
 
 
+MAX_REPLIES: Final = 10_000
+"""How many replies `request_many` gathers at most."""
+MAX_REPLY_BYTES: Final = 32 * 1024 * 1024
+"""How many bytes `request_many` gathers, before the last reply."""
 OnDelivery = Callable[[Delivery], None]
 """Called with a message; it must neither block nor raise."""
 Accepts = Callable[[Delivery], bool]
@@ -222,7 +228,7 @@ class Transport(Protocol):
         quiet: float,
         accepts: Accepts | None = None,
     ) -> list[Delivery]:
-        """Send a request and gather replies.
+        """Send a request and gather replies, up to `MAX_REPLIES` or `MAX_REPLY_BYTES`.
 
         Args:
             subject: the subject.

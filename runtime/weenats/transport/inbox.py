@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Final
 from weenats._internal.tasks import retrieve, start_task
 from weenats.errors import DeadlineExceededError, NoRespondersError, ServiceError, connection_error
 from weenats.protocol.timeouts import Clock, DeadlineTimer
-from weenats.transport.base import NO_RESPONDERS, Accepts, Delivery
+from weenats.transport.base import (
+    MAX_REPLIES,
+    MAX_REPLY_BYTES,
+    NO_RESPONDERS,
+    Accepts,
+    Delivery,
+)
 from weenats.transport.nats_py.connection import new_inbox
 from weenats.transport.nats_py.errors import permission_denied
 
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
 
     from weenats.transport.nats_py.connection import Interest, NatsConnection
 
-__all__ = ["Arrivals", "ReplyInbox", "RequestMux", "gather_replies"]
+__all__ = ["Arrivals", "ReplyInbox", "RequestMux", "gather_replies", "is_full"]
 Arrivals = asyncio.Queue[Delivery | ServiceError]
 """Replies to one message, or the error that ends the waiting for them."""
 _TOKEN_LENGTH: Final = 16
@@ -254,7 +260,7 @@ class ReplyInbox:
 async def gather_replies(
     arrived: Arrivals, *, timeout: float, quiet: float, accepts: Accepts | None = None
 ) -> list[Delivery]:
-    """Return the messages that arrive.
+    """Return the messages that arrive, up to `MAX_REPLIES` or `MAX_REPLY_BYTES`.
 
     Args:
         arrived: where they arrive.
@@ -266,10 +272,11 @@ async def gather_replies(
         ServiceError: it arrived, because the connection is lost.
     """
     replies: list[Delivery] = []
+    size = 0
     end = monotonic() + timeout
     pause = timeout
     with contextlib.suppress(TimeoutError):
-        while (pause := min(pause, end - monotonic())) > 0:
+        while not is_full(len(replies), size) and (pause := min(pause, end - monotonic())) > 0:
             async with asyncio.timeout(pause):
                 delivery = await arrived.get()
             if isinstance(delivery, ServiceError):
@@ -278,5 +285,16 @@ async def gather_replies(
                 break
             if accepts is None or accepts(delivery):
                 replies.append(delivery)
+                size += delivery.size
                 pause = quiet
     return replies
+
+
+def is_full(number: int, size: int) -> bool:
+    """Return whether no more replies are gathered.
+
+    Args:
+        number: the number of replies.
+        size: their size in bytes.
+    """
+    return number >= MAX_REPLIES or size >= MAX_REPLY_BYTES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -15,7 +16,7 @@ from urllib.error import URLError
 
 import pytest
 
-from testkit.certificates import self_signed
+from testkit.certificates import CertificateAuthority, self_signed
 from testkit.http_server import DOCUMENT, Behaviour, HttpServer, answer
 from testkit.waiting import LIMIT, settle, until
 from weenats.auth import jwks_fetch
@@ -275,6 +276,32 @@ def test_untrusted_certificate_is_rejected(
         fetch(tls_server.uri)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
     assert fetch(tls_server.uri) == DOCUMENT
+
+
+def test_certificate_of_another_host_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trusted certificate must be for the host of the URL."""
+    authority = CertificateAuthority(tmp_path)
+    server = HttpServer(authority.certificate("issuer.example").serving)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.pem))
+    for host, what in (("127.0.0.1", "IP address"), ("localhost", "Hostname")):
+        with pytest.raises(FetchError, match=f"^invalid certificate: {what} mismatch"):
+            fetch(server.uri.replace("127.0.0.1", host))
+    server.stop()
+
+
+def test_failed_handshake_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that demands a client certificate, for example, or that has no TLS."""
+    authority = self_signed(tmp_path, "127.0.0.1")
+    demanding = authority.serving
+    demanding.verify_mode = ssl.CERT_REQUIRED
+    demanding.maximum_version = ssl.TLSVersion.TLSv1_2  # the refusal is part of the handshake
+    server = HttpServer(demanding)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.pem))
+    with pytest.raises(FetchError, match=r"^TLS failed: .*handshake failure"):
+        fetch(server.uri)
+    server.stop()
 
 
 def test_timeout_includes_the_tls_handshake(server: HttpServer) -> None:

@@ -73,6 +73,26 @@ class DriverError(Exception):
     """An error of a database driver."""
 
 
+class IntegrityError(DriverError):
+    """An error of a database driver, as PEP 249 names it."""
+
+
+class DuplicateKeyError(IntegrityError):
+    """One of its subclasses."""
+
+
+class UniqueViolationError(DriverError):
+    """An error of a driver with names of its own."""
+
+    sqlstate = "23505"
+
+
+class LockedError(DriverError):
+    """An error of a driver about the state of the database."""
+
+    sqlstate = "55P03"
+
+
 class ParserError(SyntaxError):
     """An error of a parser."""
 
@@ -93,7 +113,7 @@ def unreadable(name: str) -> Exception:
         OSError(), TimeoutError(), ConnectionResetError(), socket.gaierror(), RuntimeError(),
         Exception(), OSError(ENOSPC, "full"), FileNotFoundError(ENOENT, "no socket"), DriverError(),
         ssl.SSLCertVerificationError(), sqlite3.OperationalError(), BrokenProcessPool(),
-        asyncio.IncompleteReadError(b"", 4),
+        LockedError(), asyncio.IncompleteReadError(b"", 4),
         ExceptionGroup("x", [OSError()]), ExceptionGroup("x", [ValueError(), UnavailableError()]),
     ],
 )  # fmt: skip
@@ -112,6 +132,7 @@ def test_unexpected_exception_is_a_failure(error: Exception) -> None:
         zlib.error(), binascii.Error(), struct.error(), csv.Error(), ET.ParseError(),
         gzip.BadGzipFile(), FileNotFoundError(ENOENT, "x", "file"), OSError(ENAMETOOLONG, "x", "f"),
         ContractBreachError(RUN, None), AggregateBreachError("x"), OSError(EINVAL, "x"),
+        sqlite3.IntegrityError(), sqlite3.DataError(), DuplicateKeyError(), UniqueViolationError(),
         BrokenHistoryError("x"), ParserError(), unreadable("code"), unreadable("remote"),
     ],
 )  # fmt: skip
@@ -183,11 +204,13 @@ def test_cancellation_at_the_deadline_is_a_failure() -> None:
     assert verdict(asyncio.CancelledError(), **TIMED_OUT) == "failure"
 
 
-def verdict_after(seconds: float, error: BaseException, own: float | None = None) -> str:
-    """Return what is made of an error at the deadline of a handler that had some seconds."""
+def verdict_after(
+    seconds: float, error: BaseException, own: float | None = None, used: float = 1
+) -> str:
+    """Return what is made of an error of a handler that used a share of some seconds."""
     operation = replace(RUN, timeout=own)
     job, _ = make_served_request(operation)
-    job.started = monotonic() - seconds - 1
+    job.started = monotonic() - seconds * used
     deadline = job.started + seconds
     return verdict(error, operation=operation, work=job, deadline=deadline)
 
@@ -208,6 +231,21 @@ def test_deadline_counts_if_the_handler_had_its_time(
 ) -> None:
     """What fails at a deadline below that of the operation counts neither way."""
     assert verdict_after(had, error, own) == ("failure" if counts else "nothing")
+
+
+@pytest.mark.parametrize("error", [UnavailableError(), InternalError(), OSError(), DriverError()])
+@pytest.mark.parametrize(
+    ("own", "had", "used", "counts"),
+    [
+        (None, 200, 0.6, True), (300, 200, 0.9, False), (300, 200, 0.6, False),
+        (300, 200, 0.3, True), (300, 300, 0.9, True),
+    ],
+)  # fmt: skip
+def test_failure_late_in_a_shortened_time_is_not_counted(
+    error: BaseException, own: float | None, had: float, used: float, counts: bool
+) -> None:
+    """What a handler depends on may give up just before a deadline that the caller made shorter."""
+    assert verdict_after(had, error, own, used) == ("failure" if counts else "nothing")
 
 
 @pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt(), GeneratorExit()])

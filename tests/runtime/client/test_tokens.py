@@ -37,11 +37,17 @@ class Issuer:
         self.clock = clock
         self.lifetime = lifetime
         self.asked = 0
+        self.failure: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
 
     async def __call__(self) -> str:
-        """Return the next token."""
+        """Return the next token, or raise `failure`; wait until `gate` is set."""
         self.asked += 1
         await asyncio.sleep(0)
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
         return token(str(self.asked), exp=self.clock.now + self.lifetime)
 
 
@@ -58,14 +64,67 @@ def issuer(clock: FakeClock) -> Issuer:
 
 
 async def test_token_is_cached_until_shortly_before_exp(clock: FakeClock, issuer: Issuer) -> None:
-    """The provider is called again 30 seconds before exp, not earlier."""
+    """The provider is called again 30 seconds before exp, not earlier, in the background."""
     source = CachedToken(issuer, clock=clock)
     first = await source()
     clock.now += 269.9
     assert await source() == first
     clock.now += 0.1
+    assert await source() == first
+    await settle()
     assert await source() != first
     assert issuer.asked == 2
+
+
+async def test_valid_token_is_used_while_the_issuer_is_down(
+    clock: FakeClock, issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A token that is to be renewed is used until it expires, and the issuer asked each second."""
+    source = CachedToken(issuer, clock=clock)
+    first = await source()
+    issuer.failure = OSError("https://user:s3cret@issuer.example is down")
+    clock.now += 270
+    for _ in range(29):
+        for _ in range(10):
+            assert await source() == first
+            await settle()
+        clock.now += 1
+    assert issuer.asked == 30
+    assert {record.getMessage() for record in caplog.records} == {
+        "a token could not be renewed (OSError); it is still valid"
+    }
+    assert "s3cret" not in caplog.text
+    issuer.failure = None
+    assert await source() == first
+    await settle()
+    assert await source() != first
+
+
+async def test_calls_do_not_wait_for_the_renewal_of_a_valid_token(clock: FakeClock) -> None:
+    """An issuer that hangs delays nobody until the token has expired."""
+    issuer = Issuer(clock)
+    source = CachedToken(issuer, clock=clock)
+    first = await source()
+    issuer.gate.clear()
+    clock.now += 299
+    assert [await source() for _ in range(5)] == [first] * 5
+    clock.now += 1
+    late = asyncio.create_task(source())
+    await settle()
+    assert not late.done()
+    issuer.gate.set()
+    assert await late != first
+    assert issuer.asked == 2
+
+
+async def test_expired_token_is_not_used(clock: FakeClock, issuer: Issuer) -> None:
+    """When the issuer is down and the token has expired, calls fail."""
+    source = CachedToken(issuer, clock=clock)
+    await source()
+    issuer.failure = OSError()
+    clock.now += 300
+    with pytest.raises(UnavailableError, match="the token provider failed"):
+        await source()
 
 
 async def test_short_lived_token_is_cached_for_most_of_its_life(clock: FakeClock) -> None:
@@ -78,6 +137,7 @@ async def test_short_lived_token_is_cached_for_most_of_its_life(clock: FakeClock
     assert issuer.asked == 1
     clock.now += 0.1
     await source()
+    await settle()
     assert issuer.asked == 2
 
 

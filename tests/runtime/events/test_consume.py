@@ -144,6 +144,23 @@ async def test_order_is_kept_while_an_event_is_retried(
     assert recorder.seen[0][0] == keys[1]
 
 
+async def test_exception_that_is_raised_again_keeps_no_events(
+    parcels: ParcelsClient, transport: NatsTransport
+) -> None:
+    """Python adds to the traceback of an object that is raised again, such as a stored failure."""
+    stored = ConnectionError("the connection broke")
+
+    async def act(event: ReceivedEvent[Delivered]) -> None:
+        if event.attempt < 3:
+            raise stored
+
+    await deliver(parcels, "p-1", 1)
+    recorder = Recorder(act)
+    async with await consume(transport, recorder, "billing", backoff=[0.05]):
+        await until(lambda: recorder.seen)
+    assert stored.__traceback__ is None
+
+
 _PARTITION = partition_of("p-1", 4)
 
 

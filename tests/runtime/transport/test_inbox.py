@@ -194,6 +194,16 @@ async def test_collecting_ends_after_a_pause(monkeypatch: pytest.MonkeyPatch) ->
     assert await collect(monkeypatch, make_reply("r", b"", NOBODY)) == []
 
 
+@pytest.mark.parametrize(("limit", "most"), [("MAX_REPLIES", 3), ("MAX_REPLY_BYTES", 5)])
+async def test_collecting_ends_at_its_limits(
+    limit: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood of replies fills neither memory nor the list."""
+    monkeypatch.setattr(request_mux, limit, most)
+    replies = await collect(monkeypatch, *[make_reply("r", b"12")] * 9)
+    assert replies == [b"12"] * 3
+
+
 async def test_collecting_ends_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither silence nor a stream of replies extends the timeout."""
     assert await collect(monkeypatch, 9.0, 1.1) == []

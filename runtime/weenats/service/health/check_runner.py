@@ -9,6 +9,7 @@ from typing import Final
 
 from weenats._internal.tasks import start_task
 from weenats._internal.threads import run_in_thread
+from weenats._internal.tracebacks import release_frames
 from weenats.protocol.messages import HealthCheckEntry
 from weenats.service.health.settings import Check
 
@@ -77,6 +78,8 @@ class CheckRunner:
             _LOG.info("the health check %s is ok again", self._name)
         self._problem = problem
         self.entry = self._entry(problem)
+        if result.error is not None:
+            release_frames(result.error)
 
     def _entry(self, problem: str | None) -> HealthCheckEntry:
         if problem is None:

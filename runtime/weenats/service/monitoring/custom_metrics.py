@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final, Literal, TypedDict, cast
 
+from weenats._internal.tracebacks import release_frames
 from weenats._internal.validation import check_plain, checked_entries
 from weenats.protocol.messages import MonitoringMetric
 
@@ -99,6 +100,7 @@ class CustomMetrics:
             if metric["name"] not in self._logged:
                 self._logged.add(metric["name"])
                 _LOG.warning("the metric %s cannot be read", metric["name"], exc_info=error)
+            release_frames(error)
             return None
 
 

@@ -112,6 +112,17 @@ def test_unreadable_metrics_are_omitted(read: Any, caplog: pytest.LogCaptureFixt
     assert record.exc_info
 
 
+def test_exception_that_is_raised_again_keeps_no_frames() -> None:
+    """A metric may raise one object each time it is read."""
+    stored = OSError()
+
+    def read() -> float:
+        raise stored
+
+    assert not CustomMetrics(check_metrics([make_metric(read)])).read()
+    assert stored.__traceback__ is None
+
+
 def test_negative_counters_are_omitted() -> None:
     """A negative counter is omitted, a negative gauge is not."""
     assert not CustomMetrics(check_metrics([make_metric(returning(-1), type="counter")])).read()
