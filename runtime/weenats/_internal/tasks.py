@@ -59,19 +59,33 @@ async def finish(work: Coroutine[Any, Any, None]) -> None:
     await asyncio.shield(task)
 
 
-def ends_task(error: BaseException) -> bool:
-    """Return whether an exception ends the running task, whatever that does.
+def ends_task(
+    error: BaseException, task: asyncio.Task[Any] | None = None, *, was_awaited: bool = True
+) -> bool:
+    """Return whether an exception ends the task that catches it, or the process.
 
-    Others come from the code that it runs: what extensions in Rust raise when they panic, groups
-    and CancelledError are no subclasses of Exception either.
+    Others are a failure of the code that raised them, which users may have written. They need not
+    be subclasses of Exception: extensions in Rust raise others when they panic, whoever awaits a
+    task that was cancelled gets CancelledError, and GeneratorExit is an exception as any other
+    unless a coroutine is closed that never ended.
 
     Args:
         error: the exception.
+        task: the task that catches it; None for the one that is running.
+        was_awaited: whether the code was awaited; while a function runs that was only called, its
+            task can be neither cancelled nor closed.
     """
-    if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        return task is None or task.cancelling() > 0
-    return isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit)
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return True
+    if not was_awaited or not isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return False
+    try:
+        running = asyncio.current_task()
+    except RuntimeError:  # no event loop is running
+        running = None
+    if running is None or (task is not None and task is not running):
+        return True  # the coroutine is being closed
+    return isinstance(error, asyncio.CancelledError) and running.cancelling() > 0
 
 
 def retrieve(task: asyncio.Task[Any]) -> None:

@@ -93,8 +93,10 @@ class Follower(Generic[ViewT]):
                 while batch:
                     try:
                         applied = await self._apply(batch[: self._limit], position)
-                    except Exception:
-                        if self._limit == 1 or await self._view.position() != position:
+                    except BaseException as error:
+                        if ends_task(error) or self._limit == 1:
+                            raise
+                        if await self._view.position() != position:
                             raise
                         self._limit = 1  # all events up to the one that fails
                         continue
