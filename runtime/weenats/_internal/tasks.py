@@ -59,33 +59,28 @@ async def finish(work: Coroutine[Any, Any, None]) -> None:
     await asyncio.shield(task)
 
 
-def ends_task(
-    error: BaseException, task: asyncio.Task[Any] | None = None, *, was_awaited: bool = True
-) -> bool:
+def ends_task(error: BaseException, task: asyncio.Task[Any] | None = None) -> bool:
     """Return whether an exception ends the task that catches it, or the process.
 
     Others are a failure of the code that raised them, which users may have written. They need not
     be subclasses of Exception: extensions in Rust raise others when they panic, whoever awaits a
     task that was cancelled gets CancelledError, and GeneratorExit is an exception as any other
-    unless a coroutine is closed that never ended.
+    unless it closes a coroutine that has not ended.
 
     Args:
         error: the exception.
-        task: the task that catches it; None for the one that is running.
-        was_awaited: whether the code was awaited; while a function runs that was only called, its
-            task can be neither cancelled nor closed.
+        task: the task that catches it; None if the code that raised it was called, not awaited:
+            meanwhile its task can be neither cancelled nor closed.
     """
     if isinstance(error, SystemExit | KeyboardInterrupt):
         return True
-    if not was_awaited or not isinstance(error, asyncio.CancelledError | GeneratorExit):
+    if task is None or not isinstance(error, asyncio.CancelledError | GeneratorExit):
         return False
     try:
-        running = asyncio.current_task()
+        is_closed = asyncio.current_task() is not task
     except RuntimeError:  # no event loop is running
-        running = None
-    if running is None or (task is not None and task is not running):
-        return True  # the coroutine is being closed
-    return isinstance(error, asyncio.CancelledError) and running.cancelling() > 0
+        is_closed = True
+    return is_closed or (isinstance(error, asyncio.CancelledError) and task.cancelling() > 0)
 
 
 def retrieve(task: asyncio.Task[Any]) -> None:

@@ -128,7 +128,7 @@ class Job:
             try:
                 callback(context, error)
             except BaseException as raised:  # the request has been answered; the others must run
-                if ends_task(raised, was_awaited=False):
+                if ends_task(raised):
                     raise
                 _LOG.exception("an on_answer callback of %s failed", self.delivery.subject)
         self.on_answer = ()  # or job, callback and context would keep each other alive

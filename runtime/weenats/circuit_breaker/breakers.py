@@ -112,6 +112,6 @@ def report_change(
         try:
             policy.listener(change)
         except BaseException as raised:  # a listener must not affect the breaker
-            if ends_task(raised, was_awaited=False):
+            if ends_task(raised):
                 raise
             _LOG.exception("the listener of the circuit breakers failed")

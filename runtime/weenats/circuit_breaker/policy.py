@@ -149,7 +149,7 @@ def counts_as_failure(
         try:
             return bool(is_failure(error))
         except BaseException as raised:  # the error of the handler is the one to raise
-            if ends_task(raised, was_awaited=False):
+            if ends_task(raised):
                 raise
             _LOG.exception("is_failure raised for %s; the default decides instead", subject)
     return is_failure_by_default(error, declared)

@@ -82,7 +82,7 @@ def broken_rule(error: ServiceError) -> str:
         try:
             value: object = getattr(error, name)
         except BaseException as raised:  # of a property
-            if ends_task(raised, was_awaited=False):
+            if ends_task(raised):
                 raise
             return f"its {name} raises {type(raised).__name__}"
         if not issubclass(type(value), kind):  # `isinstance` asks the value for its class as well

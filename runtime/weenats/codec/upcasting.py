@@ -51,7 +51,7 @@ def upcast(event: Event[Any], data: bytes, version: int) -> bytes:
         try:
             data = to_json(step.upcaster(load(data)))
         except BaseException as error:
-            if ends_task(error, was_awaited=False):
+            if ends_task(error):
                 raise
             kind = type(error).__name__
             text = f"the upcaster of {event.name} from version {number} raised {kind}"

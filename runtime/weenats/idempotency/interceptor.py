@@ -105,7 +105,7 @@ class OnceInterceptor:
         try:
             return encode_failure(error, 0, context)
         except BaseException as raised:  # details may be objects that raise anything
-            if ends_task(raised, was_awaited=False):
+            if ends_task(raised):
                 raise
             return None  # the caller gets INTERNAL
 

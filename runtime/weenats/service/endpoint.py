@@ -278,7 +278,7 @@ class EndpointRunner:
         try:
             body, headers = self._encode(error, duration, context)
         except BaseException as failure:  # details may be objects that raise anything
-            if ends_task(failure, was_awaited=False):
+            if ends_task(failure):
                 raise
             why = str(failure) if isinstance(failure, SchemaError) else type(failure).__name__
             _LOG.warning(unsent, subject, why)

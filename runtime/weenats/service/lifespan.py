@@ -93,13 +93,14 @@ class Lifespan:
             self._task.cancel()
 
     async def _run(self) -> None:
+        task = asyncio.current_task()
         try:
             async with _checked(self._handlers.lifespan()):
                 self._is_entered = True
                 self._entered.set()
                 await self._leaving.wait()
         except BaseException as raised:
-            if ends_task(raised):
+            if ends_task(raised, task):
                 raise
             error = raised if isinstance(raised, Exception) else _wrapped(raised)
             self.error = error

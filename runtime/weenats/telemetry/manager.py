@@ -296,7 +296,7 @@ class TelemetryManager:
                 name, parent, span_kind, attributes, start_time=start_time, record_exception=False
             )
         except BaseException as raised:  # a span processor of the application may raise anything
-            if ends_task(raised, was_awaited=False):
+            if ends_task(raised):
                 raise
             _LOG.exception("a span was not recorded: its processor failed")
             return unsampled_root()

@@ -127,7 +127,7 @@ def hand_over(span: Span) -> None:
     try:
         span.end()
     except BaseException as raised:  # what they raise is not an error of the call
-        if ends_task(raised, was_awaited=False):
+        if ends_task(raised):
             raise
         _LOG.exception("a span was not recorded: its processor failed")
 

@@ -11,6 +11,7 @@ import pytest
 
 from weenats._internal.periodic import Periodic
 from weenats._internal.tasks import ends_task
+from weenats.client import CachedToken
 
 
 def call(error: BaseException) -> None:
@@ -30,7 +31,7 @@ async def test_what_called_code_raises_ends_no_task() -> None:
                 try:
                     call(error)
                 except BaseException as raised:  # noqa: BLE001 - of the function
-                    verdicts.append(ends_task(raised, was_awaited=False))
+                    verdicts.append(ends_task(raised))
 
     task = asyncio.create_task(work())
     await asyncio.sleep(0)
@@ -43,20 +44,20 @@ async def test_what_called_code_raises_ends_no_task() -> None:
 async def test_exit_of_the_process_ends_each_task(error: BaseException) -> None:
     """SystemExit and KeyboardInterrupt do, wherever they are raised."""
     assert ends_task(error)
-    assert ends_task(error, was_awaited=False)
+    assert ends_task(error, asyncio.current_task())
 
 
 async def test_cancelled_error_ends_a_task_that_is_cancelled() -> None:
     """CancelledError of the code itself does not."""
-    assert not ends_task(asyncio.CancelledError())
-    assert not ends_task(GeneratorExit())
+    assert not ends_task(asyncio.CancelledError(), asyncio.current_task())
+    assert not ends_task(GeneratorExit(), asyncio.current_task())
     verdicts: list[bool] = []
 
     async def work() -> None:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError as error:
-            verdicts.append(ends_task(error))
+            verdicts.append(ends_task(error, asyncio.current_task()))
 
     task = asyncio.create_task(work())
     await asyncio.sleep(0)
@@ -76,20 +77,21 @@ def test_coroutines_that_are_closed_end(
 ) -> None:
     """A task whose loop was closed ends as garbage, without a word, whatever runs meanwhile."""
 
-    async def forever() -> None:
+    async def forever() -> Any:
         await asyncio.Event().wait()
 
-    async def begin() -> Periodic:
-        periodic = Periodic(forever, 0)
+    async def begin() -> list[object]:
+        periodic, token = Periodic(forever, 0), CachedToken(forever)
         periodic.start()
+        call = asyncio.ensure_future(token())
         for _ in range(3):
             await asyncio.sleep(0)
-        return periodic
+        return [periodic, token, call]
 
     loop = asyncio.new_event_loop()
-    periodic = loop.run_until_complete(begin())
+    loop.run_until_complete(begin()).clear()
     loop.close()
-    del periodic, loop
+    del loop
     collect()
     # Python says that the task was destroyed; weenats adds nothing.
     assert {each.name for each in caplog.records} <= {"asyncio"}

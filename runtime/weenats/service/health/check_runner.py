@@ -84,12 +84,13 @@ class CheckRunner:
         return HealthCheckEntry(name=self._name, status="error", message=problem)
 
     async def _run(self) -> CheckResult:
+        task = asyncio.current_task()
         try:
             is_async = inspect.iscoroutinefunction(self._check)
             value: object = self._check() if is_async else await self._run_in_thread()
             return _result(await value if inspect.isawaitable(value) else value)
         except BaseException as error:  # any exception is a failed check
-            if ends_task(error):
+            if ends_task(error, task):
                 raise
             return _result(error)
 

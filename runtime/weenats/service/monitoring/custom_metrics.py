@@ -95,7 +95,7 @@ class CustomMetrics:
         try:
             return _checked(metric["read"](), metric["type"])
         except BaseException as error:  # one metric must not affect the others
-            if ends_task(error, was_awaited=False):
+            if ends_task(error):
                 raise
             if metric["name"] not in self._logged:
                 self._logged.add(metric["name"])

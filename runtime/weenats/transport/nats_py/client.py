@@ -93,7 +93,7 @@ class SteadyClient(Client):
         try:
             context: object = given()
         except BaseException as error:  # a user's function; after an OSError nats-py tries again
-            if ends_task(error, was_awaited=False):
+            if ends_task(error):
                 raise
             raise OSError(f"the function `tls` failed: {type(error).__name__}") from error
         if not isinstance(context, ssl.SSLContext):

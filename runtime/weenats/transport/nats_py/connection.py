@@ -378,7 +378,7 @@ class NatsConnection(SteadyClient):
                 delivery = Delivery(*names, payload, block)
             interest.on_delivery(delivery)
         except BaseException as error:  # else the read loop ends
-            if ends_task(error, was_awaited=False):
+            if ends_task(error):
                 raise
             _LOG.exception("unexpected error while handing over a message on %s", interest.subject)
 
