@@ -879,17 +879,11 @@ EXITS: Final = [
 ]
 
 
-@pytest.fixture
-def collected() -> Iterator[None]:
-    """Tasks that ended with the process are collected here: asyncio logs that nobody waited."""
-    yield
-    gc.collect()
-
-
-@pytest.mark.usefixtures("records", "collected")
 @pytest.mark.parametrize(("name", "kind"), EXITS)
-def test_exit_of_the_process(nats_url: str, name: str, kind: type[BaseException]) -> None:
-    """SystemExit and KeyboardInterrupt end `asyncio.run`, as in any program."""
+def test_exit_of_the_process(
+    nats_url: str, name: str, kind: type[BaseException], records: Records
+) -> None:
+    """SystemExit and KeyboardInterrupt end `asyncio.run`, as in any program, without a log."""
     user = User()
     opened = PLACES[name][0]
 
@@ -902,3 +896,5 @@ def test_exit_of_the_process(nats_url: str, name: str, kind: type[BaseException]
 
     with pytest.raises(kind):
         asyncio.run(main())
+    gc.collect()
+    assert not any("never retrieved" in message for message, _ in records.take())

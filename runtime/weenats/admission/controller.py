@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Final
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import ends_task
+from weenats._internal.tasks import ends_task, retrieve
 from weenats._internal.validation import check_integer
 from weenats.admission.job import Job, Worker
 from weenats.admission.queue import BoundedQueue
@@ -245,7 +245,10 @@ class Admission:
         try:
             await job.worker.run(job)
         except BaseException as error:
-            if ends_task(error, job.task):
+            task = job.task
+            if ends_task(error, task):
+                if task is not None:  # SystemExit has reached the event loop: it needs no log
+                    task.add_done_callback(retrieve)
                 raise
             self._refuse(job, InternalError())  # unless it was answered before
             _LOG.exception("unexpected error while handling a message on %s", job.delivery.subject)

@@ -177,6 +177,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
             inspected = monotonic()
             follower = Follower(self._projection, self._transport, view, self._telemetry)
             following = start_task(follower.run(follow=True, created=record.created))
+            following.add_done_callback(retrieve)  # `result` raises it, unless the process ends
             try:
                 while current(await self._records(), record.version) == record:
                     await asyncio.wait({following}, timeout=CHECK)
