@@ -1,4 +1,7 @@
-"""Whatever the code of users raises or returns, wherever it is called."""
+"""Whatever the code of users raises or returns, wherever it is called.
+
+Each function with `@place` is such a place: a new one gets a function here.
+"""
 
 from __future__ import annotations
 
