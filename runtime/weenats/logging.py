@@ -6,6 +6,7 @@ The runtime logs to the logger `weenats` and its children. Programs may call `co
 import json as encoding
 import logging
 from datetime import UTC, datetime
+from traceback import format_tb
 from typing import Any, Final
 
 from opentelemetry.trace import get_current_span
@@ -96,7 +97,19 @@ def current_fields(*, principal: PrincipalMode = "plain") -> dict[str, str]:
     return fields
 
 
-class JsonFormatter(logging.Formatter):
+class _SteadyFormatter(logging.Formatter):
+    """Formats any exception: Python asks those of a chain for their truth value, for example."""
+
+    @override
+    def formatException(self, ei: Any) -> str:
+        try:
+            return super().formatException(ei)
+        except Exception:  # noqa: BLE001 - an exception must not cost the record
+            kind, _, trace = ei
+            return f"{''.join(format_tb(trace))}{kind.__qualname__}: <it cannot be shown>"
+
+
+class JsonFormatter(_SteadyFormatter):
     """Formats a record as one line of JSON in ASCII.
 
     What a program passes as `extra=` are members of the line. Those whose names the line uses
@@ -150,7 +163,7 @@ def _text(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-class LineFormatter(logging.Formatter):
+class LineFormatter(_SteadyFormatter):
     """Formats a record as one line, and its traceback on indented lines below.
 
     What is not printable is escaped, so that text of other parties can neither look like a record

@@ -325,7 +325,7 @@ async def test_handler_raising_cancelled_error_fails_the_call(
     """A CANCELLED reply is an error of the call; the caller's task is not cancelled."""
 
     async def cancelled(key: str, command: Run, context: RequestContext) -> Outcome:
-        raise asyncio.CancelledError
+        raise CancelledError
 
     handlers.actions["cancelled"] = cancelled
     with pytest.raises(CancelledError) as error:

@@ -214,23 +214,6 @@ async def test_handler_can_unsubscribe_itself(client: ProbeClient, own_task: boo
     await asyncio.wait_for(done.wait(), LIMIT)
 
 
-async def test_cancelled_handler_is_logged(
-    client: ProbeClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A handler that ends in CancelledError is logged; the subscription goes on."""
-    arrived: Arrived = asyncio.Queue()
-
-    async def give_up(event: ReceivedEvent[Happened]) -> None:
-        await arrived.put(event)
-        raise asyncio.CancelledError
-
-    async with await client.subscribe_happened(give_up):
-        for text in ("a", "b"):
-            await client.publish_happened("k", happened(text), revision=1)
-            await asyncio.wait_for(arrived.get(), LIMIT)
-    assert "was cancelled" in caplog.text
-
-
 async def test_unsubscribing_that_is_cancelled_goes_on(
     client: ProbeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,6 @@ import pytest
 from testkit.probe import Outcome, Probe, ProbeClient, Run, UndeclaredError
 from testkit.waiting import LIMIT, exceed_deadline
 from weenats import (
-    CancelledError,
     ConnectionOptions,
     InternalError,
     InvalidArgumentError,
@@ -225,21 +224,6 @@ async def test_keys_in_text_of_connections_are_not_logged(
     assert "ann" not in caplog.text
 
 
-async def test_handler_that_raises_generator_exit(
-    client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
-) -> None:
-    """It is logged as any exception, and not by asyncio."""
-
-    async def leave(key: str, command: Run, context: RequestContext) -> Outcome:
-        raise GeneratorExit
-
-    handlers.actions["leave"] = leave
-    with pytest.raises(InternalError):
-        await client.run("k", Run(action="leave"))
-    gc.collect()
-    assert [each.name for each in caplog.records] == ["weenats.admission"]
-
-
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # nothing is closed
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of nats-py
 def test_loop_that_is_closed_while_a_handler_runs(
@@ -382,20 +366,6 @@ async def test_malformed_timeout_header_is_rejected(ask: Any, timeout: str) -> N
     """A malformed Wee-Timeout is INVALID_ARGUMENT, not ignored."""
     answer = await ask(RUN, GOOD, {"Wee-Timeout": timeout})
     assert answer["error"]["code"] == "INVALID_ARGUMENT"
-
-
-async def test_cancelled_handler_replies_with_cancelled(
-    client: ProbeClient, handlers: Probe
-) -> None:
-    """A handler that ends in CancelledError replies with CANCELLED; the service goes on."""
-
-    async def cancelled(key: str, command: Run, context: RequestContext) -> Outcome:
-        raise asyncio.CancelledError
-
-    handlers.actions["cancelled"] = cancelled
-    with pytest.raises(CancelledError):
-        await client.run("k", Run(action="cancelled"))
-    assert (await client.run("k", Run(action="on"))).text == "on"
 
 
 async def test_cancelled_caller_gets_cancelled_error(

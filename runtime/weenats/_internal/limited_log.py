@@ -46,8 +46,12 @@ class LimitedLogger(logging.LoggerAdapter[logging.Logger]):
 
     @override
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        error = kwargs.get("exc_info")
+        if isinstance(error, BaseException):
+            # `logging` would ask it for its truth value, and leave out one that is false.
+            kwargs["exc_info"] = type(error), error, error.__traceback__
         if level >= logging.WARNING and self.isEnabledFor(level):
-            left_out = self._take(_kind(msg, args, kwargs.get("exc_info")))
+            left_out = self._take(_kind(msg, args, error))
             if left_out is None:
                 return
             if left_out:

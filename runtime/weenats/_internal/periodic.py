@@ -37,11 +37,12 @@ class Periodic:
         await cancel_and_wait(task)
 
     async def _run(self) -> None:
+        task = asyncio.current_task()
         while True:
             await asyncio.sleep(self._interval)
             try:
                 await self._action()
             except BaseException as error:
-                if ends_task(error):
+                if ends_task(error, task):
                     raise
                 _LOG.exception("unexpected error in a task that runs every %g s", self._interval)

@@ -59,19 +59,28 @@ async def finish(work: Coroutine[Any, Any, None]) -> None:
     await asyncio.shield(task)
 
 
-def ends_task(error: BaseException) -> bool:
-    """Return whether an exception ends the running task, whatever that does.
+def ends_task(error: BaseException, task: asyncio.Task[Any] | None = None) -> bool:
+    """Return whether an exception ends the task that catches it, or the process.
 
-    Others come from the code that it runs: what extensions in Rust raise when they panic, groups
-    and CancelledError are no subclasses of Exception either.
+    Others are a failure of the code that raised them, which users may have written. They need not
+    be subclasses of Exception: extensions in Rust raise others when they panic, whoever awaits a
+    task that was cancelled gets CancelledError, and GeneratorExit is an exception as any other
+    unless it closes a coroutine that has not ended.
 
     Args:
         error: the exception.
+        task: the task that catches it; None if the code that raised it was called, not awaited:
+            meanwhile its task can be neither cancelled nor closed.
     """
-    if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        return task is None or task.cancelling() > 0
-    return isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit)
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return True
+    if task is None or not isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return False
+    try:
+        is_closed = asyncio.current_task() is not task
+    except RuntimeError:  # no event loop is running
+        is_closed = True
+    return is_closed or (isinstance(error, asyncio.CancelledError) and task.cancelling() > 0)
 
 
 def retrieve(task: asyncio.Task[Any]) -> None:

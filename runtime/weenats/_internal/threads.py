@@ -100,8 +100,9 @@ class DaemonThreads:
 def _complete(future: Future[ResultT], call: Callable[[], ResultT]) -> None:
     try:
         result = call()
-    except StopIteration as error:  # asyncio refuses it: who awaits the future would never wake up
-        failure = RuntimeError("a function in a thread raised StopIteration")
+    except (StopIteration, GeneratorExit) as error:
+        # Who awaits the future would never wake up, or be closed instead.
+        failure = RuntimeError(f"a function in a thread raised {type(error).__name__}")
         failure.__cause__ = error
         future.set_exception(failure)
     except BaseException as error:  # noqa: BLE001 - the future raises it

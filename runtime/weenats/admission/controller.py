@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Final
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import ends_task, retrieve
 from weenats._internal.validation import check_integer
 from weenats.admission.job import Job, Worker
 from weenats.admission.queue import BoundedQueue
@@ -243,11 +244,11 @@ class Admission:
         started = job.started = clock()
         try:
             await job.worker.run(job)
-        except (asyncio.CancelledError, SystemExit, KeyboardInterrupt):
-            raise
         except BaseException as error:
-            # GeneratorExit is raised by the handler, or where a task ends that never finished.
-            if isinstance(error, GeneratorExit) and not job.is_current:
+            task = job.task
+            if ends_task(error, task):
+                if task is not None:  # SystemExit has reached the event loop: it needs no log
+                    task.add_done_callback(retrieve)
                 raise
             self._refuse(job, InternalError())  # unless it was answered before
             _LOG.exception("unexpected error while handling a message on %s", job.delivery.subject)

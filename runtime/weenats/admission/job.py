@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import ends_task
 from weenats.protocol.headers import digest_of
 
 if TYPE_CHECKING:
+    import asyncio
     from contextvars import Context
 
     from weenats.context import OnAnswer, RequestContext
@@ -126,19 +127,11 @@ class Job:
         for callback in self.on_answer:
             try:
                 callback(context, error)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException:  # noqa: BLE001 - the request has been answered; the others must run
+            except BaseException as raised:  # the request has been answered; the others must run
+                if ends_task(raised):
+                    raise
                 _LOG.exception("an on_answer callback of %s failed", self.delivery.subject)
         self.on_answer = ()  # or job, callback and context would keep each other alive
-
-    @property
-    def is_current(self) -> bool:
-        """Whether its task is running now, not being closed without an event loop."""
-        try:
-            return asyncio.current_task() is self.task
-        except RuntimeError:
-            return False
 
     @property
     def is_shielded(self) -> bool:

@@ -6,6 +6,7 @@ without tokens, claims and keys.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
@@ -91,13 +92,14 @@ class AuthInterceptor:
         refusal: type[ServiceError] = InternalError
         reason = "the validator returned no Principal"
         principal: Principal | None = None
+        task = asyncio.current_task()
         try:
             principal = await self._validator.validate(token)
         except ServiceError as error:
             refusal = CLASS_OF_CODE[code_of(error) or Code.INTERNAL]
             reason = error.reason if isinstance(error, InvalidTokenError) else type(error).__name__
         except BaseException as error:  # a validator that fails must not admit anyone
-            if ends_task(error):
+            if ends_task(error, task):
                 raise
             reason = f"the validator failed with {type(error).__name__}"
         if isinstance(principal, Principal):

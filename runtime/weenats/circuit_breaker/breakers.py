@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from typing_extensions import override
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import ends_task
 from weenats.circuit_breaker.breaker import CircuitBreaker, note_state
 from weenats.circuit_breaker.guard import HandlerGuard
 from weenats.circuit_breaker.policy import EVERY_OPERATION
@@ -110,7 +111,7 @@ def report_change(
     if policy.listener is not None:
         try:
             policy.listener(change)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException:  # noqa: BLE001 - a listener must not affect the breaker
+        except BaseException as raised:  # a listener must not affect the breaker
+            if ends_task(raised):
+                raise
             _LOG.exception("the listener of the circuit breakers failed")

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import ends_task
 from weenats._internal.validation import check_integer, check_plain
 from weenats.codec.failures import code_of
 from weenats.codec.operations import ContractBreachError
@@ -151,9 +152,9 @@ def counts_as_failure(
     if is_failure is not None:
         try:
             return bool(is_failure(error))
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException:  # noqa: BLE001 - the error of the handler is the one to raise
+        except BaseException as raised:  # the error of the handler is the one to raise
+            if ends_task(raised):
+                raise
             _LOG.exception("is_failure raised for %s; the default decides instead", subject)
     return is_failure_by_default(error, declared)
 

@@ -261,6 +261,7 @@ async def ask(provider: TokenProvider) -> str:
         ServiceError: the provider raised it.
         UnavailableError: the provider failed with another exception, or did not return a token.
     """
+    task = asyncio.current_task()
     try:
         if is_on_loop_thread() and not is_async(provider):
             given = await run_in_thread(partial(copy_context().run, provider), "weenats token")
@@ -270,7 +271,7 @@ async def ask(provider: TokenProvider) -> str:
     except ServiceError:
         raise
     except BaseException as error:
-        if ends_task(error):
+        if ends_task(error, task):
             raise
         raise UnavailableError("no token for the call: the token provider failed") from error
     if not isinstance(token, str) or not token:

@@ -1,6 +1,5 @@
 """Error replies, and messages that are described by one model."""
 
-import asyncio
 import math
 import re
 from functools import cache
@@ -9,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
+from weenats._internal.tasks import ends_task
 from weenats.codec.json import dump_any
 from weenats.codec.metadata import reply_end
 from weenats.codec.parts import Decoder, Encoder
@@ -81,7 +81,9 @@ def broken_rule(error: ServiceError) -> str:
     for name, kind in _MEMBERS.items():
         try:
             value: object = getattr(error, name)
-        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - a property may raise it
+        except BaseException as raised:  # of a property
+            if ends_task(raised):
+                raise
             return f"its {name} raises {type(raised).__name__}"
         if not issubclass(type(value), kind):  # `isinstance` asks the value for its class as well
             return f"its {name} is of the type {type(value).__name__}"

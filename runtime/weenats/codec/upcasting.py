@@ -4,6 +4,7 @@ from typing import Any, Final, cast
 
 from pydantic_core import to_json
 
+from weenats._internal.tasks import ends_task
 from weenats.codec.numbers import dump_digits, load, load_digits
 from weenats.contract import Event
 
@@ -49,7 +50,9 @@ def upcast(event: Event[Any], data: bytes, version: int) -> bytes:
             continue
         try:
             data = to_json(step.upcaster(load(data)))
-        except Exception as error:
+        except BaseException as error:
+            if ends_task(error):
+                raise
             kind = type(error).__name__
             text = f"the upcaster of {event.name} from version {number} raised {kind}"
             raise UpcastError(text) from error

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import ends_task
 from weenats._internal.tracebacks import release_frames
 from weenats.admission.job import Job
 from weenats.codec.failures import code_of
@@ -242,7 +243,7 @@ class EventWorker:
         self._late.add(job, limit)
         try:
             await runner.handle(event)
-        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - any of the handler
+        except BaseException as raised:  # noqa: BLE001 - any of the handler
             error = raised
         else:
             return None
@@ -252,7 +253,7 @@ class EventWorker:
                 task.uncancel()
         if isinstance(error, EventReturnedError):
             raise error
-        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        if ends_task(error, task):
             raise error
         if job.is_late and isinstance(error, TimeoutError | asyncio.CancelledError):
             self._log(message, error, "took too long")

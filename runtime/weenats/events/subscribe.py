@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic, Self, TypedDict
 from typing_extensions import TypeVar, Unpack
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import finish
+from weenats._internal.tasks import ends_task, finish
 from weenats._internal.tracebacks import release_frames
 from weenats._internal.uncopyable import Uncopyable
 from weenats._internal.validation import check_async, check_options
@@ -193,11 +193,14 @@ class _EventWorker(Generic[DataT, KeyT]):
             return
         try:
             await self.runner.handle(event)
-        except asyncio.CancelledError:
-            _LOG.warning("the handler of %s was cancelled", self.event.subject)
-        except Exception as error:  # noqa: BLE001 - any exception of the handler is logged
-            _LOG.exception("the handler of %s failed", self.event.subject)
-            release_frames(error)
+        except BaseException as error:  # any exception of the handler is logged
+            if not ends_task(error, job.task):
+                _LOG.exception("the handler of %s failed", self.event.subject)
+                release_frames(error)
+            elif isinstance(error, asyncio.CancelledError):
+                _LOG.warning("the handler of %s was cancelled", self.event.subject)
+            else:
+                raise
         job.answered = True
 
     def refuse(self, job: Job, error: ServiceError) -> None:

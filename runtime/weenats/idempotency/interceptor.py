@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import ends_task
 from weenats.codec.failures import broken_rule, encode_failure
 from weenats.codec.operations import operation_codec
 from weenats.errors import Code, InternalError, MessageTooLargeError, ServiceError
@@ -103,7 +104,9 @@ class OnceInterceptor:
             return None
         try:
             return encode_failure(error, 0, context)
-        except Exception:  # noqa: BLE001 - details may be objects that raise anything
+        except BaseException as raised:  # details may be objects that raise anything
+            if ends_task(raised):
+                raise
             return None  # the caller gets INTERNAL
 
     def _replay(self, entry: Entry, context: RequestContext) -> Response:

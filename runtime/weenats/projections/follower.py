@@ -80,6 +80,7 @@ class Follower(Generic[ViewT]):
             InvalidArgumentError: an event does not match the contract.
             Exception: what a handler or the view raises; a note says at which event.
         """
+        task = asyncio.current_task()
         position = await self._view.position()
         batch: list[StoredEvent] = []
         reading = read_stored(
@@ -93,8 +94,10 @@ class Follower(Generic[ViewT]):
                 while batch:
                     try:
                         applied = await self._apply(batch[: self._limit], position)
-                    except Exception:
-                        if self._limit == 1 or await self._view.position() != position:
+                    except BaseException as error:
+                        if ends_task(error, task) or self._limit == 1:
+                            raise
+                        if await self._view.position() != position:
                             raise
                         self._limit = 1  # all events up to the one that fails
                         continue
@@ -116,6 +119,7 @@ class Follower(Generic[ViewT]):
         return applied
 
     async def _handle(self, stored: StoredEvent) -> None:
+        task = asyncio.current_task()
         try:
             async with asyncio.timeout(_HANDLER_TIMEOUT):
                 await self._runners[stored.path].handle(stored.event)
@@ -123,7 +127,7 @@ class Follower(Generic[ViewT]):
             error.add_note(_where(stored))
             raise
         except BaseException as error:
-            if ends_task(error):
+            if ends_task(error, task):
                 raise
             raise RuntimeError(f"{_where(stored)} raised {type(error).__name__}") from error
 

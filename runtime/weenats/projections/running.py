@@ -135,7 +135,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
 
     async def follow(self) -> None:
         """Keep the view up to date until the connection is closed."""
-        failures = 0
+        failures, task = 0, asyncio.current_task()
         while True:
             started = monotonic()
             try:
@@ -143,7 +143,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
             except ConnectionClosedError:
                 return
             except BaseException as error:  # of a handler or of the view
-                if ends_task(error):
+                if ends_task(error, task):
                     raise
                 failures = _failures_in_a_row(failures, monotonic() - started)
                 name = self._projection.name
@@ -177,6 +177,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
             inspected = monotonic()
             follower = Follower(self._projection, self._transport, view, self._telemetry)
             following = start_task(follower.run(follow=True, created=record.created))
+            following.add_done_callback(retrieve)  # `result` raises it, unless the process ends
             try:
                 while current(await self._records(), record.version) == record:
                     await asyncio.wait({following}, timeout=CHECK)

@@ -8,6 +8,7 @@ from traceback import extract_tb
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import ends_task
 from weenats._internal.text import printable
 from weenats._internal.tracebacks import release_frames
 from weenats.admission.job import Job
@@ -115,7 +116,7 @@ class EndpointRunner:
             job.deadline = now + timeout
         self._admission.submit(job, now)
 
-    async def run(self, job: Job) -> None:  # noqa: C901, PLR0912 - all requests take this way
+    async def run(self, job: Job) -> None:  # noqa: C901 - all requests take this way
         """Serve one request and answer it.
 
         Args:
@@ -144,12 +145,12 @@ class EndpointRunner:
                 reply = self._codec.encode_stored(duration, context)
             else:
                 reply = self._codec.encode_success(result, duration, context)
-        except asyncio.CancelledError:
-            # If the deadline or a stop cancelled it, the request has been answered already.
-            self._answer_failure(
-                job, CancelledError("the service cancelled the request"), started, context
-            )
-        except Exception as error:  # noqa: BLE001 - every request is answered, whatever a handler raises
+        except BaseException as error:  # every request is answered, whatever a handler raises
+            if ends_task(error, job.task):
+                self._answer_end(job, error, started, context)
+                if isinstance(error, asyncio.CancelledError):
+                    return
+                raise
             failure = self._public_error(error)
             self._answer_failure(job, failure, started, context)
             if failure is not error:
@@ -157,10 +158,6 @@ class EndpointRunner:
             elif isinstance(error, UnimplementedError):
                 self._log_unimplemented(error)
             release_frames(error)
-        except BaseException as error:  # SystemExit and the like end the process, after the reply
-            if not isinstance(error, GeneratorExit) or job.is_current:
-                self._answer_failure(job, InternalError(), started, context)
-            raise
         else:
             self._answer(job, reply, headers, elapsed)
 
@@ -191,7 +188,7 @@ class EndpointRunner:
         context.note_executed()
         return self._handler(context)
 
-    def _public_error(self, error: Exception) -> ServiceError:
+    def _public_error(self, error: BaseException) -> ServiceError:
         """Return the error that the caller gets."""
         if isinstance(error, ServiceError) and not broken_rule(error):
             if error.of_connection:
@@ -199,9 +196,9 @@ class EndpointRunner:
             return error if self._codec.declares(error) else InternalError()
         return InternalError()
 
-    def _log(self, error: Exception, key: str) -> None:
+    def _log(self, error: BaseException, key: str) -> None:
         """Log an exception that the caller does not get."""
-        cause: Exception | None = error
+        cause: BaseException | None = error
         if isinstance(error, ContractBreachError):
             text, cause = f"broke its contract: {error}", None
         elif isinstance(error, ServiceError) and (rule := broken_rule(error)):
@@ -240,6 +237,20 @@ class EndpointRunner:
             failure = error
         self._count(job, elapsed, failure)
 
+    def _answer_end(
+        self, job: Job, error: BaseException, started: int, context: RequestContext | None
+    ) -> None:
+        """Answer a request whose task ends, unless it is closed: no event loop sends the reply.
+
+        If the deadline or a stop cancelled it, it has been answered already.
+        """
+        if isinstance(error, asyncio.CancelledError):
+            failure: ServiceError = CancelledError("the service cancelled the request")
+        else:
+            failure = InternalError()
+        if not isinstance(error, GeneratorExit):
+            self._answer_failure(job, failure, started, context)
+
     def _answer_failure(
         self, job: Job, error: ServiceError, started: int, context: RequestContext | None
     ) -> None:
@@ -268,7 +279,9 @@ class EndpointRunner:
         subject, unsent = self.operation.subject, "the error of %s cannot be sent unchanged: %s"
         try:
             body, headers = self._encode(error, duration, context)
-        except Exception as failure:  # noqa: BLE001 - details may be objects that raise anything
+        except BaseException as failure:  # details may be objects that raise anything
+            if ends_task(failure):
+                raise
             why = str(failure) if isinstance(failure, SchemaError) else type(failure).__name__
             _LOG.warning(unsent, subject, why)
             body, headers = self._encode(InternalError(), duration, None)

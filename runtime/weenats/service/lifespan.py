@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from typing import TYPE_CHECKING, Final, cast
 
+from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.tasks import ends_task, retrieve, start_task
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from weenats.service.handlers import ServiceHandlers
 
 __all__ = ["Lifespan"]
-_LOG: Final = logging.getLogger("weenats.service")
+_LOG: Final = LimitedLogger("weenats.service")
 _GRACE: Final = 0.5
 """Seconds that a lifespan has at least to be left, and to end once it is cancelled."""
 
@@ -93,13 +93,14 @@ class Lifespan:
             self._task.cancel()
 
     async def _run(self) -> None:
+        task = asyncio.current_task()
         try:
             async with _checked(self._handlers.lifespan()):
                 self._is_entered = True
                 self._entered.set()
                 await self._leaving.wait()
         except BaseException as raised:
-            if ends_task(raised):
+            if ends_task(raised, task):
                 raise
             error = raised if isinstance(raised, Exception) else _wrapped(raised)
             self.error = error

@@ -25,6 +25,7 @@ from opentelemetry.trace import (
 from typing_extensions import override
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import ends_task
 from weenats.context import CURRENT
 from weenats.errors import InvalidArgumentError
 from weenats.telemetry import semconv
@@ -294,7 +295,9 @@ class TelemetryManager:
             return self._tracer.start_span(
                 name, parent, span_kind, attributes, start_time=start_time, record_exception=False
             )
-        except Exception:  # noqa: BLE001 - a span processor of the application may raise anything
+        except BaseException as raised:  # a span processor of the application may raise anything
+            if ends_task(raised):
+                raise
             _LOG.exception("a span was not recorded: its processor failed")
             return unsampled_root()
 

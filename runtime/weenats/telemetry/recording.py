@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.trace import Status, StatusCode
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import ends_task
 from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
@@ -125,7 +126,9 @@ def hand_over(span: Span) -> None:
     """
     try:
         span.end()
-    except Exception:  # noqa: BLE001 - what they raise is not an error of the call
+    except BaseException as raised:  # what they raise is not an error of the call
+        if ends_task(raised):
+            raise
         _LOG.exception("a span was not recorded: its processor failed")
 
 

@@ -11,6 +11,7 @@ from testkit.clocks import FakeClock
 from testkit.probe import HAPPENED, Happened, ProbeClient
 from testkit.waiting import settle
 from weenats._internal.limited_log import LimitedLogger
+from weenats.logging import JsonFormatter, TextFormatter
 from weenats.testing import MemoryTransport
 
 
@@ -42,6 +43,39 @@ def test_flood_is_cut_and_counted(
         log.error("dropped %s: %d", "a", 3)
     assert len(caplog.messages) == 21
     assert {each.filename for each in caplog.records} == {"test_limited_log.py"}
+
+
+class OddError(Exception):
+    """An exception that is false, or has no truth value."""
+
+    def __init__(self, value: int | None) -> None:
+        self.value = value
+
+    def __bool__(self) -> bool:
+        if self.value is None:
+            raise LookupError
+        return bool(self.value)
+
+
+@pytest.mark.parametrize("value", [0, None])
+def test_exceptions_that_are_not_true_are_logged(log: LimitedLogger, value: int | None) -> None:
+    """`logging` would leave them out, or raise."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    logger = log.logger
+    logger.addHandler(handler)
+    logger.propagate = False  # the formatter of pytest asks for the truth value as well
+    try:
+        log.error("failed", exc_info=OddError(value))
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
+    (record,) = records
+    assert record.exc_info is not None
+    assert record.exc_info[0] is OddError
+    for formatter in (JsonFormatter(), TextFormatter()):
+        assert "OddError: <it cannot be shown>" in formatter.format(record) or value is not None
 
 
 def test_other_records_pass(log: LimitedLogger, caplog: pytest.LogCaptureFixture) -> None:

@@ -156,7 +156,12 @@ async def test_a_handler_that_ends_when_it_is_cancelled_has_succeeded(
 
 @pytest.mark.parametrize(
     ("error", "reason"),
-    [(TimeoutError, "INTERNAL"), (asyncio.CancelledError, "INTERNAL"), (OSError, "INTERNAL")],
+    [
+        (TimeoutError, "INTERNAL"),
+        (asyncio.CancelledError, "INTERNAL"),
+        (OSError, "INTERNAL"),
+        (BaseException, "INTERNAL"),
+    ],
 )
 async def test_errors_of_handlers_have_a_reason(
     parcels: ParcelsClient,

@@ -351,38 +351,6 @@ async def test_a_build_begins_anew_with_the_stream(transport: NatsTransport, del
         assert await (await counts.view()).get(TOTAL) == 7
 
 
-async def test_what_is_no_exception_ends_no_projection(
-    transport: NatsTransport, deliver: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A handler, or the view, that cancels itself or panics fails as others do."""
-    panic = BaseException("a panic")
-    failures = [panic, panic, asyncio.CancelledError(), TimeoutError()]  # each second one is logged
-    of_view = [asyncio.CancelledError(), BaseException("a panic")]
-
-    class FailingView(KeyValueView[int]):
-        async def position(self) -> int:
-            if of_view:
-                raise of_view.pop()
-            return await super().position()
-
-    class Cancelling(Counting):
-        async def delivered(self, event: Any) -> None:
-            if failures:
-                raise failures.pop()
-            await super().delivered(event)
-
-    projection = replace(
-        COUNTS, handlers=Cancelling, view=lambda generation: FailingView(generation, int)
-    )
-    await deliver(5)
-    async with projection.run(transport) as counts:
-        await counts.caught_up()
-        assert await (await counts.view()).get(TOTAL) == 5
-    assert "parcel.delivered raised CancelledError" in caplog.text
-    assert "parcel.delivered raised BaseException" in caplog.text
-    assert (failures, of_view) == ([], [])
-
-
 async def test_a_late_writer_changes_nothing(transport: NatsTransport, deliver: Any) -> None:
     """An instance that lost its lease without noticing it cannot change the view."""
     await deliver(1, 2)

@@ -148,7 +148,7 @@ async def client(nats_url: str, observed: Recording, handlers: Probe) -> AsyncIt
         ("undeclared", "INTERNAL", None),
         ("crash", "INTERNAL", None),
         ("wrong_result", "INTERNAL", None),
-        ("give_up", "CANCELLED", None),
+        ("give_up", "INTERNAL", None),
         ("too_large", "RESOURCE_EXHAUSTED", None),
     ],
 )

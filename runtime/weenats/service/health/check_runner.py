@@ -2,12 +2,12 @@
 
 import asyncio
 import inspect
-import logging
 from contextvars import Context
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
-from weenats._internal.tasks import start_task
+from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import ends_task, start_task
 from weenats._internal.threads import run_in_thread
 from weenats._internal.tracebacks import release_frames
 from weenats.protocol.messages import HealthCheckEntry
@@ -15,7 +15,7 @@ from weenats.service.health.settings import Check
 
 __all__ = ["CheckResult", "CheckRunner"]
 
-_LOG: Final = logging.getLogger("weenats.health")
+_LOG: Final = LimitedLogger("weenats.health")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +87,15 @@ class CheckRunner:
         return HealthCheckEntry(name=self._name, status="error", message=problem)
 
     async def _run(self) -> CheckResult:
+        task = asyncio.current_task()
         try:
             is_async = inspect.iscoroutinefunction(self._check)
             value: object = self._check() if is_async else await self._run_in_thread()
-            if inspect.isawaitable(value):
-                value = await value
-        except (asyncio.CancelledError, SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - any exception is a failed check
-            value = error
-        if isinstance(value, BaseException):
-            return CheckResult(f"the check raised {type(value).__name__}", value)
-        if value is None or value is True:
-            return CheckResult(None)
-        shown = "False" if value is False else f"{type(value).__name__}, not True, False or None"
-        return CheckResult(f"the check returned {shown}")
+            return _result(await value if inspect.isawaitable(value) else value)
+        except BaseException as error:  # any exception is a failed check
+            if ends_task(error, task):
+                raise
+            return _result(error)
 
     def _run_in_thread(self) -> asyncio.Future[object]:
         """Call the check in a new thread; the result of the future is that or the exception."""
@@ -120,3 +114,14 @@ class CheckRunner:
         except RuntimeError:  # the system cannot start another thread
             self._is_in_thread = False
             raise
+
+
+def _result(value: object) -> CheckResult:
+    """Return the result of a check that returned a value, or raised it."""
+    if issubclass(type(value), BaseException):
+        error = cast("BaseException", value)
+        return CheckResult(f"the check raised {type(error).__name__}", error)
+    if value is None or value is True:
+        return CheckResult(None)
+    shown = "False" if value is False else f"{type(value).__name__}, not True, False or None"
+    return CheckResult(f"the check returned {shown}")

@@ -1,19 +1,20 @@
 """Custom metrics, which are read for each snapshot."""
 
 import inspect
-import logging
 import math
 import re
 from collections.abc import Callable, Iterable
 from typing import Final, Literal, TypedDict, cast
 
+from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.tasks import ends_task
 from weenats._internal.tracebacks import release_frames
 from weenats._internal.validation import check_plain, checked_entries
 from weenats.protocol.messages import MonitoringMetric
 
 __all__ = ["CustomMetric", "CustomMetrics", "check_metrics"]
 
-_LOG: Final = logging.getLogger("weenats.monitoring")
+_LOG: Final = LimitedLogger("weenats.monitoring")
 _NAME: Final = re.compile("[a-z][a-z0-9_]*")
 _TYPES: Final = ("counter", "gauge")
 
@@ -94,9 +95,9 @@ class CustomMetrics:
     def _value(self, metric: CustomMetric) -> float | None:
         try:
             return _checked(metric["read"](), metric["type"])
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - one metric must not affect the others
+        except BaseException as error:  # one metric must not affect the others
+            if ends_task(error):
+                raise
             if metric["name"] not in self._logged:
                 self._logged.add(metric["name"])
                 _LOG.warning("the metric %s cannot be read", metric["name"], exc_info=error)

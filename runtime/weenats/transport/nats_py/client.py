@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from weenats._internal.hosts import is_ip
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import retrieve
+from weenats._internal.tasks import ends_task, retrieve
 from weenats._internal.text import printable
 from weenats.transport.message_checks import MAX_SIZE
 from weenats.transport.nats_py.dial import Candidate, Dialer
@@ -92,9 +92,9 @@ class SteadyClient(Client):
             return super().ssl_context
         try:
             context: object = given()
-        except (SystemExit, KeyboardInterrupt):
-            raise
         except BaseException as error:  # a user's function; after an OSError nats-py tries again
+            if ends_task(error):
+                raise
             raise OSError(f"the function `tls` failed: {type(error).__name__}") from error
         if not isinstance(context, ssl.SSLContext):
             raise OSError(f"the function `tls` returned no SSLContext: {type(context).__name__}")

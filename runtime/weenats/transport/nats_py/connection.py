@@ -18,7 +18,7 @@ from nats.nuid import NUID
 
 from weenats._internal.hosts import is_loopback
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import start_task
+from weenats._internal.tasks import ends_task, start_task
 from weenats.errors import ConnectionLostError, ResourceExhaustedError, connection_error
 from weenats.protocol.headers import HEADER_FRAMING
 from weenats.protocol.subjects import decode_subject
@@ -377,7 +377,9 @@ class NatsConnection(SteadyClient):
                 names = decode_subject(subject), decode_subject(reply)
                 delivery = Delivery(*names, payload, block)
             interest.on_delivery(delivery)
-        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - else the read loop ends
+        except BaseException as error:  # else the read loop ends
+            if ends_task(error):
+                raise
             _LOG.exception("unexpected error while handing over a message on %s", interest.subject)
 
     def _on_denied(self, what: str, subject: str) -> None:

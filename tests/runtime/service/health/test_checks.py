@@ -158,24 +158,6 @@ async def test_exception_gives_an_error_status(
     assert (record.levelname, record.exc_info and record.exc_info[1]) == ("WARNING", error)
 
 
-@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), StopIteration(3)])
-async def test_process_exit_in_a_sync_check_is_an_error(checks: Make, error: BaseException) -> None:
-    """SystemExit, KeyboardInterrupt and StopIteration only fail the check."""
-    made = checks(one=raising(error), two=returning(None))
-    await made.start()
-    assert results(made) == {
-        "one": ("error", f"the check raised {type(error).__name__}"),
-        "two": WELL,
-    }
-
-
-async def test_cancelled_check_is_an_error(checks: Make) -> None:
-    """A check that raises CancelledError fails, and the other checks still run."""
-    made = checks(one=raising_later(asyncio.CancelledError()), two=awaiting(None))
-    await made.start()
-    assert results(made) == {"one": ("error", "the check was cancelled"), "two": WELL}
-
-
 async def test_every_kind_of_callable_is_supported(checks: Make) -> None:
     """Async methods, callable objects, partials and functions that return coroutines work."""
     later = awaiting("d")

@@ -1,0 +1,97 @@
+"""Which exceptions end a task."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from weenats._internal.periodic import Periodic
+from weenats._internal.tasks import ends_task
+from weenats.client import CachedToken
+
+
+def call(error: BaseException) -> None:
+    """Raise an error as a function that is only called."""
+    raise error
+
+
+async def test_what_called_code_raises_ends_no_task() -> None:
+    """CancelledError and GeneratorExit of a function do not, also in a task that is cancelled."""
+    verdicts: list[bool] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for error in (asyncio.CancelledError(), GeneratorExit(), BaseException()):
+                try:
+                    call(error)
+                except BaseException as raised:  # noqa: BLE001 - of the function
+                    verdicts.append(ends_task(raised))
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert verdicts == [False] * 3
+
+
+@pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt()])
+async def test_exit_of_the_process_ends_each_task(error: BaseException) -> None:
+    """SystemExit and KeyboardInterrupt do, wherever they are raised."""
+    assert ends_task(error)
+    assert ends_task(error, asyncio.current_task())
+
+
+async def test_cancelled_error_ends_a_task_that_is_cancelled() -> None:
+    """CancelledError of the code itself does not."""
+    assert not ends_task(asyncio.CancelledError(), asyncio.current_task())
+    assert not ends_task(GeneratorExit(), asyncio.current_task())
+    verdicts: list[bool] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as error:
+            verdicts.append(ends_task(error, asyncio.current_task()))
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    await task
+    assert verdicts == [True]
+
+
+async def run_nothing() -> None:
+    """Collect garbage in a task of another loop."""
+    gc.collect()
+
+
+@pytest.mark.parametrize("collect", [gc.collect, lambda: asyncio.run(run_nothing())])
+def test_coroutines_that_are_closed_end(
+    collect: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A task whose loop was closed ends as garbage, without a word, whatever runs meanwhile."""
+
+    async def forever() -> Any:
+        await asyncio.Event().wait()
+
+    async def begin() -> list[object]:
+        periodic, token = Periodic(forever, 0), CachedToken(forever)
+        periodic.start()
+        call = asyncio.ensure_future(token())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return [periodic, token, call]
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin()).clear()
+    loop.close()
+    del loop
+    collect()
+    # Python says that the task was destroyed; weenats adds nothing.
+    assert {each.name for each in caplog.records} <= {"asyncio"}
