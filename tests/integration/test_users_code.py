@@ -764,6 +764,7 @@ async def test_what_users_code_does(nats_url: str, name: str, records: Records) 
             if wrong := [problem for problem, is_wrong in problems.items() if is_wrong]:
                 found[what] = wrong
     assert found == {}
+    await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})  # no task is left
 
 
 async def test_interceptor_of_a_client(nats_url: str) -> None:
