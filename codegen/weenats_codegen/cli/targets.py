@@ -139,7 +139,8 @@ def _import(target: str, suggestion: Callable[[ModuleType, str], str]) -> object
             raise user_error(f"importing {module_name}", error) from error
         searched = " and ".join(f"{folder.as_posix()}/" for folder in _FOLDERS)
         message = f"no module {error.name} in {searched} or among the installed packages"
-        hint = did_you_mean(error.name, _modules_beside(error.name), "")
+        known = _modules_beside(error.name)
+        hint = did_you_mean(error.name, known, None if known else "")
         raise CliError(f"{message}{hint and f'; {hint}'}") from None
     except KeyboardInterrupt:
         raise

@@ -203,7 +203,16 @@ def test_working_directory_below_the_root(
     [
         (["diff", "nowhere", "schemas"], "nowhere: does not exist"),
         (["diff", "v9:schemas", "schemas"], "there is no git revision v9"),
-        (["diff", "v1:other", "schemas"], "there are no files at v1:other"),
+        (["diff", "haed:schemas", "schemas"], "there is no git revision haed; did you mean HEAD?"),
+        (
+            ["diff", "v1:other", "schemas"],
+            "there are no files at v1:other; known are v1:schemas, v1:schemas/receipts",
+        ),
+        (
+            ["diff", "v1:schemas/reciepts", "schemas"],
+            "no files at v1:schemas/reciepts; did you mean v1:schemas/receipts?",
+        ),
+        (["check", "--against", "haed"], "nor a git revision; did you mean HEAD?"),
         (["diff", "schemas/receipts/receipt.schema.json", "schemas"], "is not a contract"),
         (["check", "--against", "v9"], "v9 is neither a folder nor a git revision"),
         (["check", "empty", "--against", "v1"], "contains no contract"),

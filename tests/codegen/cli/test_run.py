@@ -237,7 +237,7 @@ def test_run_that_waits_for_nats_stops_on_sigterm(repository: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("nowhere:X", f"no module nowhere {PLACES}\n"),
+        ("nowhere:X", f"no module nowhere {PLACES}; known are "),
         ("receits.app:builder", f"no module receits {PLACES}; did you mean receipts?\n"),
         ("receipts.ap:builder", f"no module receipts.ap {PLACES}; did you mean receipts.app?\n"),
         ("receipts.handlers:Nothing", "receipts.handlers has no Nothing; known are Receipts\n"),
