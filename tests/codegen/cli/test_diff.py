@@ -227,6 +227,19 @@ def test_wrong_usage(
     assert message in capsys.readouterr().err
 
 
+def test_unreadable_file_is_not_breaking(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system refuses is code 2, since 1 means that a change breaks somebody."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "schemas/receipts")
+
+    monkeypatch.setattr("weenats_codegen.cli.diff.opened", refuse)
+    assert main(["diff", "v1:schemas", "schemas"]) == 2
+    assert capsys.readouterr().err == "weenats: schemas/receipts: Permission denied\n"
+
+
 def test_invalid_old_contract(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Problems of a contract in a revision are named by that revision."""
     change(project, "version: 1.0.0", "version: one")
