@@ -111,5 +111,5 @@ def own_inbox_prefix(text: str | None) -> str | None:
     except SubjectError:
         raise typer.BadParameter(
             f"{text!r} is not a valid inbox prefix, such as _INBOX_till; use letters, digits,"
-            " dashes and underscores, and not the beginning of subjects of services or of NATS itself"
+            " dashes and underscores, and not the beginning of subjects of services or of NATS"
         ) from None
