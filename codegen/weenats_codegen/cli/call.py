@@ -261,10 +261,13 @@ async def locate(
             return find(info, operation)
         except CliError as error:
             missing = error
-    for other in await list_infos(transport, service, timeout=timeout):
+    invalid: list[InternalError] = []
+    others = await list_infos(transport, service, timeout=timeout, on_invalid=invalid.append)
+    for other in others:
         with suppress(CliError):
             return find(other, operation)
-    raise missing from None
+    # These errors name the instance, and what is wrong with its answer.
+    raise invalid[0] if isinstance(missing, InternalError) and invalid else missing
 
 
 def find(info: messages.InfoResponse, operation: str) -> tuple[messages.EndpointInfo, Kind]:
