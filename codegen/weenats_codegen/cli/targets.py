@@ -132,8 +132,8 @@ def _import(target: str, suggestion: Callable[[ModuleType, str], str]) -> object
     module_name, _, name = target.partition(":")
     if module_name.endswith(_SUFFIX) and Path(module_name).is_file():
         parts = PurePath(module_name).with_suffix("").parts
-        module = ".".join(each for each in parts if each != "generated")
-        raise typer.BadParameter(f"{module_name} is a file: use its module, {module}:{name}")
+        dotted = ".".join(each for each in parts if each != "generated")
+        raise typer.BadParameter(f"{module_name} is a file: use its module, {dotted}:{name}")
     if not (module_name and name) or module_name.startswith("."):
         raise typer.BadParameter(
             f"{target!r} is not MODULE:NAME, such as receipts.handlers:Receipts"
