@@ -202,7 +202,8 @@ def _at(revision: str, path: str) -> Contracts:
 def _similar_revision(text: str) -> str:
     """Return a remedy for a revision that does not exist, "" if no branch or tag is similar."""
     refs = _git("for-each-ref", "--format=%(refname:short)").decode(errors="replace").splitlines()
-    return did_you_mean(text, ["HEAD", *refs], "")
+    head = ["HEAD"] if is_revision("HEAD") else []  # there is none before the first commit
+    return did_you_mean(text, [*head, *refs], "")
 
 
 def _folders_of_contracts(root: str, revision: str) -> set[str]:

@@ -256,6 +256,22 @@ def test_link_out_of_a_revision(project: Path, capsys: pytest.CaptureFixture[str
     assert "is a link that leads out of the repository" in capsys.readouterr().err
 
 
+def test_repository_without_a_commit(
+    project: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before the first commit no revision can be meant, HEAD neither."""
+    (tmp_path / "new").mkdir()
+    monkeypatch.chdir(tmp_path / "new")
+    git("init", "-q", ".")
+    for revision in ("HEAD", "haed"):
+        assert main(["diff", f"{revision}:schemas", str(project / "schemas")]) == 2
+        expected = f"weenats: there is no git revision {revision}\n"
+        assert capsys.readouterr().err == expected
+
+
 def test_outside_of_a_repository(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
