@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from weenats_codegen.generate import read_contracts
-from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, did_you_mean
 from weenats_codegen.parser.folders import ROOT_NAMES
 from weenats_codegen.parser.syntax import parse
 from weenats_codegen.parser.walk import Node
@@ -150,9 +150,8 @@ def check_revision(text: str) -> None:
     """
     _git("rev-parse", "--git-dir")
     if not is_revision(text):
-        raise RevisionError(
-            f"{text} is neither a folder nor a git revision; in a shallow clone, fetch it first"
-        )
+        remedy = _similar_revision(text) or "in a shallow clone, fetch it first"
+        raise RevisionError(f"{text} is neither a folder nor a git revision; {remedy}")
 
 
 def is_revision(text: str) -> bool:
@@ -174,12 +173,15 @@ def _at(revision: str, path: str) -> Contracts:
     if posixpath.basename(path) in ROOT_NAMES:
         path = posixpath.dirname(path) or "."
     if not is_revision(revision):
-        raise RevisionError(f"there is no git revision {revision}")
+        hint = _similar_revision(revision)
+        raise RevisionError(f"there is no git revision {revision}{hint and f'; {hint}'}")
     commit = _git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
     whole = _with_libraries(root, revision, path)
     files = _files(root, commit.decode().strip(), whole)
     if not files:
-        raise RevisionError(f"there are no files at {revision}:{path}")
+        known = [f"{revision}:{each}" for each in _folders_of_contracts(root, revision)]
+        hint = did_you_mean(f"{revision}:{path}", known, None if known else "it has no contracts")
+        raise RevisionError(f"there are no files at {revision}:{path}; {hint}")
     with tempfile.TemporaryDirectory(prefix="weenats-") as folder:
         for file, mode, content in files:
             _write(Path(folder), file, content, is_link=mode == _LINK)
@@ -195,6 +197,24 @@ def _at(revision: str, path: str) -> Contracts:
                 ]
             ) from None
         return Contracts(tuple(found), Path(folder).as_posix(), shown)
+
+
+def _similar_revision(text: str) -> str:
+    """Return a remedy for a revision that does not exist, "" if no branch or tag is similar."""
+    refs = _git("for-each-ref", "--format=%(refname:short)").decode(errors="replace").splitlines()
+    head = ["HEAD"] if is_revision("HEAD") else []  # there is none before the first commit
+    return did_you_mean(text, [*head, *refs], "")
+
+
+def _folders_of_contracts(root: str, revision: str) -> set[str]:
+    """Return the folders of contracts in a revision, and the folders that hold these."""
+    files = _git("-C", root, "ls-tree", "-r", "-z", "--name-only", "--full-tree", revision)
+    folders = [
+        posixpath.dirname(file)
+        for file in map(os.fsdecode, files.split(b"\0"))
+        if posixpath.basename(file) in ROOT_NAMES
+    ]
+    return {each for folder in folders for each in (folder, posixpath.dirname(folder)) if each}
 
 
 def _with_libraries(root: str, revision: str, path: str) -> str:

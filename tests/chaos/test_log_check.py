@@ -29,8 +29,8 @@ def test_expected_records_are_ignored(tmp_path: Path) -> None:
     assert not findings(
         tmp_path,
         log_record("INFO", "weenats.service", "anything"),
-        log_record("WARNING", "weenats.transport", "NATS: nats: unexpected EOF"),
-        log_record("ERROR", "weenats.transport", "NATS: nats: 'Authorization Violation'"),
+        log_record("WARNING", "weenats.transport", "NATS: unexpected EOF"),
+        log_record("ERROR", "weenats.transport", "NATS: 'Authorization Violation'"),
         log_record("WARNING", "weenats.auth", "receipts.query.receipt.get refused a caller: x"),
     )
 

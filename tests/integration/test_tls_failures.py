@@ -242,6 +242,14 @@ async def test_each_reason_is_logged_once(caplog: pytest.LogCaptureFixture) -> N
         (b"SSH-2.0-x\r\n", b"", UnavailableError, r"not a NATS server.* begins with 'SSH-2\.0-x'"),
         (b"\x4a\x00\n\xff", b"", UnavailableError, r"not a NATS server.* begins with 'J"),
         (b"x" * 100_000, b"", UnavailableError, "not a NATS server.* its first line has no end"),
+        (b"INFO [1]\r\n", b"", UnavailableError, "not a NATS server.* INFO is not a JSON object"),
+        (b"INFO {\r\n", b"", UnavailableError, "not a NATS server.* INFO is not a JSON object"),
+        (
+            b'INFO {"max_payload":"1"}\r\n',
+            b"",
+            UnavailableError,
+            "not a NATS server.* INFO has malformed members",
+        ),
         (
             INFO % b"",
             b"-ERR 'User Authentication Expired'\r\n",
@@ -282,4 +290,4 @@ async def test_refusal_instead_of_a_greeting_is_told() -> None:
         writer.write(b"-ERR 'maximum connections exceeded'\r\n")
 
     async with serving(refuse) as url:
-        await check_refusal(url, "nats: maximum connections exceeded")
+        await check_refusal(url, r"\d: maximum connections exceeded")

@@ -261,10 +261,13 @@ async def locate(
             return find(info, operation)
         except CliError as error:
             missing = error
-    for other in await list_infos(transport, service, timeout=timeout):
+    invalid: list[InternalError] = []
+    others = await list_infos(transport, service, timeout=timeout, on_invalid=invalid.append)
+    for other in others:
         with suppress(CliError):
             return find(other, operation)
-    raise missing from None
+    # These errors name the instance, and what is wrong with its answer.
+    raise invalid[0] if isinstance(missing, InternalError) and invalid else missing
 
 
 def find(info: messages.InfoResponse, operation: str) -> tuple[messages.EndpointInfo, Kind]:
@@ -286,21 +289,23 @@ def find(info: messages.InfoResponse, operation: str) -> tuple[messages.Endpoint
 async def aggregates_kept(
     transport: "NatsTransport", service: str, timeout: float
 ) -> dict[str, bool]:
-    """Return for each aggregate of a running service whether it is kept in a stream.
+    """Return for each aggregate of a running service whether its contract keeps it in a stream.
 
     Args:
         transport: The connection.
         service: The service.
         timeout: Seconds to wait for the contract, two at most: not everyone may read it.
 
-    Returns:
-        The aggregates; none if the contract is not known.
+    Raises:
+        CliError: The contract cannot be read.
     """
     try:
         text = await get_contract_document(transport, service, timeout=min(timeout, _MAX_WAIT))
         document: JsonValue = json.loads(text)
-    except (ServiceError, ValueError, RecursionError):
-        return {}
+    except ServiceError as error:
+        raise CliError(f"the contract of {service} cannot be read: {error}") from None
+    except (ValueError, RecursionError):
+        raise CliError(f"the contract of {service} is not valid JSON") from None
     found = document.get("aggregates") if isinstance(document, dict) else None
     contents = found if isinstance(found, dict) else {}
     return {name: isinstance(each, dict) and "store" in each for name, each in contents.items()}
@@ -316,17 +321,23 @@ async def _check_revision(
     """Refuse a required revision that the service would ignore.
 
     Raises:
-        CliError: The operation is not a command of an aggregate that is kept in a stream, as far as
-            that is known.
+        CliError: The operation is not a command of an aggregate that is kept in a stream, or its
+            contract cannot be read.
     """
-    kept: dict[str, bool] = {}
-    if kind is Kind.COMMAND:
+    aggregate = _metadata(endpoint).get("aggregate")
+    is_kept = False
+    if kind is Kind.COMMAND and aggregate is not None:
         left = max(deadline - monotonic(), 0.0)
-        kept = await aggregates_kept(transport, arguments.service, left)
-    if not kept.get(_metadata(endpoint).get("aggregate", ""), False):
+        try:
+            is_kept = (await aggregates_kept(transport, arguments.service, left)).get(
+                aggregate, False
+            )
+        except CliError as error:
+            raise CliError(f"--if-revision: {error}; the request was not sent") from None
+    if not is_kept:
         raise CliError(
             "--if-revision is for commands of aggregates with `store: stream`, and"
-            f" {arguments.operation} is not known to be one; the request was not sent"
+            f" {arguments.operation} is not one; the request was not sent"
         )
 
 

@@ -12,7 +12,6 @@ import typer
 from weenats.codec.numbers import load_decimals
 from weenats.errors import FailedPreconditionError, NotFoundError, ServiceError
 from weenats.protocol.headers import Headers
-from weenats.protocol.subjects import check_queue_group
 from weenats.streams.dead_letters import DeadLetter, DeadLetters
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.errors import CliError
@@ -167,8 +166,9 @@ async def _letters(
 
 async def _found(letters: DeadLetters, chosen: Chosen) -> list[DeadLetter]:
     if chosen.everything:
-        consumer = "*" if chosen.consumer is None else check_queue_group(chosen.consumer)
-        return [each async for each in letters.list(consumer)]
+        return [
+            each async for each in letters.list("*" if chosen.consumer is None else chosen.consumer)
+        ]
     return [await letters.get(number) for number in dict.fromkeys(chosen.numbers)]
 
 

@@ -187,7 +187,7 @@ def _order(comparison: Comparison) -> tuple[str, str, str]:
 def _reported(compared: Callable[[], _Outcome], output: str) -> int:
     try:
         found = compared()
-    except (ContractError, RevisionError, CliError) as error:
+    except (ContractError, RevisionError, CliError, OSError) as error:
         for line in [str(error)] if isinstance(error, RevisionError) else describe(error):
             warn(line)
         return _USAGE

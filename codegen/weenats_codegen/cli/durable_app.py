@@ -4,7 +4,15 @@ from typing import Annotated
 
 import typer
 
-from weenats_codegen.cli.options import LOCAL, Json, OneContract, Servers, example, split
+from weenats_codegen.cli.options import (
+    LOCAL,
+    Json,
+    OneContract,
+    Servers,
+    example,
+    own_consumer,
+    split,
+)
 
 streams = typer.Typer(
     name="streams", no_args_is_help=True, help="Plan, create and show the streams of a contract."
@@ -20,7 +28,9 @@ Name = Annotated[
 ]
 Consumer = Annotated[
     str | None,
-    typer.Option("--consumer", metavar="NAME", help="Only those of this consumer."),
+    typer.Option(
+        "--consumer", metavar="NAME", callback=own_consumer, help="Only those of this consumer."
+    ),
 ]
 Sequences = Annotated[
     list[int] | None,
@@ -71,7 +81,10 @@ def status(contract: OneContract, servers: Servers = LOCAL, *, json: Json = Fals
 @streams.command("replay", epilog=example("weenats streams replay schemas/receipts billing"))
 def replay(  # noqa: PLR0913 - the options of a user
     contract: OneContract,
-    consumer: Annotated[str, typer.Argument(metavar="CONSUMER", help="The durable consumer.")],
+    consumer: Annotated[
+        str,
+        typer.Argument(metavar="CONSUMER", callback=own_consumer, help="The durable consumer."),
+    ],
     start: Annotated[
         str,
         typer.Option(

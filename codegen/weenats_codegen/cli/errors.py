@@ -2,6 +2,7 @@
 
 import os
 import traceback
+from pathlib import Path
 
 from weenats_codegen.cli.locations import location, user_location
 from weenats_codegen.cli.output import one_line
@@ -47,4 +48,17 @@ def _text(error: Exception) -> str:
     """Return what an error says; without the number with which that of a file begins."""
     if not isinstance(error, OSError) or not error.strerror:
         return str(error)
-    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, FileNotFoundError) and not _has_folder():
+        return "the working directory does not exist any more: change to another one"
+    return error.strerror
+
+
+def _has_folder() -> bool:
+    """Return whether there is a working directory."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True

@@ -83,11 +83,13 @@ def state(
 
 async def _check_kept(arguments: call.Arguments, servers: Sequence[str]) -> None:
     """Refuse an aggregate that handlers keep: they would answer its present state."""
+    found: dict[str, bool] = {}
     async with connection(servers, arguments.timeout) as transport:
-        found = await call.aggregates_kept(transport, arguments.service, arguments.timeout)
+        with suppress(CliError):  # not everyone may read the contract: the service decides
+            found = await call.aggregates_kept(transport, arguments.service, arguments.timeout)
     name = arguments.operation.rpartition(".")[0]
     asked = {each: is_kept for each, is_kept in found.items() if name in {"", each}}
-    if asked and not any(asked.values()):  # else the service decides
+    if asked and not any(asked.values()):
         raise CliError(
             f"{arguments.service} does not keep {name or ' or '.join(asked)} in a stream:"
             " only the present state is known; omit --revision and --time"
@@ -127,14 +129,15 @@ async def _read(
 
 
 async def _others(transport: "NatsTransport", service: str) -> str:
-    """Return a similar service that keeps aggregates in a stream, as the end of a message."""
-    names: list[str] = []
-    with suppress(ServiceError):  # NATS may not permit the user to list streams
+    """Return which services keep aggregates in streams, as the end of a message."""
+    try:
         streams = await JetStream(transport).streams()
-        owners = {each.config.name: each.config.metadata.get(SERVICE) for each in streams}
-        names = [own for name, own in owners.items() if own and name == commit_stream(own)]
-    hint = did_you_mean(service, names, "")
-    return f"; {hint}" if hint else ""
+    except ServiceError:  # NATS may not permit the user to list streams
+        return ""
+    owners = {each.config.name: each.config.metadata.get(SERVICE) for each in streams}
+    names = [own for name, own in owners.items() if own and name == commit_stream(own)]
+    hint = did_you_mean(service, names, None if names else "nor does any other service")
+    return f"; {hint}"
 
 
 def _rows(found: tuple[str, Commit]) -> list[dict[str, JsonValue]]:

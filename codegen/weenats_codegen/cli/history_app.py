@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
-from weenats_codegen.cli.options import LOCAL, Json, Servers, Timeout, Token, own_service, split
+from weenats_codegen.cli.options import (
+    LOCAL,
+    Json,
+    Servers,
+    Timeout,
+    Token,
+    own_aggregate,
+    own_service,
+    split,
+)
 
 Service = Annotated[
     str, typer.Argument(metavar="SERVICE", callback=own_service, help="The service.")
@@ -28,7 +37,10 @@ def history(
     service: Service,
     key: Key,
     aggregate: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only of this aggregate (default: all).")
+        str | None,
+        typer.Option(
+            metavar="NAME", callback=own_aggregate, help="Only of this aggregate (default: all)."
+        ),
     ] = None,
     servers: Servers = LOCAL,
     *,
@@ -45,7 +57,11 @@ def state(  # noqa: PLR0913, PLR0917 - the options of a call
     key: Key,
     aggregate: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The aggregate, if several have the query get."),
+        typer.Option(
+            metavar="NAME",
+            callback=own_aggregate,
+            help="The aggregate, if several have the query get.",
+        ),
     ] = None,
     revision: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="As it was at this revision.")

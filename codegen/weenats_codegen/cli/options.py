@@ -60,3 +60,56 @@ def own_message_id(text: str | None) -> str | None:
         return None if text is None else check_message_id(text)
     except InvalidArgumentError as error:
         raise typer.BadParameter(error.message) from None
+
+
+def own_consumer(text: str | None) -> str | None:
+    """Refuse text that is not a valid name of a durable consumer."""
+    return _own_name(text, "consumer")
+
+
+def own_projection(text: str | None) -> str | None:
+    """Refuse text that is not a valid name of a projection."""
+    return _own_name(text, "projection")
+
+
+def own_queue_group(text: str | None) -> str | None:
+    """Refuse text that is not a valid name of a queue group."""
+    return _own_name(text, "queue group")
+
+
+def _own_name(text: str | None, what: str) -> str | None:
+    from weenats.protocol.subjects import SubjectError, check_queue_group
+
+    try:
+        return None if text is None else check_queue_group(text)
+    except SubjectError:
+        raise typer.BadParameter(
+            f"{text!r} is not a valid name of a {what}; use a lower-case letter, then lower-case"
+            " letters, digits and dashes, at most 100 in all"
+        ) from None
+
+
+def own_aggregate(text: str | None) -> str | None:
+    """Refuse text that is not a valid name of an aggregate."""
+    from weenats.protocol.subjects import SubjectError, check_component
+
+    try:
+        return None if text is None else check_component(text)
+    except SubjectError:
+        raise typer.BadParameter(
+            f"{text!r} is not a valid name of an aggregate; use a letter, then letters, digits,"
+            " dashes and underscores, at most 50 in all"
+        ) from None
+
+
+def own_inbox_prefix(text: str | None) -> str | None:
+    """Refuse text that is not a valid prefix of reply subjects."""
+    from weenats.protocol.subjects import SubjectError, check_inbox_prefix
+
+    try:
+        return None if text is None else check_inbox_prefix(text)
+    except SubjectError:
+        raise typer.BadParameter(
+            f"{text!r} is not a valid inbox prefix, such as _INBOX_till; use letters, digits,"
+            " dashes and underscores, and not the beginning of subjects of services or of NATS"
+        ) from None

@@ -29,6 +29,7 @@ _LONGEST_CELL: Final = 1000
 """Characters of a name or a message that are shown in a table."""
 MAX_ROWS: Final = 1000
 """Operations, or health checks, of one instance that are shown in a table."""
+_OUTPUT: Final = "cannot write to standard output"
 _MAX_COLORED: Final = 50_000
 """Characters of JSON that are shown in colors; more would take seconds."""
 
@@ -70,13 +71,28 @@ def discard() -> None:
 
 
 @contextmanager
+def output_named() -> Generator[None]:
+    """Name standard output in errors of writing to it: the system gives them no file name.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # its reader has seen enough
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, _OUTPUT) from None
+
+
+@contextmanager
 def output_optional() -> Generator[None]:
     """Warn if standard output cannot be written, such as on a full disk, and go on without it."""
     try:
         yield
     except OSError as error:
         discard()
-        warn(f"cannot write to standard output: {error.strerror or 'it is closed'}")
+        warn(f"{_OUTPUT}: {error.strerror or 'it is closed'}")
 
 
 def emit(value: object, *, as_json: bool, render: Callable[[], "RenderableType"]) -> None:
@@ -170,13 +186,16 @@ def json_text(value: object, indent: int | None = None, *, is_unicode: bool = Tr
 def write(text: str) -> None:
     """Print lines on standard output, at once; what is not printable is escaped."""
     # Line by line, since most lines have nothing to escape, which is fast to tell.
-    sys.stdout.write("\n".join(escaped(line, keep="\t") for line in text.split("\n")))
-    sys.stdout.flush()
+    shown = "\n".join(escaped(line, keep="\t") for line in text.split("\n"))
+    with output_named():
+        sys.stdout.write(shown)
+        sys.stdout.flush()
 
 
 def warn(line: str) -> None:
     """Print a warning or an error on standard error."""
-    with suppress(OSError):  # there is no other way to report it
+    # There is no other way to report it. Code of the user may have closed or removed it.
+    with suppress(OSError, AttributeError, ValueError):
         sys.stderr.write(f"weenats: {one_line(line)}\n")
 
 

@@ -4,7 +4,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from weenats_codegen.cli.options import OneContract, split
+from weenats_codegen.cli.options import (
+    OneContract,
+    own_consumer,
+    own_inbox_prefix,
+    own_projection,
+    own_queue_group,
+    split,
+)
 
 
 def permissions(  # noqa: PLR0913 - the options of a user
@@ -36,13 +43,16 @@ def permissions(  # noqa: PLR0913 - the options of a user
         str | None,
         typer.Option(
             metavar="NAME",
+            callback=own_queue_group,
             help="The queue group of a service (default: its name), or of a client's events.",
         ),
     ] = None,
     inbox_prefix: Annotated[
         str | None,
         typer.Option(
-            metavar="PREFIX", help="The inbox_prefix of the user's ConnectionOptions (_INBOX)."
+            metavar="PREFIX",
+            callback=own_inbox_prefix,
+            help="The inbox_prefix of the user's ConnectionOptions (_INBOX).",
         ),
     ] = None,
     max_timeout: Annotated[
@@ -62,6 +72,7 @@ def permissions(  # noqa: PLR0913 - the options of a user
         str | None,
         typer.Option(
             metavar="NAME",
+            callback=own_consumer,
             help="The name of a durable consumer; of a service, one that it runs.",
         ),
     ] = None,
@@ -69,6 +80,7 @@ def permissions(  # noqa: PLR0913 - the options of a user
         str | None,
         typer.Option(
             metavar="NAME",
+            callback=own_projection,
             help="The name of a projection; of a service, one that it runs.",
         ),
     ] = None,

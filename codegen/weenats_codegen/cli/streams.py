@@ -11,7 +11,6 @@ from weenats.aggregates.aggregates import streams_of as of_aggregates
 from weenats.contract import Stream
 from weenats.durability import Guarantee, look_up_guarantees
 from weenats.projections.overview import ProjectionState, projection_states
-from weenats.protocol.subjects import check_queue_group
 from weenats.streams import StreamPlan, apply_streams, plan_streams
 from weenats.streams.consumer_states import ConsumerState, consumer_states
 from weenats.streams.consumers import StreamConsumer
@@ -72,7 +71,6 @@ def replay(  # noqa: PLR0913 - the options of a user
         CliError: There is no such consumer, or the start is not valid.
     """
     stream = stream_named(streams_of(folder), name)
-    check_queue_group(consumer)
     state = asyncio.run(_replay(stream, consumer, _start(start), servers))
     text = f"{consumer} begins again: {state.pending} events of {stream.name} are pending"
     emit(asdict(state), as_json=as_json, render=lambda: plain(text))

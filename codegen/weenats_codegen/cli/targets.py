@@ -6,7 +6,8 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PurePath
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _FOLDERS: Final = (Path(), Path("generated"))
-_BUILDER: Final = (NatsServiceBuilder, NatsServiceBuilder.__name__)
+_SUFFIX: Final = ".py"
 
 
 def builder_of(
@@ -44,7 +45,7 @@ def builder_of(
     kind = _kind(found)
     if _returns_builder(found):
         found = _called(found, target)
-        kind = f"one that returned {type(found).__name__}"
+        kind = f"one that returned {_kind(found)}"
     if isinstance(found, NatsServiceBuilder):
         return found
     if isinstance(found, type) and issubclass(found, ServiceHandlers):
@@ -90,7 +91,11 @@ def _is_projection(value: object) -> "TypeIs[Projection[Any]]":
 def _kind(value: object) -> str:
     if isinstance(value, type):
         return f"class {value.__name__}"
-    return "async function" if inspect.iscoroutinefunction(value) else type(value).__name__
+    if inspect.iscoroutinefunction(value):
+        return "an async function"
+    if inspect.isfunction(value):
+        return "a function without this annotation"
+    return "None" if value is None else type(value).__name__
 
 
 def build(builder: NatsServiceBuilder) -> NatsService:
@@ -125,6 +130,10 @@ def _import(target: str, suggestion: Callable[[ModuleType, str], str]) -> object
         suggestion: Returns what the module has instead of a name that it does not have.
     """
     module_name, _, name = target.partition(":")
+    if module_name.endswith(_SUFFIX) and Path(module_name).is_file():
+        parts = PurePath(module_name).with_suffix("").parts
+        dotted = ".".join(each for each in parts if each != "generated")
+        raise typer.BadParameter(f"{module_name} is a file: use its module, {dotted}:{name}")
     if not (module_name and name) or module_name.startswith("."):
         raise typer.BadParameter(
             f"{target!r} is not MODULE:NAME, such as receipts.handlers:Receipts"
@@ -139,7 +148,8 @@ def _import(target: str, suggestion: Callable[[ModuleType, str], str]) -> object
             raise user_error(f"importing {module_name}", error) from error
         searched = " and ".join(f"{folder.as_posix()}/" for folder in _FOLDERS)
         message = f"no module {error.name} in {searched} or among the installed packages"
-        hint = did_you_mean(error.name, _modules_beside(error.name), "")
+        known = _modules_beside(error.name)
+        hint = did_you_mean(error.name, known, None if known else "")
         raise CliError(f"{message}{hint and f'; {hint}'}") from None
     except KeyboardInterrupt:
         raise
@@ -156,7 +166,8 @@ def _modules_beside(name: str) -> list[str]:
     package = name.rpartition(".")[0]
     folders = getattr(sys.modules.get(package), "__path__", []) if package else map(str, _FOLDERS)
     prefix = f"{package}." if package else ""
-    return [f"{prefix}{each.name}" for each in pkgutil.iter_modules(folders)]
+    names = [f"{prefix}{each.name}" for each in pkgutil.iter_modules(folders)]
+    return [each for each in names if each != name]
 
 
 def _projections(module: ModuleType, name: str) -> str:
@@ -192,8 +203,12 @@ def _is_target(value: object) -> bool:
 
 
 def _returns_builder(value: object) -> TypeIs[Callable[[], NatsServiceBuilder]]:
-    is_plain = inspect.isfunction(value) and not inspect.iscoroutinefunction(value)
-    return is_plain and value.__annotations__.get("return") in _BUILDER
+    if not inspect.isfunction(value) or inspect.iscoroutinefunction(value):
+        return False
+    returned: object = value.__annotations__.get("return")
+    if isinstance(returned, str):  # as all are with `from __future__ import annotations`
+        return returned.rpartition(".")[2] == NatsServiceBuilder.__name__
+    return returned is NatsServiceBuilder
 
 
 def _called(
@@ -220,7 +235,10 @@ def _called(
 def user_error(what: str, error: BaseException) -> CliError:
     """Return the error of the user's own code: what failed, why, and in which line."""
     text = f"{what} raised {type(error).__name__}"
-    if str(error):
-        text = f"{text}: {error}"
+    said = ""
+    with suppress(Exception):  # its `__str__` is code of the user too
+        said = str(error)
+    if said:
+        text = f"{text}: {said}"
     where = "" if isinstance(error, SyntaxError) else user_location(error)  # its text has the line
     return CliError(f"{text} ({where})" if where else text)

@@ -7,6 +7,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from typing_extensions import override
 
+from weenats_codegen.cli.output import output_named
 from weenats_codegen.parser.diagnostics import escaped
 
 _WIDTH: Final = 80
@@ -23,6 +24,11 @@ class Terminal(Console):
         super().__init__(emoji=False, **options)
         if self.width < 1:  # COLUMNS=0 stands for an unknown width
             self.width = _WIDTH
+
+    @override
+    def print(self, *objects: Any, **options: Any) -> None:
+        with output_named():
+            super().print(*objects, **options)
 
     @override
     def render(

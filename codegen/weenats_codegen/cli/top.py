@@ -109,6 +109,7 @@ async def watch(
         CliError: The service is not running, and has no durable consumers.
     """
     on_invalid = warn_once()
+    trouble = ""
     async with connection(servers) as transport:
         consumers = ConsumerWatch(transport, service)
         before = await poll(transport, service, consumers, on_invalid)
@@ -123,9 +124,12 @@ async def watch(
             except UnavailableError as error:
                 if once:
                     raise
-                warn(str(error))
+                if str(error) != trouble:  # an outage is not told at each interval
+                    trouble = str(error)
+                    warn(trouble)
                 await asyncio.sleep(interval)
                 continue
+            trouble = ""
             show(measure(now, before), now.consumers)
             if once:
                 return

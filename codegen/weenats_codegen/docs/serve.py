@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
@@ -60,17 +61,18 @@ class PageServer(ThreadingHTTPServer):
         """Return a text that is another one after any file of a contract has changed."""
         digest = sha256()
         for folder in self._schemas:
-            for path in sorted(folder.rglob("*")):
-                if path.name.endswith(SUFFIXES) and path.is_file():
-                    found = path.stat()
-                    digest.update(f"{path} {found.st_mtime_ns} {found.st_size}\n".encode())
+            with suppress(OSError):  # something has just been removed
+                for path in sorted(folder.rglob("*")):
+                    if path.name.endswith(SUFFIXES) and path.is_file():
+                        found = path.stat()
+                        digest.update(f"{path} {found.st_mtime_ns} {found.st_size}\n".encode())
         return digest.hexdigest()
 
     def page(self) -> str:
         """Return the page, or what is wrong with the contracts."""
         try:
             return page(read_contracts(self._schemas), reload=_STATE)
-        except ContractError as error:
+        except (ContractError, OSError) as error:
             return _PROBLEMS.format(state=_STATE, text=escape(str(error)))
 
     @override

@@ -67,9 +67,10 @@ def apply(folder: Path, written: Mapping[str, str], removed: Collection[str]) ->
             _remove_bytecode(path)
         (stage / _JOURNAL).unlink()
     except OSError as error:
-        if error.filename is not None:
-            raise
-        raise OSError(error.errno, error.strerror, os.fspath(folder)) from None  # the disk is full
+        # Users know the files that are replaced, not those of the stage. A full disk has no name.
+        name = error.filename2 or error.filename or folder
+        place = folder if Path(name).is_relative_to(stage) else name
+        raise OSError(error.errno, error.strerror, os.fspath(place)) from None
     finally:
         recover(folder)
 

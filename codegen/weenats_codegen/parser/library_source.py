@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
 from weenats_codegen.parser.dialects import is_definition
 from weenats_codegen.parser.reader import Reader
+from weenats_codegen.parser.refs import InvalidReferenceError
 from weenats_codegen.parser.resources import Resources
 
 if TYPE_CHECKING:
@@ -39,11 +41,19 @@ def load_library(folder: str, root: Path) -> LibrarySource:
     Args:
         folder: The library's folder, relative to the root folder.
         root: The folder that holds it.
+
+    Raises:
+        ContractError: A file was removed or replaced meanwhile.
     """
     reader = Reader(root / folder, root)
     resources = Resources(reader)
     for relative in reader.own_files():
-        resources.add_file(relative)
+        try:
+            resources.add_file(relative)
+        except InvalidReferenceError:  # it could be opened when the files were listed
+            location = Location(reader.path(relative))
+            message, remedy = "was changed while it was read", "run the command again"
+            raise ContractError([Diagnostic(location, message, remedy)]) from None
     schemas = tuple(place for place in resources.schemas if _has_name(place))
     # Other files, such as examples, are none of its schemas unless a reference leads to them.
     files = {each.node.location.file for each in schemas}

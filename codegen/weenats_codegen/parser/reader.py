@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, closest, quoted
 from weenats_codegen.parser.folders import Folders, Owner
 from weenats_codegen.parser.syntax import MAX_BYTES, SUFFIXES, parse
 from weenats_codegen.parser.walk import Node
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 _MAX_FILES: Final = 1_000
 """How many files are searched for the URL of a schema; the root folder may be a home directory."""
+_SIMILARITY: Final = 0.75
+"""How similar the name of a file must be to be what was meant: the file may also be missing."""
+_MAX_SUGGESTIONS: Final = 50
+"""How many files that do not exist are compared with those that do, which takes long."""
 
 
 class Reader:
@@ -44,6 +48,7 @@ class Reader:
         self._folders: Final = Folders(self.root)
         self._relative: Final[dict[str, str]] = {}
         self._names: Final[dict[Path, frozenset[str]]] = {}
+        self._missing = 0
 
     def path(self, relative: str) -> str:
         """Return the path of a file as the user knows it.
@@ -93,7 +98,7 @@ class Reader:
             if not real.is_relative_to(self._home(relative)):
                 return "is a link out of its folder", "put the file itself there"
             if not real.exists():
-                return "does not exist", "correct the path, or create the file"
+                return "does not exist", self._meant(relative)
             if not real.is_file():
                 return "is not a regular file", "put a file there"
             if not self._is_spelled_right(relative):
@@ -153,6 +158,18 @@ class Reader:
                 and self.refusal(relative) is None
             ):
                 yield relative
+
+    def _meant(self, relative: str) -> str:
+        """Return a remedy for a file that does not exist."""
+        remedy = "correct the path, or create the file"
+        self._missing += 1
+        path = self._path(relative)
+        if self._missing > _MAX_SUGGESTIONS or not path.parent.is_dir():
+            return remedy
+        files = [each.name for each in path.parent.iterdir() if each.name.endswith(SUFFIXES)]
+        names = {each.partition(".")[0]: each for each in sorted(files)}
+        meant = closest(path.name.partition(".")[0], names, _SIMILARITY)
+        return remedy if meant is None else f"did you mean {quoted(names[meant])}?"
 
     def _is_own(self, relative: str) -> bool:
         return not self._own or relative.startswith(f"{self._own}/")

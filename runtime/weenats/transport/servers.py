@@ -172,7 +172,7 @@ def _checked(url: ServerUrl) -> ServerUrl:
         raise _malformed(f"its port is not a number from 1 to 65535; {_ENCODE}")
     if not url.hostname:
         raise _malformed(f"it has no host; {_ENCODE}")
-    if _HOST.fullmatch(url.netloc.rpartition("@")[2]) is None:
+    if _HOST.fullmatch(url.netloc.rpartition("@")[2]) is None or not _is_host(url.hostname):
         raise _malformed(f"its host is invalid; {_ENCODE}")
     if url.scheme in _TCP and (url.path not in {"", "/"} or url.query or url.fragment):
         raise _malformed(f"it has a path, a query or a fragment; {_ENCODE}")
@@ -185,6 +185,15 @@ def _checked(url: ServerUrl) -> ServerUrl:
     if port is None and url.scheme in _TCP:
         return url._replace(netloc=f"{url.netloc.removesuffix(':')}:{_PORT}")
     return url
+
+
+def _is_host(name: str) -> bool:
+    """Return whether the parts of a host name have a length that DNS allows."""
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _malformed(reason: str) -> InvalidArgumentError:

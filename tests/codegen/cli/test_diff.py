@@ -203,7 +203,16 @@ def test_working_directory_below_the_root(
     [
         (["diff", "nowhere", "schemas"], "nowhere: does not exist"),
         (["diff", "v9:schemas", "schemas"], "there is no git revision v9"),
-        (["diff", "v1:other", "schemas"], "there are no files at v1:other"),
+        (["diff", "haed:schemas", "schemas"], "there is no git revision haed; did you mean HEAD?"),
+        (
+            ["diff", "v1:other", "schemas"],
+            "there are no files at v1:other; known are v1:schemas, v1:schemas/receipts",
+        ),
+        (
+            ["diff", "v1:schemas/reciepts", "schemas"],
+            "no files at v1:schemas/reciepts; did you mean v1:schemas/receipts?",
+        ),
+        (["check", "--against", "haed"], "nor a git revision; did you mean HEAD?"),
         (["diff", "schemas/receipts/receipt.schema.json", "schemas"], "is not a contract"),
         (["check", "--against", "v9"], "v9 is neither a folder nor a git revision"),
         (["check", "empty", "--against", "v1"], "contains no contract"),
@@ -216,6 +225,19 @@ def test_wrong_usage(
     (project / "empty").mkdir()
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_unreadable_file_is_not_breaking(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system refuses is code 2, since 1 means that a change breaks somebody."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "schemas/receipts")
+
+    monkeypatch.setattr("weenats_codegen.cli.diff.opened", refuse)
+    assert main(["diff", "v1:schemas", "schemas"]) == 2
+    assert capsys.readouterr().err == "weenats: schemas/receipts: Permission denied\n"
 
 
 def test_invalid_old_contract(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,6 +254,22 @@ def test_link_out_of_a_revision(project: Path, capsys: pytest.CaptureFixture[str
     commit("a link")
     assert main(["diff", "HEAD:schemas/receipts", "schemas/receipts"]) == 2
     assert "is a link that leads out of the repository" in capsys.readouterr().err
+
+
+def test_repository_without_a_commit(
+    project: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before the first commit no revision can be meant, HEAD neither."""
+    (tmp_path / "new").mkdir()
+    monkeypatch.chdir(tmp_path / "new")
+    git("init", "-q", ".")
+    for revision in ("HEAD", "haed"):
+        assert main(["diff", f"{revision}:schemas", str(project / "schemas")]) == 2
+        expected = f"weenats: there is no git revision {revision}\n"
+        assert capsys.readouterr().err == expected
 
 
 def test_outside_of_a_repository(

@@ -143,7 +143,7 @@ def failure(retry_after: str) -> bytes:
             micro(info={"metadata": {"kind": "query", "operation": "get", "aggregate": "a b"}}),
             "odd 1.0.0 has no operation get",
         ),
-        ({**micro(), "INFO": b"garbage"}, "the message is not a valid InfoResponse"),
+        ({**micro(), "INFO": b"garbage"}, "sent an invalid reply to INFO: Invalid JSON"),
         ({**micro(), "odd.query.receipt.get": b'{"success": 5}'}, "odd sent an invalid reply: "),
         ({**micro(), "odd.query.receipt.get": b'{"success":\xff'}, "odd sent an invalid reply: "),
         ({**micro(), "odd.query.receipt.get": b'{"success": true}'}, "odd sent an invalid reply: "),

@@ -140,7 +140,7 @@ def test_history_of_nothing(url: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["history", "wallets", "none", "--servers", url]) == 1
     assert capsys.readouterr().err == "weenats: no events for key none in wallets\n"
     assert main(["history", "shops", "none", "--servers", url]) == 1
-    assert "there is no stream shops-commits\n" in capsys.readouterr().err
+    assert "there is no stream shops-commits; known are wallets\n" in capsys.readouterr().err
     assert main(["history", "walets", "w-1", "--servers", url]) == 1
     assert "there is no stream walets-commits; did you mean wallets?" in capsys.readouterr().err
     assert main(["history", "wallets", "w-1", "--aggregate", "walet", "--servers", url]) == 1
@@ -175,8 +175,28 @@ def test_call_with_a_required_revision(url: str, capsys: pytest.CaptureFixture[s
     )
     assert (
         "--if-revision is for commands of aggregates with `store: stream`, and wallet.get is not"
-        " known to be one; the request was not sent" in capsys.readouterr().err
+        " one; the request was not sent" in capsys.readouterr().err
     )
+
+
+def test_required_revision_needs_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the permission to read it, the error names that, and nothing is sent."""
+    denied = 'permissions: {publish: {deny: ["wallets.contract"]}}'
+    config = (
+        "authorization: {users: [{user: free, password: secret},"
+        f" {{user: caller, password: secret, {denied}}}]}}"
+    )
+    with NatsServer(config=config) as server:
+        free, caller = (
+            server.url.replace("//", f"//{user}:secret@") for user in ("free", "caller")
+        )
+        with serving(builder(free).build()):
+            deposit = ("call", "wallets", "deposit", "w-1", '{"cents": 1}')
+            assert main([*deposit, "--if-revision", "0", "--servers", caller]) == 1
+            told = capsys.readouterr().err
+            assert told.startswith("weenats: --if-revision: the contract of wallets cannot be read")
+            assert "use wallets.contract (publish); the request was not sent\n" in told
+            assert main([*deposit, "--if-revision", "0", "--servers", free]) == 0
 
 
 def test_state_that_never_was(url: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from testkit.forked_commands import forked_command
+from testkit.paths import REPOSITORY
 from testkit.processes import without_coverage
 from testkit.waiting import LIMIT
 from weenats_codegen.cli.main import main
 
+SCHEMAS = REPOSITORY / "schemas" / "receipts"
 VERBS = ("new", "generate", "check", "run", "call", "permissions", "services", "health", "demo")
 BLOCKED = (
     "import sys; sys.modules[{module!r}] = None; from weenats_codegen.cli.main import main; {code}"
@@ -226,3 +228,38 @@ def test_module_without_projections_is_named(capsys: pytest.CaptureFixture[str])
     """The error for a name that a module does not have says that it has no projections."""
     assert main(["rebuild", "receipts.app:x"]) == 1
     assert "receipts.app has no x; it has no projections" in capsys.readouterr().err
+
+
+def test_missing_working_directory_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command in a folder that was removed says so."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["new", "tickets"]) == 1
+    assert "the working directory does not exist any more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["streams", "replay", "schemas", "a.b"], "'a.b' is not a valid name of a consumer; use a"),
+        (["dead-letters", "list", "schemas", "--consumer", ""], "'' is not a valid name of a cons"),
+        (
+            ["permissions", "schemas", "--role", "projection", "--projection", "*"],
+            "of a projection",
+        ),
+        (["history", "wallets", "w-1", "--aggregate", "a b"], "not a valid name of an aggregate"),
+    ],
+)
+def test_invalid_names_are_wrong_usage(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name that nothing can have is refused before anything is read, by what it names."""
+    monkeypatch.setenv("COLUMNS", "500")
+    assert main([part.replace("schemas", str(SCHEMAS)) for part in arguments]) == 2
+    assert message in capsys.readouterr().err

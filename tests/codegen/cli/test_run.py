@@ -157,11 +157,26 @@ IMPORTS = "from receipts.handlers import Receipts\nfrom weenats import NatsServi
         ),
         (
             f"{IMPORTS}async def X() -> NatsServiceBuilder: ...\n",
-            f"broken:X {UNFIT}, not async function",
+            f"broken:X {UNFIT}, not an async function",
         ),
         (
             f"{IMPORTS}def X() -> NatsServiceBuilder: ...\n",
-            f"broken:X {UNFIT}, not one that returned NoneType",
+            f"broken:X {UNFIT}, not one that returned None",
+        ),
+        (
+            f"{IMPORTS}def X(): return NatsServiceBuilder(Receipts())\n",
+            f"broken:X {UNFIT}, not a function without this annotation",
+        ),
+        (
+            (
+                "from __future__ import annotations\nimport weenats\n"
+                "def X() -> weenats.NatsServiceBuilder:\n    raise ValueError('called')\n"
+            ),
+            "broken:X raised ValueError: called (broken.py:4 in X)",
+        ),
+        (
+            "class Mute(Exception):\n    def __str__(self): return 5\nraise Mute\n",
+            "importing broken raised Mute (broken.py:3 in <module>)",
         ),
         ("import sys\nsys.stdout.close()\n", "broken has no X; it has nothing to serve"),
         ("import sys\nsys.stdout = None\n", "broken has no X; it has nothing to serve"),
@@ -237,7 +252,7 @@ def test_run_that_waits_for_nats_stops_on_sigterm(repository: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("nowhere:X", f"no module nowhere {PLACES}\n"),
+        ("nowhere:X", f"no module nowhere {PLACES}; known are "),
         ("receits.app:builder", f"no module receits {PLACES}; did you mean receipts?\n"),
         ("receipts.ap:builder", f"no module receipts.ap {PLACES}; did you mean receipts.app?\n"),
         ("receipts.handlers:Nothing", "receipts.handlers has no Nothing; known are Receipts\n"),
@@ -255,7 +270,7 @@ def test_run_that_waits_for_nats_stops_on_sigterm(repository: Path) -> None:
             ),
         ),
         ("json.decoder:X", "json.decoder has no X; it has nothing to serve\n"),
-        ("json:dumps", f"json:dumps {UNFIT}, not function\n"),
+        ("json:dumps", f"json:dumps {UNFIT}, not a function without this annotation\n"),
         ("json:JSONDecoder", f"json:JSONDecoder {UNFIT}, not class JSONDecoder\n"),
         ("receipts:ReceiptsHandlers", "receipts:ReceiptsHandlers has no handlers for: add_item, "),
     ],
@@ -267,6 +282,19 @@ def test_run_rejects_invalid_target(
     monkeypatch.setattr(sys, "path", [*sys.path])
     assert main(["run", target]) == 1
     assert capsys.readouterr().err.startswith(f"weenats: {message}")
+
+
+def test_file_instead_of_a_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The path of a module is wrong usage, which names the module."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "generated" / "orders").mkdir(parents=True)
+    (tmp_path / "generated" / "orders" / "app.py").touch()
+    for path in ("generated/orders/app.py", "./generated/orders/app.py"):
+        assert main(["run", f"{path}:builder"]) == 2
+        assert f"{path} is a file: use its module, orders.app:builder" in capsys.readouterr().err
 
 
 def test_run_requires_auth_for_protected_operation(

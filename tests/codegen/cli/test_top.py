@@ -22,8 +22,10 @@ from testkit.forked_commands import forked_command, run_weenats
 from testkit.forks import CONTEXT, forked
 from testkit.waiting import LIMIT
 from weenats import NatsServiceBuilder
+from weenats.errors import UnavailableError
 from weenats.testing import NatsServer
 from weenats_codegen.cli.main import main
+from weenats_codegen.cli.top import Poll, poll, watch
 
 TEA = AddItem(name="Tea", price=0.1, quantity=3)
 
@@ -206,19 +208,36 @@ def test_top_on_a_terminal_that_cannot_redraw(
     assert "\x1b" not in shown
 
 
-def test_top_continues_after_connection_loss(tmp_path: Path) -> None:
-    """A lost connection is reported, and polling continues until Ctrl-C."""
+async def test_outage_is_told_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost connection is one line, not one at each interval, and polling continues."""
+    failures = 0
+    shown = asyncio.Event()
+
+    async def counted(*arguments: Any) -> Poll:
+        nonlocal failures
+        try:
+            return await poll(*arguments)
+        except UnavailableError:
+            failures += 1
+            if failures == 5:
+                await asyncio.to_thread(server.restart)
+            raise
+
+    def show(*_: object) -> None:
+        if not failures:
+            server.kill()
+        else:
+            shown.set()
+
+    monkeypatch.setattr("weenats_codegen.cli.top.poll", counted)
     with NatsServer() as server:
-        arguments = ("top", "--servers", server.url, "--interval", "0.1", "--json")
-        with forked_command(*arguments, cwd=tmp_path, merge=True) as process:
-            process.stdout.readline()
-            server.stop()
-            lines = (line for line in process.stdout if not line.startswith("{"))
-            told = [next(lines) for _ in range(4)]
-            os.kill(process.pid, signal.SIGINT)
-            process.communicate(LIMIT)
-    assert any(line.startswith("weenats: UNAVAILABLE") for line in told)
-    assert process.returncode == 0
+        watching = asyncio.create_task(watch(None, [server.url], show, interval=0.01, once=False))
+        await asyncio.wait_for(shown.wait(), LIMIT)
+        watching.cancel()
+        await asyncio.wait([watching])
+    assert capsys.readouterr().err.count("not connected to NATS") == 1
 
 
 @pytest.mark.usefixtures("impatient")

@@ -324,6 +324,20 @@ def test_served_page_follows_the_contract(tmp_path: Path) -> None:
             thread.join()
 
 
+def test_served_page_without_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that are removed while they are looked at are shown as a problem."""
+    folder = write(tmp_path / "contract", contract_with("x"))
+
+    def gone(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "service.yaml")
+
+    with PageServer([folder], 0) as server:
+        monkeypatch.setattr("weenats_codegen.docs.serve.read_contracts", gone)
+        assert "No such file or directory" in server.page()
+        monkeypatch.setattr(Path, "rglob", gone)
+        assert server.state()
+
+
 def test_browsers_may_go_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,6 +26,7 @@ from testkit.contexts import make_context
 from testkit.forked_commands import forked_command
 from testkit.parcels import CONTRACT_FOLDER, Delivered, ParcelsClient, remove_streams
 from testkit.paths import GOLDEN, GOLDEN_CONTRACTS, REPOSITORY, golden_name
+from testkit.wallets import client, wallets
 from weenats import NatsServiceBuilder
 from weenats.discovery import get_contract_document
 from weenats.errors import InvalidArgumentError, ServiceError, UnauthenticatedError
@@ -120,6 +121,12 @@ async def test_commands_publish_their_events(mock_service: MockService, nats_url
         async with await receipts.subscribe_item_added(note):
             await receipts.add_item("r-1", TEA)
         assert [each.key for each in received] == ["r-1"]
+
+
+async def test_required_revisions_are_accepted(mock_service: MockService, nats_url: str) -> None:
+    """A mock keeps nothing that could have another revision."""
+    async with mock_service(GOLDEN / "event-sourced/contract"), client(nats_url) as caller:
+        await caller.deposit("w-1", wallets.Amount(cents=5), if_revision=7)
 
 
 async def test_requests_are_checked(mock_service: MockService, nats_url: str) -> None:

@@ -187,6 +187,37 @@ def test_file_at_folder_path_is_error(tmp_path: Path) -> None:
         write(tmp_path / "out", OLD)
 
 
+def test_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    """The folder may be a link, but not to nothing."""
+    (tmp_path / "out").symlink_to("nowhere")
+    with pytest.raises(OSError, match="it is a link that leads nowhere"):
+        write(tmp_path / "out", OLD)
+
+
+def test_errors_name_files_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be replaced is named, not that of the stage which would replace it."""
+
+    def denied(path: Path, target: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path), None, str(target))
+
+    def full(path: Path, *_: object) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    write(tmp_path, OLD)
+    first = next(iter(OLD))
+    replace = Path.replace
+    monkeypatch.setattr(
+        Path, "replace", lambda path, to: (denied if path.suffix == ".new" else replace)(path, to)
+    )
+    with pytest.raises(PermissionError) as failed:
+        write(tmp_path, {first: "new\n"})
+    assert failed.value.filename == str(tmp_path / first)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left") as failed_again:
+        write(tmp_path, {first: "new\n"})
+    assert failed_again.value.filename == str(tmp_path)
+
+
 def test_failed_run_leaves_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that fails removes the folders that it has created."""
 

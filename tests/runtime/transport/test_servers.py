@@ -93,6 +93,8 @@ MALFORMED = [
     "nats://%61%3A1",
     "nats://a%00:1",
     "nats://*:1",
+    "nats://a..hidden",
+    f"nats://{'hidden' * 11}",
     "nats://[::1]hidden:1",
 ]
 

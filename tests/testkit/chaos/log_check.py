@@ -32,7 +32,7 @@ _EXPECTED_WARNINGS: Final[tuple[tuple[str, str], ...]] = (
 """The warnings that faults explain: logger, and pattern of the message."""
 _EXPECTED_ERRORS: Final = (
     # What a run does to credentials a server refuses, until they are renewed.
-    ("weenats.transport", r"NATS: nats: 'Authorization Violation'$"),
+    ("weenats.transport", r"NATS: 'Authorization Violation'$"),
 )
 
 

@@ -20,7 +20,7 @@ from weenats._internal.tasks import ends_task, retrieve
 from weenats._internal.text import printable
 from weenats.transport.message_checks import MAX_SIZE
 from weenats.transport.nats_py.dial import Candidate, Dialer
-from weenats.transport.nats_py.errors import TlsMissingError, is_final
+from weenats.transport.nats_py.errors import NOT_NATS, NotNatsError, TlsMissingError, is_final
 from weenats.transport.nats_py.sockets import GreetedTcp, GreetedWebSocket, discard_socket
 from weenats.transport.servers import Server
 
@@ -37,8 +37,10 @@ _LOG: Final = LimitedLogger("weenats.transport")
 _LINE_REMEDY: Final = "; set max_control_line of ConnectionOptions to that of the server"
 _MAX_SHARES: Final = 3
 """The first handshake may take a third of `connect_timeout`, or more if there are fewer servers."""
-_NOT_NATS: Final = (ValueError, LookupError, TypeError, AttributeError)
-"""What nats-py raises when the greeting of a server is not an object with the usual members."""
+_MALFORMED: Final = (
+    ValueError, LookupError, TypeError, AttributeError, nats.errors.ProtocolError,
+)  # fmt: skip
+"""What is raised when members of a server's greeting have other types than usual."""
 _ENDED_AFTER_HANDSHAKE: Final = (
     "the server ended the connection after the TLS handshake: it may require a client certificate,"
     " or refuse the given one"
@@ -160,6 +162,9 @@ class SteadyClient(Client):
         except BaseException as error:
             was_encrypted = self._is_encrypted
             self._abandon()
+            if isinstance(error, _MALFORMED) and not isinstance(error, OSError):
+                # nats-py would stop to reconnect.
+                error = NotNatsError(f"{NOT_NATS}: its INFO has malformed members")
             self._note_outcome(error)
             if type(error) is TimeoutError:  # without a text
                 raise TimeoutError("no answer in time") from None
@@ -167,10 +172,7 @@ class SteadyClient(Client):
                 # Whoever writes first does not read why: the line -ERR, or the alert of TLS.
                 why = _ENDED_AFTER_HANDSHAKE if was_encrypted else _ENDED_AT_ONCE
                 raise OSError(why) from None
-            if isinstance(error, _NOT_NATS) and not isinstance(error, OSError):
-                # Not a NATS server. nats-py would stop to reconnect.
-                raise nats.errors.Error(f"nats: not a NATS server: {error}") from None
-            raise
+            raise error from None
 
     def _note_outcome(self, error: BaseException | None) -> None:
         server = self._current_server
@@ -188,7 +190,7 @@ class SteadyClient(Client):
         wants_tls = scheme == "tls" or (scheme != "wss" and "tls" in self.options)
         if initial_connection and wants_tls and not self.options["tls_handshake_first"]:
             if not info.get("tls_required") and not info.get("tls_available"):
-                raise TlsMissingError("nats: the server offers no TLS")
+                raise TlsMissingError("the server offers no TLS")
             info["tls_required"] = True  # nats-py does not use TLS that is only available
         trusts_names = self._is_encrypted or not (initial_connection and info.get("tls_required"))
         self._learn_servers(info.pop("connect_urls", None), trusts_names=trusts_names)
@@ -284,7 +286,7 @@ class SteadyClient(Client):
             _LOG.warning("NATS ended the connection: %s%s", err_msg, remedy)
             # nats-py would close for good, for example after an expired credential. The server
             # closes the connection where it has to, and a new one may succeed.
-            await self._process_op_err(nats.errors.Error(f"nats: {err_msg}"))
+            await self._process_op_err(nats.errors.Error(err_msg))
         else:
             await super()._process_err(err_msg)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from weenats.transport.servers import Server
 
 __all__ = [
+    "NOT_NATS",
     "NotNatsError",
     "TlsMissingError",
     "connect_error",
@@ -39,6 +40,9 @@ _REFUSALS: Final = (
     "authentication revoked",
 )
 """What a server says of credentials that it does not accept, in lower case."""
+
+
+NOT_NATS: Final = "not a NATS server, or not its port for clients, which is 4222 by default"
 
 
 class NotNatsError(nats.errors.Error):
@@ -86,12 +90,12 @@ def permission_denied(what: str, subject: str) -> PermissionDeniedError:
 
 
 def text_of(error: Exception) -> str:
-    """Return what an exception says, the name of its class when that is nothing.
+    """Return what an exception says, without the prefix of nats-py; if nothing, its class.
 
     Args:
         error: the exception.
     """
-    return printable(str(error)) or type(error).__name__
+    return printable(str(error).removeprefix("nats: ")) or type(error).__name__
 
 
 def connect_error(servers: Sequence[Server], failures: Sequence[Exception]) -> ServiceError:

@@ -6,6 +6,7 @@ A server that hangs accepts connections, but does not greet.
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,7 @@ import nats.errors
 from nats.aio.transport import TcpTransport, WebSocketTransport
 from typing_extensions import override
 
-from weenats.transport.nats_py.errors import NotNatsError
+from weenats.transport.nats_py.errors import NOT_NATS, NotNatsError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -34,7 +35,7 @@ _NO_GREETING: Final = (
     " tls_handshake_first=True"
 )
 _ENDED_IN_HANDSHAKE: Final = "the server ended the connection during the TLS handshake"
-_NOT_NATS: Final = "not a NATS server, or not its port for clients, which is 4222 by default"
+_INFO: Final = b"INFO "
 _REFUSAL: Final = b"-ERR "
 _MAX_SHOWN: Final = 40
 _TLS_ALERT: Final = b"\x15\x03"
@@ -285,11 +286,19 @@ async def _greeting(transport: GreetedSocket) -> bytes:
     try:
         line: bytes = await transport.readline()
     except ValueError:
-        raise NotNatsError(f"{_NOT_NATS}: its first line has no end") from None
+        raise NotNatsError(f"{NOT_NATS}: its first line has no end") from None
     if not line or line.startswith(_TLS_ALERT):
         raise nats.errors.UnexpectedEOF
-    if not line.startswith(b"INFO "):
+    if not line.startswith(_INFO):
         if line.startswith(_REFUSAL):  # as instead of a greeting when it has too many connections
-            raise nats.errors.Error(f"nats: {_text(line.removeprefix(_REFUSAL))}")
-        raise NotNatsError(f"{_NOT_NATS}: it begins with {_text(line)!r}")
+            raise nats.errors.Error(f"{_text(line.removeprefix(_REFUSAL))}")
+        raise NotNatsError(f"{NOT_NATS}: it begins with {_text(line)!r}")
+    if not line.endswith(b"\n"):
+        raise nats.errors.UnexpectedEOF
+    try:
+        info: object = json.loads(line.removeprefix(_INFO))
+    except (ValueError, RecursionError):
+        info = None
+    if not isinstance(info, dict):
+        raise NotNatsError(f"{NOT_NATS}: its INFO is not a JSON object")
     return line

@@ -50,4 +50,4 @@ async def test_what_a_server_says_is_escaped(caplog: pytest.LogCaptureFixture) -
     await SteadyClient(None)._process_err("'permissions violation' \x1b[31m")
     assert "\x1b" not in caplog.text
     assert "\\u001b[31m" in caplog.text
-    assert text_of(Error("nats: '\x1b[31m'")) == "nats: '\\u001b[31m'"
+    assert text_of(Error("nats: '\x1b[31m'")) == "'\\u001b[31m'"
