@@ -246,7 +246,7 @@ class NatsTransport(Uncopyable):
         ):
             await self._wait_connected(deadline)
         if self._inbox.interest is None:
-            await self._inbox.open(self._opened(), subject, deadline)
+            await self._open_inbox(subject, deadline)
         mux = self._inbox.mux
         reply, future = mux.open(subject, deadline, accepts)
         try:
@@ -321,6 +321,21 @@ class NatsTransport(Uncopyable):
         finally:
             for interest in interests:
                 interest.drop()
+
+    async def _open_inbox(self, subject: str, deadline: float) -> None:
+        """Subscribe to replies; as nothing was sent before, over the next connection if need be."""
+        while True:
+            connection = self._opened()
+            try:
+                await self._inbox.open(connection, subject, deadline)
+            except ConnectionLostError:
+                if connection.is_silent:
+                    raise
+                if connection is self._connection and not connection.is_connected:
+                    self._connected.clear()  # that it broke is reported a step of the loop later
+                await self._wait_connected(deadline)
+            else:
+                return
 
     async def _open_first(self) -> None:
         self._use(await self._open(self._servers))

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Final, Self
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.tasks import cancel_and_wait, finish, start_task
-from weenats.errors import ConnectionClosedError, PermissionDeniedError, ServiceError
+from weenats.errors import (
+    ConnectionClosedError,
+    PermissionDeniedError,
+    ServiceError,
+    WrongEventLoopError,
+)
 from weenats.transport.base import DENIED
 from weenats.transport.jetstream.api import PREFIX
 from weenats.transport.jetstream.errors import (
@@ -105,6 +110,7 @@ class Pull:
         self._take: Callable[[PulledMessage], None] | None = None
         self._arrival = asyncio.Event()
         self._doubt = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         self._subscription: Subscription | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -156,6 +162,7 @@ class Pull:
             StopAsyncIteration: it was closed.
             ConsumerMissingError: the consumer was deleted.
             StreamMissingError: the stream was deleted.
+            WrongEventLoopError: it was made on another event loop.
             ServiceError: the connection was closed, or the server denies a subject.
         """
         await self._wait_for_arrival()
@@ -183,6 +190,8 @@ class Pull:
             StopAsyncIteration: it was closed.
             ServiceError: see `__anext__`.
         """
+        if asyncio.get_running_loop() is not self._loop:
+            raise WrongEventLoopError
         while True:
             if self._is_closed:
                 raise StopAsyncIteration
