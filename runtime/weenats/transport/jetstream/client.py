@@ -56,8 +56,8 @@ __all__ = ["JetStream"]
 ItemT = TypeVar("ItemT")
 PullT = TypeVar("PullT", bound=Pull)
 _TIMEOUT: Final = 5.0
-_AGAIN: Final = 0.5
-"""Seconds until an unanswered question is asked again: while there is no leader it is lost."""
+_AGAIN: Final = 1.0
+"""Seconds until an unanswered request is sent again: while there is no leader it is lost."""
 _READ_BATCH: Final = 256
 _READ_BYTES: Final = 4 * 1024 * 1024
 _NOT_FOUND: Final = "404"
@@ -151,7 +151,8 @@ class JetStream:
             JetStreamRefusedError: the server cannot change it like that.
             ServiceError: see `api.call`.
         """
-        return await self._stream(f"STREAM.UPDATE.{config.name}", config.to_json(), config.name)
+        operation = f"STREAM.UPDATE.{config.name}"
+        return self._found(await self._call(operation, config.to_json(), config.name), config.name)
 
     async def delete_stream(self, name: str) -> None:
         """Delete a stream and its messages.
@@ -176,7 +177,7 @@ class JetStream:
             StreamMissingError: there is none.
             ServiceError: see `api.call`.
         """
-        return self._found(await self._ask(f"STREAM.INFO.{name}", {}, name), name)
+        return await self._stream(f"STREAM.INFO.{name}", {}, name)
 
     async def streams(self) -> list[StreamInfo]:
         """Return all streams of the account.
@@ -532,7 +533,7 @@ class JetStream:
     async def _ask(
         self, operation: str, body: Mapping[str, JsonValue], what: str
     ) -> dict[str, Any]:
-        """Send a request that changes nothing, until somebody answers or the time is over."""
+        """Send a request that may come twice, until somebody answers or the time is over."""
         return await call(
             self._transport, operation, body, what=what, timeout=self._timeout, again=_AGAIN
         )
@@ -545,10 +546,11 @@ class JetStream:
         }
         operation = f"CONSUMER.CREATE.{stream}.{config.name}"
         what = f"{config.name} of {stream}"
-        return read(ConsumerInfo.from_json, await self._call(operation, body, what), what)
+        send = self._ask if action == "create" else self._call
+        return read(ConsumerInfo.from_json, await send(operation, body, what), what)
 
     async def _stream(self, operation: str, body: Mapping[str, JsonValue], name: str) -> StreamInfo:
-        return self._found(await self._call(operation, body, name), name)
+        return self._found(await self._ask(operation, body, name), name)
 
     def _found(self, response: dict[str, Any], name: str) -> StreamInfo:
         info = read(StreamInfo.from_json, response, name)
