@@ -286,6 +286,9 @@ async def test_loops_on_another_event_loop_are_refused(
         assert (await anext(aiter(events))).data.count == 1
         await next_on_another_loop(events)
     await next_on_another_loop(JetStream(transport).pull(STREAM.name, "billing-0"))
+    reading = read_events(transport, DELIVERED)
+    await anext(reading)
+    await asyncio.wait_for(next_on_another_loop(reading), LIMIT)
 
 
 async def test_a_loop_ends_with_its_block(transport: NatsTransport) -> None:

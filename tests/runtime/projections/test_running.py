@@ -756,6 +756,20 @@ async def test_another_event_loop_is_refused(
                 await asyncio.to_thread(lambda run=run: asyncio.run(run()))
 
 
+async def test_leaving_the_block_on_another_event_loop(nats_url: str, deliver: Any) -> None:
+    """It fails at once; what the block runs ends with its connection."""
+    await deliver(1)
+    async with connected(nats_url) as transport:
+        block = COUNTS.run(transport)
+        await (await block.__aenter__()).caught_up()
+
+        async def leave() -> None:
+            await asyncio.wait_for(block.__aexit__(None, None, None), LIMIT)
+
+        with pytest.raises(WrongEventLoopError):
+            await asyncio.to_thread(lambda: asyncio.run(leave()))
+
+
 async def test_waiting_for_a_view_ends_with_the_connection(
     nats_url: str, transport: NatsTransport, deliver: Any
 ) -> None:

@@ -136,7 +136,11 @@ class Pull:
         """End it; messages that were not taken go back to the server at once.
 
         It goes on when its caller is cancelled.
+
+        Raises:
+            WrongEventLoopError: it was made on another event loop.
         """
+        self._check_loop()
         await finish(self._end())
 
     async def _end(self) -> None:
@@ -190,8 +194,7 @@ class Pull:
             StopAsyncIteration: it was closed.
             ServiceError: see `__anext__`.
         """
-        if asyncio.get_running_loop() is not self._loop:
-            raise WrongEventLoopError
+        self._check_loop()
         while True:
             if self._is_closed:
                 raise StopAsyncIteration
@@ -201,6 +204,10 @@ class Pull:
                 raise self._failure
             self._arrival.clear()
             await self._arrival.wait()
+
+    def _check_loop(self) -> None:
+        if asyncio.get_running_loop() is not self._loop:
+            raise WrongEventLoopError
 
     def _on_delivery(self, delivery: Delivery) -> None:
         self._last_sign = monotonic()
