@@ -166,7 +166,8 @@ async def test_wait_closed_returns_when_the_connection_ends(nats_url: str) -> No
     await asyncio.wait_for(ended, LIMIT)
 
 
-async def test_first_request_while_the_connection_breaks(nats_url: str) -> None:
+@pytest.mark.parametrize("gathers", [False, True])
+async def test_first_request_while_the_connection_breaks(nats_url: str, gathers: bool) -> None:
     """Nothing was sent before: it goes over the next connection, within its deadline."""
     async with connected(nats_url) as service, connected(nats_url) as transport:
         service.subscribe("work", answering(service))
@@ -175,7 +176,11 @@ async def test_first_request_while_the_connection_breaks(nats_url: str) -> None:
         assert connection is not None
         await connection._process_op_err(OSError("broken"))
         assert transport.is_connected
-        assert (await transport.request("work", b"x", b"", soon())).payload == b"x"
+        if gathers:
+            replies = await transport.request_many("work", b"x", timeout=LIMIT, quiet=0)
+            assert [each.payload for each in replies] == [b"x"]
+        else:
+            assert (await transport.request("work", b"x", b"", soon())).payload == b"x"
 
 
 async def test_first_request_whose_connection_breaks_before_it_is_sent(

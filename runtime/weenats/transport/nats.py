@@ -274,9 +274,7 @@ class NatsTransport(Uncopyable):
     ) -> list[Delivery]:
         """Send a request and gather replies; see `Transport`."""
         end = monotonic() + timeout
-        if self._connection is None:
-            await self._wait_connected(end)
-        self._check_open()
+        await self._wait_connected(end)
         with self._inbox.mux.gathering(subject) as arrivals:
             inbox = self.subscribe(self.new_inbox(), arrivals.put_nowait)
             try:
@@ -331,8 +329,6 @@ class NatsTransport(Uncopyable):
             except ConnectionLostError:
                 if connection.is_silent:
                     raise
-                if connection is self._connection and not connection.is_connected:
-                    self._connected.clear()  # that it broke is reported a step of the loop later
                 await self._wait_connected(deadline)
             else:
                 return
@@ -386,6 +382,9 @@ class NatsTransport(Uncopyable):
         return self._connection
 
     async def _wait_connected(self, deadline: float) -> None:
+        connection = self._connection
+        if connection is not None and not connection.is_connected and self._closed is None:
+            self._connected.clear()  # that it broke is reported a step of the loop later
         try:
             async with asyncio.timeout(max(deadline - monotonic(), 0)):
                 await self.connect()
