@@ -15,7 +15,7 @@ import pytest
 from testkit.probe import Probe, ProbeClient, Run
 from testkit.tcp_proxy import TcpProxy
 from testkit.transports import FAST, answering, connected, disconnected, reconnected, soon
-from testkit.waiting import LIMIT, settle
+from testkit.waiting import LIMIT, settle, until
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -197,3 +197,25 @@ async def test_first_request_whose_connection_breaks_before_it_is_sent(
             link.heal()
             link.cut()
             assert (await asking).payload == b"x"
+
+
+async def test_closing_beside_a_server_that_sends_pings_and_reads_nothing() -> None:
+    """The task that sends pings ends too, though what it writes is not taken."""
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(INFO)
+        await reader.readuntil(b"PING\r\n")
+        writer.write(b"PONG\r\n")
+        while not writer.is_closing():
+            writer.write(b"PING\r\n" * 1000)
+            await asyncio.sleep(0)
+
+    async with fake_server(flood) as port:
+        options = ConnectionOptions(ping_interval=0.02, close_timeout=0.05)
+        async with connected(f"nats://127.0.0.1:{port}", options) as transport:
+            connection = transport._connection
+            assert connection is not None
+            await until(lambda: connection._pings_outstanding)
+            pings = connection._ping_interval_task
+        assert pings is not None
+        await until(pings.done)
