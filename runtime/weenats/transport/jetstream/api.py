@@ -100,7 +100,7 @@ async def _answer(
 
     try:
         async with patience:
-            return await first_answer(
+            return await _first_answer(
                 lambda: transport.request(subject, payload, b"", deadline, accepts), again
             )
     except (TimeoutError, DeadlineExceededError):
@@ -109,7 +109,7 @@ async def _answer(
         return refusals[0]
 
 
-async def first_answer(ask: Callable[[], Coroutine[Any, Any, T]], again: float | None) -> T:
+async def _first_answer(ask: Callable[[], Coroutine[Any, Any, T]], again: float | None) -> T:
     """Return what the first of several requests is answered, or raise what it fails with.
 
     Args:

@@ -17,6 +17,7 @@ from weenats.errors import (
     PermissionDeniedError,
     ServiceError,
     WrongEventLoopError,
+    connection_error,
 )
 from weenats.transport.base import DENIED
 from weenats.transport.jetstream.api import PREFIX
@@ -207,7 +208,7 @@ class Pull:
 
     def _check_loop(self) -> None:
         if asyncio.get_running_loop() is not self._loop:
-            raise WrongEventLoopError
+            raise connection_error(WrongEventLoopError)
 
     def _on_delivery(self, delivery: Delivery) -> None:
         self._last_sign = monotonic()
