@@ -376,3 +376,12 @@ async def test_calls_that_give_up_do_not_end_connecting(nats_url: str) -> None:
         assert calls > 1
         await transport.close()
         await eventually(lambda: not proxy.connections)
+
+
+async def test_server_without_headers_is_refused() -> None:
+    """Each call would end the connection; the error says at once what to change."""
+    with NatsServer(config="no_header_support: true") as server:
+        transport = NatsTransport(server.url, ConnectionOptions(connect_timeout=3600))
+        async with asyncio.timeout(LIMIT):
+            with pytest.raises(UnavailableError, match="remove no_header_support from its config"):
+                await transport.connect()

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from testkit.probe import Probe, ProbeClient, Run
+from testkit.tcp_proxy import TcpProxy
 from testkit.transports import FAST, answering, connected, disconnected, reconnected, soon
-from testkit.waiting import LIMIT
+from testkit.waiting import LIMIT, settle, until
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -163,3 +164,58 @@ async def test_wait_closed_returns_when_the_connection_ends(nats_url: str) -> No
         await transport.request("echo", b"", b"", soon())
         assert not ended.done()
     await asyncio.wait_for(ended, LIMIT)
+
+
+@pytest.mark.parametrize("gathers", [False, True])
+async def test_first_request_while_the_connection_breaks(nats_url: str, gathers: bool) -> None:
+    """Nothing was sent before: it goes over the next connection, within its deadline."""
+    async with connected(nats_url) as service, connected(nats_url) as transport:
+        service.subscribe("work", answering(service))
+        await service.fence()
+        connection = transport._connection
+        assert connection is not None
+        await connection._process_op_err(OSError("broken"))
+        assert transport.is_connected
+        if gathers:
+            replies = await transport.request_many("work", b"x", timeout=LIMIT, quiet=0)
+            assert [each.payload for each in replies] == [b"x"]
+        else:
+            assert (await transport.request("work", b"x", b"", soon())).payload == b"x"
+
+
+async def test_first_request_whose_connection_breaks_before_it_is_sent(
+    nats_server: NatsServer,
+) -> None:
+    """The same while it waits until the server has the subscription to replies."""
+    async with TcpProxy(nats_server.port) as link, connected(nats_server.url) as service:
+        service.subscribe("work", answering(service))
+        await service.fence()
+        async with connected(f"nats://127.0.0.1:{link.port}") as transport:
+            link.stall()
+            asking = asyncio.create_task(transport.request("work", b"x", b"", soon()))
+            await settle()
+            link.heal()
+            link.cut()
+            assert (await asking).payload == b"x"
+
+
+async def test_closing_beside_a_server_that_sends_pings_and_reads_nothing() -> None:
+    """The task that sends pings ends too, though what it writes is not taken."""
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(INFO)
+        await reader.readuntil(b"PING\r\n")
+        writer.write(b"PONG\r\n")
+        while not writer.is_closing():
+            writer.write(b"PING\r\n" * 1000)
+            await asyncio.sleep(0)
+
+    async with fake_server(flood) as port:
+        options = ConnectionOptions(ping_interval=0.02, close_timeout=0.05)
+        async with connected(f"nats://127.0.0.1:{port}", options) as transport:
+            connection = transport._connection
+            assert connection is not None
+            await until(lambda: connection._pings_outstanding)
+            pings = connection._ping_interval_task
+        assert pings is not None
+        await until(pings.done)

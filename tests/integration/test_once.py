@@ -415,6 +415,29 @@ async def test_write_whose_acknowledgement_is_lost(
     assert "weenats.idempotency" not in {each.name for each in caplog.records}
 
 
+async def test_claim_whose_acknowledgement_is_lost(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was executed, and a repeat on another instance does not wait for the lease."""
+    monkeypatch.setattr(lease, "LEASE", 3600.0)
+    counted(pair.handlers)
+    update, lost = KeyValue.update, list[bytes]()
+
+    async def losing(self: KeyValue, key: str, value: bytes, revision: int, **options: Any) -> int:
+        found = await update(self, key, value, revision, **options)
+        if not lost:
+            lost.append(value)
+            raise UnavailableError("the connection broke")
+        return found
+
+    monkeypatch.setattr(KeyValue, "update", losing)
+    message_id = new_message_id()
+    with pytest.raises(UnavailableError, match="the command was not executed"):
+        await pair.clients[0].run("k", GO, message_id=message_id)
+    again = pair.clients[1].run("k", GO, message_id=message_id, timeout=LIMIT)
+    assert await again == Outcome(text="1")
+
+
 async def test_lease_that_expired_without_a_repeat(pair: Pair, gate: Any) -> None:
     """The reply is kept all the same."""
     pair.handlers.actions["go"] = gate

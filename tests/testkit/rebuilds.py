@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -41,18 +41,19 @@ def kill_rebuilds(pipe: Connection, url: str, names: list[str]) -> None:
 def _rebuild_until(url: str, name: str, stop: int) -> None:
     writes = 0
 
-    def killed(write: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
-        async def wrapped(*arguments: Any, **options: Any) -> T:
+    def killed(write: Callable[..., T]) -> Callable[..., T]:
+        def wrapped(*arguments: Any, **options: Any) -> T:
             nonlocal writes
             writes += 1
             if writes == stop:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return await write(*arguments, **options)
+            return write(*arguments, **options)
 
         return wrapped
 
     for owner, attribute in (
         (JetStream, "publish"),
+        (JetStream, "publish_unconfirmed"),
         (JetStream, "purge"),
         (key_value, "publish_batch"),
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 
 def is_ip(host: str) -> bool:
@@ -16,7 +16,11 @@ def is_ip(host: str) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Return whether a host is certainly this machine."""
+    if host.lower() == "localhost":
+        return True
     try:
-        return host.lower() == "localhost" or ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
         return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback  # Python looks at mapped addresses from 3.13 on

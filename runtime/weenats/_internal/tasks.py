@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -47,16 +48,20 @@ async def cancel_and_wait(task: asyncio.Task[Any] | None) -> None:
         await asyncio.wait([task])
 
 
-async def finish(work: Coroutine[Any, Any, None]) -> None:
+async def finish(work: Coroutine[Any, Any, None], *, timeout: float | None = None) -> None:
     """Run work to its end, in the context of the caller; if that is cancelled, the work goes on.
 
     Args:
         work: what it does.
+        timeout: after how many seconds the caller does not wait any more, and the work goes on;
+            None for never.
     """
     task = start_task(work)
     _FINISHING.add(task)
     task.add_done_callback(_FINISHING.discard)
-    await asyncio.shield(task)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            await asyncio.shield(task)
 
 
 def ends_task(error: BaseException, task: asyncio.Task[Any] | None = None) -> bool:

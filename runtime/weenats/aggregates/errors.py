@@ -1,7 +1,7 @@
 """What goes wrong with stored aggregates."""
 
 from weenats.codec.operations import ContractBreachError
-from weenats.errors import ServiceError, UnavailableError
+from weenats.errors import PermissionDeniedError, ServiceError, UnavailableError
 
 __all__ = ["AggregateBreachError", "BrokenHistoryError", "not_available"]
 
@@ -39,6 +39,6 @@ def not_available(aggregate: str, error: ServiceError) -> UnavailableError:
         aggregate: the name of the aggregate.
         error: why, which may name subjects.
     """
-    return UnavailableError(
-        f"the events of {aggregate} cannot be read or stored now: {type(error).description}"
-    )
+    is_denied = isinstance(error, PermissionDeniedError)  # which its description says of callers
+    reason = "NATS does not let the service" if is_denied else type(error).description
+    return UnavailableError(f"the events of {aggregate} cannot be read or stored now: {reason}")

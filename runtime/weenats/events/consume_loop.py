@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self
 from typing_extensions import TypeVar, Unpack, override
 
 from weenats._internal.tasks import start_task
-from weenats.errors import ConnectionClosedError, connection_error
+from weenats.errors import ConnectionClosedError, WrongEventLoopError, connection_error
 from weenats.events.consumer_base import EventConsumer, EventRoute
 from weenats.events.received_event import EventReturnedError
 from weenats.events.running_consumer import consume
@@ -61,6 +61,7 @@ async def consuming(
     Raises:
         ValueError: there is no event, one is not durable, or an option is out of range.
         ConnectionClosedError: raised by `async for` when the connection is closed for good.
+        WrongEventLoopError: raised by `async for` on another event loop.
         ServiceError: see `consume`.
     """
     if not events:
@@ -91,6 +92,7 @@ class _Loop(EventConsumer, Generic[DataT]):
     def __init__(self, events: tuple[Event[DataT], ...]) -> None:
         self.contract = events[0].contract  # type: ignore[misc]  # generated classes have it
         self._events = events
+        self._event_loop = asyncio.get_running_loop()
         self._handed: asyncio.Queue[_Handed[DataT] | None] = asyncio.Queue()
         self._current: asyncio.Future[None] | None = None
         self._is_ended = False
@@ -118,6 +120,7 @@ class _Loop(EventConsumer, Generic[DataT]):
         return self
 
     async def __anext__(self) -> ReceivedEvent[DataT, Any]:
+        self._check_event_loop()
         self._settle_current(None)
         while not (self._is_ended or self._is_closed):
             handed = await self._handed.get()
@@ -130,7 +133,12 @@ class _Loop(EventConsumer, Generic[DataT]):
         raise connection_error(ConnectionClosedError, "the connection was closed: no event comes")
 
     def settle(self, error: BaseException | None) -> None:
-        """End the loop; the event that it has was processed, or not."""
+        """End the loop; the event that it has was processed, or not.
+
+        Raises:
+            WrongEventLoopError: it runs on another event loop.
+        """
+        self._check_event_loop()
         self._is_ended = True
         self._settle_current(error)
         while not self._handed.empty():
@@ -138,6 +146,10 @@ class _Loop(EventConsumer, Generic[DataT]):
             if handed is not None and not handed.processed.done():
                 handed.processed.set_exception(EventReturnedError())
         self._handed.put_nowait(None)
+
+    def _check_event_loop(self) -> None:
+        if asyncio.get_running_loop() is not self._event_loop:
+            raise WrongEventLoopError
 
     def _settle_current(self, error: BaseException | None) -> None:
         current, self._current = self._current, None

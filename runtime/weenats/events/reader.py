@@ -223,7 +223,7 @@ async def _reader(
         yield await jetstream.create_consumer(stream.name, config)
     finally:
         with suppress(ServiceError):
-            await jetstream.delete_consumer(stream.name, name)
+            jetstream.discard_consumer(stream.name, name)
 
 
 def stream_of(events: Iterable[Event[Any]]) -> Stream:

@@ -60,14 +60,20 @@ def fingerprint(context: RequestContext) -> str:
     return _digest(json.dumps(payload, sort_keys=True))
 
 
-def running(instance: str, fingerprint: str) -> bytes:
+def running(instance: str, claim: str, fingerprint: str) -> bytes:
     """Return the value of an entry whose command runs.
 
     Args:
         instance: the id of the instance that runs it.
+        claim: an id, by which the instance knows its own entry.
         fingerprint: that of the payload.
     """
-    members = {"state": "running", "instance": instance, "fingerprint": fingerprint}
+    members = {
+        "state": "running",
+        "instance": instance,
+        "claim": claim,
+        "fingerprint": fingerprint,
+    }
     return json.dumps(members, separators=(",", ":")).encode()
 
 

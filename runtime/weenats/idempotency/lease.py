@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats.errors import ServiceError
-from weenats.idempotency.entries import FREE, done, running
+from weenats.idempotency.entries import FREE, done
 from weenats.transport.jetstream import WrongSequenceError
 
 if TYPE_CHECKING:
@@ -37,26 +37,26 @@ class Lease:
     Args:
         bucket: the bucket.
         name: the name of the entry.
-        instance: the id of this instance.
+        value: the value of the entry, which no other lease has.
         fingerprint: that of the payload.
-        revision: the revision of the entry.
         subject: the subject of the command, for the log.
         background: runs what goes on when the request has ended.
+        revision: the revision of the entry.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the parts of an entry
         self,
         bucket: KeyValue,
         name: str,
-        instance: str,
+        value: bytes,
         fingerprint: str,
-        revision: int,
         subject: str,
         background: Background,
+        revision: int,
     ) -> None:
         self._bucket = bucket
         self._name = name
-        self._value = running(instance, fingerprint)
+        self._value = value
         self._fingerprint = fingerprint
         self._revision = revision
         self._subject = subject
@@ -81,9 +81,15 @@ class Lease:
         self._background.run(self._replace(done(self._fingerprint, reply), seconds, tried))
         await tried.wait()
 
-    def release(self) -> None:
-        """Let the command run again when it is repeated, and end the lease; does not wait."""
+    def release(self, *, is_certain: bool = True) -> None:
+        """Let the command run again when it is repeated, and end the lease; does not wait.
+
+        Args:
+            is_certain: whether the entry was written; else, it may be written still.
+        """
         self._timer.cancel()
+        if not is_certain:
+            self._unknown.add(self._value)
         self._background.run(self._replace(FREE, _FREE, asyncio.Event()))
 
     async def _replace(self, value: bytes, seconds: float, tried: asyncio.Event) -> None:

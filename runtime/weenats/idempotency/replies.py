@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from weenats._internal.background import Background
@@ -14,6 +15,7 @@ from weenats.errors import FailedPreconditionError, InternalError, ServiceError,
 from weenats.idempotency import lease
 from weenats.idempotency.entries import Entry, decode_entry, entry_name, fingerprint, running
 from weenats.idempotency.lease import Lease
+from weenats.protocol.identifiers import STAMPER
 from weenats.transport.jetstream import (
     JetStream,
     StreamMissingError,
@@ -196,20 +198,16 @@ class Replies:
         self, context: RequestContext, name: str, payload: str, revision: int
     ) -> Lease | None:
         """Replace an entry by a lease; None if it has another revision."""
-        value = running(self._instance, payload)
+        value = running(self._instance, STAMPER.new_id(), payload)
+        subject = context.operation.subject
+        lease_at = partial(Lease, self._bucket, name, value, payload, subject, self._background)
         try:
-            claimed = await self._bucket.update(name, value, revision, ttl=lease.LEASE)
+            return lease_at(await self._bucket.update(name, value, revision, ttl=lease.LEASE))
         except WrongSequenceError:
             return None
-        return Lease(
-            self._bucket,
-            name,
-            self._instance,
-            payload,
-            claimed,
-            context.operation.subject,
-            self._background,
-        )
+        except ServiceError:  # its acknowledgement may be lost: it would keep repeats waiting
+            lease_at(revision).release(is_certain=False)
+            raise
 
     async def _look(self, name: str, seconds: int) -> tuple[Entry | None, int]:
         """Return an entry, None if there is none, and the revision that a new one replaces."""

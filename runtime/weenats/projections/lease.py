@@ -23,6 +23,8 @@ LEASE: Final = 10.0
 """Seconds for which a lease lasts that is not renewed."""
 _RENEWALS: Final = 3
 """How often a lease is renewed in the time that it lasts."""
+_GRACE: Final = 0.5
+"""Seconds that the server has to say whether a lease was taken which is not wanted any more."""
 
 
 class LeaseLostError(AbortedError):
@@ -74,7 +76,7 @@ class Lease:
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
-            await finish(self._give_back(taking))
+            await finish(self._give_back(taking), timeout=_GRACE)
             raise
 
     async def _take(self) -> bool:
@@ -99,7 +101,7 @@ class Lease:
     async def _give_back(self, taking: asyncio.Task[bool]) -> None:
         with suppress(ServiceError):
             if await taking:
-                await self._bucket.delete(self._key)
+                self._bucket.discard(self._key)
 
     async def run(self, work: Coroutine[object, object, T]) -> T:
         """Run something while the lease, which was taken, is renewed; then give it back.
@@ -125,7 +127,7 @@ class Lease:
             await asyncio.gather(working, renewing, return_exceptions=True)
             if monotonic() < self._expires:  # whatever the revision: a renewal may be under way
                 with suppress(ServiceError):
-                    await self._bucket.delete(self._key)
+                    self._bucket.discard(self._key)
 
     async def _renew(self) -> None:
         """Renew the lease until it is lost."""

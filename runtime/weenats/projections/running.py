@@ -87,10 +87,18 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         return self._views[-1][1]
 
     def _check_running(self) -> None:
-        if asyncio.get_running_loop() is not self._loop:
-            raise WrongEventLoopError
+        self.check_loop()
         if self._has_ended:
             raise UnavailableError(f"projection {self._projection.name} runs no more")
+
+    def check_loop(self) -> None:
+        """Check that it is used on its event loop.
+
+        Raises:
+            WrongEventLoopError: the projection runs on another event loop.
+        """
+        if asyncio.get_running_loop() is not self._loop:
+            raise WrongEventLoopError
 
     async def status(self) -> GenerationStatus:
         """Return how far the view is that is read.
@@ -262,6 +270,7 @@ async def running(
 
     Raises:
         ValueError: its events are not those of one stream.
+        WrongEventLoopError: the block is left on another event loop.
     """
     found = RunningProjection(projection, transport, telemetry)
     # An empty context: the task belongs to no request and no trace.
@@ -270,6 +279,7 @@ async def running(
         with found.health.shown():
             yield found
     finally:
+        found.check_loop()
         await finish(_end(found, following))
 
 

@@ -242,7 +242,8 @@ class Transport(Protocol):
             The replies; immediately [] when there are no responders.
 
         Raises:
-            ConnectionLostError: there is no connection, or it broke or was closed meanwhile.
+            UnavailableError: there was no connection within the time limit.
+            ConnectionLostError: it broke or was closed meanwhile.
             ConnectionClosedError: it was closed before; nothing was sent.
             DeadlineExceededError: the server does not answer in time.
             PermissionDeniedError: the server denies the subject, or the inbox for the replies.

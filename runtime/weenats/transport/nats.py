@@ -246,7 +246,7 @@ class NatsTransport(Uncopyable):
         ):
             await self._wait_connected(deadline)
         if self._inbox.interest is None:
-            await self._inbox.open(self._opened(), subject, deadline)
+            await self._open_inbox(subject, deadline)
         mux = self._inbox.mux
         reply, future = mux.open(subject, deadline, accepts)
         try:
@@ -274,9 +274,7 @@ class NatsTransport(Uncopyable):
     ) -> list[Delivery]:
         """Send a request and gather replies; see `Transport`."""
         end = monotonic() + timeout
-        if self._connection is None:
-            await self._wait_connected(end)
-        self._check_open()
+        await self._wait_connected(end)
         with self._inbox.mux.gathering(subject) as arrivals:
             inbox = self.subscribe(self.new_inbox(), arrivals.put_nowait)
             try:
@@ -321,6 +319,19 @@ class NatsTransport(Uncopyable):
         finally:
             for interest in interests:
                 interest.drop()
+
+    async def _open_inbox(self, subject: str, deadline: float) -> None:
+        """Subscribe to replies; as nothing was sent before, over the next connection if need be."""
+        while True:
+            connection = self._opened()
+            try:
+                await self._inbox.open(connection, subject, deadline)
+            except ConnectionLostError:
+                if connection.is_silent:
+                    raise
+                await self._wait_connected(deadline)
+            else:
+                return
 
     async def _open_first(self) -> None:
         self._use(await self._open(self._servers))
@@ -371,6 +382,9 @@ class NatsTransport(Uncopyable):
         return self._connection
 
     async def _wait_connected(self, deadline: float) -> None:
+        connection = self._connection
+        if connection is not None and not connection.is_connected and self._closed is None:
+            self._connected.clear()  # that it broke is reported a step of the loop later
         try:
             async with asyncio.timeout(max(deadline - monotonic(), 0)):
                 await self.connect()

@@ -164,6 +164,9 @@ def _parse(text: str) -> ServerUrl:
 
 
 def _checked(url: ServerUrl) -> ServerUrl:
+    host = url.netloc.rpartition("@")[2]
+    if host.count(":") > 1 and "[" not in host:
+        raise _malformed(f"an IPv6 address is in brackets: nats://[::1]:4222; {_ENCODE}")
     try:
         port = url.port
     except ValueError:
@@ -172,7 +175,7 @@ def _checked(url: ServerUrl) -> ServerUrl:
         raise _malformed(f"its port is not a number from 1 to 65535; {_ENCODE}")
     if not url.hostname:
         raise _malformed(f"it has no host; {_ENCODE}")
-    if _HOST.fullmatch(url.netloc.rpartition("@")[2]) is None or not _is_host(url.hostname):
+    if _HOST.fullmatch(host) is None or not _is_host(url.hostname):
         raise _malformed(f"its host is invalid; {_ENCODE}")
     if url.scheme in _TCP and (url.path not in {"", "/"} or url.query or url.fragment):
         raise _malformed(f"it has a path, a query or a fragment; {_ENCODE}")

@@ -17,7 +17,13 @@ from nats.aio.client import Client
 
 from testkit.forks import fork
 from testkit.wallets import builder, client, wallets
-from weenats import DeadlineExceededError, ServiceError, UnavailableError
+from weenats import (
+    DeadlineExceededError,
+    PermissionDeniedError,
+    ServiceError,
+    UnavailableError,
+)
+from weenats.aggregates.errors import not_available
 from weenats.protocol.identifiers import STAMPER
 from weenats.testing import NatsServer
 
@@ -121,6 +127,14 @@ async def test_restarted_server(own_nats_server: NatsServer) -> None:
         assert sorted(balance for each in results for balance in each) == list(range(1, 76))
         async with client(url) as caller:
             assert (await caller.get_wallet("b")).state.balance == 2
+
+
+def test_denied_subject_is_no_matter_of_the_caller() -> None:
+    """What NATS denies to the service is not said as if the caller lacked a permission."""
+    error = not_available("wallet", PermissionDeniedError("wallets.commits.wallet.secret-key"))
+    assert error.message == (
+        "the events of wallet cannot be read or stored now: NATS does not let the service"
+    )
 
 
 async def test_stream_that_is_gone(

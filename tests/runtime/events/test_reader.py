@@ -21,8 +21,15 @@ from testkit.parcels import (
     parcel_streams,
     remove_streams,
 )
+from testkit.transports import connected
 from testkit.waiting import LIMIT, ask_until, until
-from weenats import ConnectionClosedError, InvalidArgumentError, NatsTransport
+from weenats import (
+    ConnectionClosedError,
+    ConnectionOptions,
+    InvalidArgumentError,
+    NatsTransport,
+    WrongEventLoopError,
+)
 from weenats.events import consuming, read_events
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.consumer_states import consumer_states
@@ -93,6 +100,26 @@ async def test_a_reader_follows_over_restarts(own_nats_server: NatsServer) -> No
                     break
                 await deliver(parcels, len(counts) + 1)
         assert counts == [1, 2, 3, 4]
+
+
+async def test_a_reader_ends_beside_a_server_that_hangs(
+    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`close_timeout` bounds the end, however long JetStream may take to answer."""
+    monkeypatch.setattr(JetStream.__init__, "__defaults__", (3600.0,))
+    async with parcel_streams(own_nats_server.url) as transport:
+        await deliver(ParcelsClient(transport), 1)
+        options = ConnectionOptions(close_timeout=0.05)
+        async with connected(own_nats_server.url, options) as impatient:
+            reading = read_events(impatient, DELIVERED)
+            assert (await anext(reading)).data.count == 1
+            waiting = asyncio.ensure_future(anext(reading))
+            await asyncio.sleep(0)
+            own_nats_server.pause()
+            waiting.cancel()
+            await asyncio.wait_for(asyncio.wait([waiting]), LIMIT)
+            assert waiting.cancelled()
+        own_nats_server.resume()
 
 
 async def test_a_lost_message_is_read_again(
@@ -240,6 +267,28 @@ async def test_a_loop_ends_with_its_connection(transport: NatsTransport) -> None
         for ended in (*waiting, anext(events)):
             with pytest.raises(ConnectionClosedError):
                 await ended
+
+
+async def test_loops_on_another_event_loop_are_refused(
+    parcels: ParcelsClient, transport: NatsTransport
+) -> None:
+    """They take no event, whether one waits or not, and the loop on its own event loop goes on."""
+    await deliver(parcels, 1)
+
+    async def next_on_another_loop(events: Any) -> None:
+        with pytest.raises(WrongEventLoopError):
+            await asyncio.to_thread(lambda: asyncio.run(anext(events)))
+
+    async with consuming(transport, "billing", DELIVERED) as events:
+        queue: Any = events._handed  # type: ignore[attr-defined]
+        await until(queue.qsize)
+        await next_on_another_loop(events)
+        assert (await anext(aiter(events))).data.count == 1
+        await next_on_another_loop(events)
+    await next_on_another_loop(JetStream(transport).pull(STREAM.name, "billing-0"))
+    reading = read_events(transport, DELIVERED)
+    await anext(reading)
+    await asyncio.wait_for(next_on_another_loop(reading), LIMIT)
 
 
 async def test_a_loop_ends_with_its_block(transport: NatsTransport) -> None:

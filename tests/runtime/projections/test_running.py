@@ -13,12 +13,22 @@ from typing import Any
 
 import pytest
 
-from testkit.parcels import CONTRACT, PARCELS_EVENTS_STREAM, Parcels, ParcelsClient, Recorder
+from testkit.parcels import (
+    CONTRACT,
+    PARCELS_EVENTS_STREAM,
+    Delivered,
+    Parcels,
+    ParcelsClient,
+    Recorder,
+    parcel_streams,
+)
 from testkit.projections import COUNTS, NAME, TOTAL, Counting, Failing, SqlView
+from testkit.transports import connected
 from testkit.waiting import LIMIT, ask_until, eventually, settle, until
 from weenats import (
     AbortedError,
     ConnectionClosedError,
+    ConnectionOptions,
     NatsServiceBuilder,
     NatsTransport,
     ServiceError,
@@ -36,6 +46,7 @@ from weenats.projections.lease import Lease
 from weenats.projections.running import _failures_in_a_row
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.store import missing
+from weenats.testing import NatsServer
 from weenats.transport.jetstream import (
     JetStream,
     KeyValue,
@@ -507,6 +518,43 @@ async def test_a_lease_outlives_a_failure(
         await lease.run(asyncio.sleep(30))
 
 
+async def test_a_projection_ends_beside_a_server_that_hangs(
+    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`close_timeout` bounds the end, however long JetStream may take to answer."""
+    monkeypatch.setattr(JetStream.__init__, "__defaults__", (3600.0,))
+    monkeypatch.setattr("weenats.projections.lease.LEASE", 3600.0)
+    async with parcel_streams(own_nats_server.url) as transport:
+        await ParcelsClient(transport).publish_delivered("p-1", Delivered(count=1))
+        options = ConnectionOptions(close_timeout=0.05)
+        async with connected(own_nats_server.url, options) as impatient:
+            async with asyncio.timeout(LIMIT), COUNTS.run(impatient) as counts:
+                await counts.caught_up()
+                own_nats_server.pause()
+            own_nats_server.resume()
+        async with asyncio.timeout(LIMIT), COUNTS.run(transport) as counts:
+            await counts.caught_up()
+
+
+async def test_a_lease_whose_taking_is_cancelled_beside_a_server_that_hangs(
+    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its caller waits for half a second; when the server goes on, the lease is given back."""
+    monkeypatch.setattr(JetStream.__init__, "__defaults__", (3600.0,))
+    monkeypatch.setattr("weenats.projections.lease.LEASE", 3600.0)
+    async with connected(own_nats_server.url) as transport:
+        await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
+        bucket = Catalog(transport, NAME).bucket
+        own_nats_server.pause()
+        taking = asyncio.create_task(Lease(bucket, 1, NAME).take())
+        await settle()
+        taking.cancel()
+        await asyncio.wait_for(asyncio.wait([taking]), LIMIT)
+        assert taking.cancelled()
+        own_nats_server.resume()
+        await ask_until(bool, Lease(bucket, 1, NAME).take)
+
+
 async def test_a_lease_of_nobody_expires(
     transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -674,6 +722,20 @@ async def test_another_event_loop_is_refused(
 
             with pytest.raises(WrongEventLoopError):
                 await asyncio.to_thread(lambda run=run: asyncio.run(run()))
+
+
+async def test_leaving_the_block_on_another_event_loop(nats_url: str, deliver: Any) -> None:
+    """It fails at once; what the block runs ends with its connection."""
+    await deliver(1)
+    async with connected(nats_url) as transport:
+        block = COUNTS.run(transport)
+        await (await block.__aenter__()).caught_up()
+
+        async def leave() -> None:
+            await asyncio.wait_for(block.__aexit__(None, None, None), LIMIT)
+
+        with pytest.raises(WrongEventLoopError):
+            await asyncio.to_thread(lambda: asyncio.run(leave()))
 
 
 async def test_waiting_for_a_view_ends_with_the_connection(

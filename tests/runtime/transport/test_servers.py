@@ -115,6 +115,13 @@ def test_malformed_url_is_rejected_where_it_is_written(text: str) -> None:
             assert "hidden" not in str(error.value)
 
 
+@pytest.mark.parametrize("text", ["::1", "::1:4222", "nats://::1:4222", "nats://me:x@fe80::1%lo:1"])
+def test_ipv6_address_without_brackets(text: str) -> None:
+    """The error says how to write it."""
+    with pytest.raises(InvalidArgumentError, match=r"an IPv6 address is in brackets: nats://\[::1"):
+        check_servers(text)
+
+
 def test_websocket_urls_are_not_mixed_with_others() -> None:
     """A connection cannot change between WebSocket and TCP."""
     assert len(check_servers("ws://a,wss://b")) == 2

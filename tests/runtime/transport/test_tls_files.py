@@ -103,7 +103,7 @@ async def test_renewed_certificate_is_presented(
 
 async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Greet as a server that requires TLS."""
-    writer.write(b'INFO {"max_payload":1048576,"tls_required":true}\r\n')
+    writer.write(b'INFO {"headers":true,"max_payload":1048576,"tls_required":true}\r\n')
     await reader.read()
     writer.close()
 

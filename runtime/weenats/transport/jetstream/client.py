@@ -56,6 +56,8 @@ __all__ = ["JetStream"]
 ItemT = TypeVar("ItemT")
 PullT = TypeVar("PullT", bound=Pull)
 _TIMEOUT: Final = 5.0
+_AGAIN: Final = 1.0
+"""Seconds until an unanswered request is sent again: while there is no leader it is lost."""
 _READ_BATCH: Final = 256
 _READ_BYTES: Final = 4 * 1024 * 1024
 _NOT_FOUND: Final = "404"
@@ -149,7 +151,8 @@ class JetStream:
             JetStreamRefusedError: the server cannot change it like that.
             ServiceError: see `api.call`.
         """
-        return await self._stream(f"STREAM.UPDATE.{config.name}", config.to_json(), config.name)
+        operation = f"STREAM.UPDATE.{config.name}"
+        return self._found(await self._call(operation, config.to_json(), config.name), config.name)
 
     async def delete_stream(self, name: str) -> None:
         """Delete a stream and its messages.
@@ -246,6 +249,18 @@ class JetStream:
         """
         await self._call(f"CONSUMER.DELETE.{stream}.{name}", {}, f"{name} of {stream}")
 
+    def discard_consumer(self, stream: str, name: str) -> None:
+        """Delete a consumer if it is there, without waiting for a server that may not answer.
+
+        Args:
+            stream: the name of the stream.
+            name: its name.
+
+        Raises:
+            ServiceError: see Transport.publish.
+        """
+        self._transport.publish(f"{PREFIX}CONSUMER.DELETE.{stream}.{name}", b"")
+
     async def consumer_info(self, stream: str, name: str) -> ConsumerInfo:
         """Return the settings and the state of a consumer.
 
@@ -259,7 +274,7 @@ class JetStream:
             ServiceError: see `api.call`.
         """
         what = f"{name} of {stream}"
-        response = await self._call(f"CONSUMER.INFO.{stream}.{name}", {}, what)
+        response = await self._ask(f"CONSUMER.INFO.{stream}.{name}", {}, what)
         return read(ConsumerInfo.from_json, response, what)
 
     async def consumers(self, stream: str) -> list[ConsumerInfo]:
@@ -333,6 +348,19 @@ class JetStream:
             ) from None
         response = parse(answer.payload, f"publishing to {subject}")
         return read(publish_ack, response, f"publishing to {subject}")
+
+    def publish_unconfirmed(self, subject: str, payload: bytes, headers: bytes = b"") -> None:
+        """Publish a message, without waiting until its stream has stored it.
+
+        Args:
+            subject: the subject.
+            payload: the payload.
+            headers: encoded header lines.
+
+        Raises:
+            ServiceError: see Transport.publish.
+        """
+        self._transport.publish(subject, payload, headers)
 
     async def get(self, stream: str, sequence: int) -> StoredMessage:
         """Return a message by its sequence.
@@ -502,6 +530,14 @@ class JetStream:
     ) -> dict[str, Any]:
         return await call(self._transport, operation, body, what=what, timeout=self._timeout)
 
+    async def _ask(
+        self, operation: str, body: Mapping[str, JsonValue], what: str
+    ) -> dict[str, Any]:
+        """Send a request that may come twice, until somebody answers or the time is over."""
+        return await call(
+            self._transport, operation, body, what=what, timeout=self._timeout, again=_AGAIN
+        )
+
     async def _set_consumer(self, stream: str, config: ConsumerConfig, action: str) -> ConsumerInfo:
         body: dict[str, JsonValue] = {
             "stream_name": stream,
@@ -510,10 +546,14 @@ class JetStream:
         }
         operation = f"CONSUMER.CREATE.{stream}.{config.name}"
         what = f"{config.name} of {stream}"
-        return read(ConsumerInfo.from_json, await self._call(operation, body, what), what)
+        send = self._ask if action == "create" else self._call
+        return read(ConsumerInfo.from_json, await send(operation, body, what), what)
 
     async def _stream(self, operation: str, body: Mapping[str, JsonValue], name: str) -> StreamInfo:
-        info = read(StreamInfo.from_json, await self._call(operation, body, name), name)
+        return self._found(await self._ask(operation, body, name), name)
+
+    def _found(self, response: dict[str, Any], name: str) -> StreamInfo:
+        info = read(StreamInfo.from_json, response, name)
         self._seen.add(name)
         return info
 
@@ -524,7 +564,7 @@ class JetStream:
         found: list[ItemT] = []
         total = 1
         while len(found) < total:
-            response = await self._call(operation, {"offset": len(found)}, what)
+            response = await self._ask(operation, {"offset": len(found)}, what)
             page = read(
                 lambda each: [decode(item) for item in each.get(member) or ()], response, what
             )

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Final, Self
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.tasks import cancel_and_wait, finish, start_task
-from weenats.errors import ConnectionClosedError, PermissionDeniedError, ServiceError
+from weenats.errors import (
+    ConnectionClosedError,
+    PermissionDeniedError,
+    ServiceError,
+    WrongEventLoopError,
+    connection_error,
+)
 from weenats.transport.base import DENIED
 from weenats.transport.jetstream.api import PREFIX
 from weenats.transport.jetstream.errors import (
@@ -105,6 +111,7 @@ class Pull:
         self._take: Callable[[PulledMessage], None] | None = None
         self._arrival = asyncio.Event()
         self._doubt = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         self._subscription: Subscription | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -130,7 +137,11 @@ class Pull:
         """End it; messages that were not taken go back to the server at once.
 
         It goes on when its caller is cancelled.
+
+        Raises:
+            WrongEventLoopError: it was made on another event loop.
         """
+        self._check_loop()
         await finish(self._end())
 
     async def _end(self) -> None:
@@ -156,6 +167,7 @@ class Pull:
             StopAsyncIteration: it was closed.
             ConsumerMissingError: the consumer was deleted.
             StreamMissingError: the stream was deleted.
+            WrongEventLoopError: it was made on another event loop.
             ServiceError: the connection was closed, or the server denies a subject.
         """
         await self._wait_for_arrival()
@@ -183,6 +195,7 @@ class Pull:
             StopAsyncIteration: it was closed.
             ServiceError: see `__anext__`.
         """
+        self._check_loop()
         while True:
             if self._is_closed:
                 raise StopAsyncIteration
@@ -192,6 +205,10 @@ class Pull:
                 raise self._failure
             self._arrival.clear()
             await self._arrival.wait()
+
+    def _check_loop(self) -> None:
+        if asyncio.get_running_loop() is not self._loop:
+            raise connection_error(WrongEventLoopError)
 
     def _on_delivery(self, delivery: Delivery) -> None:
         self._last_sign = monotonic()

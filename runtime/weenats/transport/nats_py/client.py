@@ -20,7 +20,13 @@ from weenats._internal.tasks import ends_task, retrieve
 from weenats._internal.text import printable
 from weenats.transport.message_checks import MAX_SIZE
 from weenats.transport.nats_py.dial import Candidate, Dialer
-from weenats.transport.nats_py.errors import NOT_NATS, NotNatsError, TlsMissingError, is_final
+from weenats.transport.nats_py.errors import (
+    NOT_NATS,
+    HeadersMissingError,
+    NotNatsError,
+    TlsMissingError,
+    is_final,
+)
 from weenats.transport.nats_py.sockets import GreetedTcp, GreetedWebSocket, discard_socket
 from weenats.transport.servers import Server
 
@@ -41,6 +47,10 @@ _MALFORMED: Final = (
     ValueError, LookupError, TypeError, AttributeError, nats.errors.ProtocolError,
 )  # fmt: skip
 """What is raised when members of a server's greeting have other types than usual."""
+_NO_HEADERS: Final = (
+    "the server carries no headers, which weenats needs: remove no_header_support from its"
+    " configuration"
+)
 _ENDED_AFTER_HANDSHAKE: Final = (
     "the server ended the connection after the TLS handshake: it may require a client certificate,"
     " or refuse the given one"
@@ -49,6 +59,8 @@ _ENDED_AT_ONCE: Final = (
     "the server ended the connection at once, for a reason that is in its log, such as the maximum"
     " number of connections"
 )
+_BEFORE_LOST: Final = 3
+"""How many servers are tried before the one whose connection broke."""
 _MAX_SERVERS: Final = 100
 """The maximum number of servers to remember."""
 
@@ -137,10 +149,12 @@ class SteadyClient(Client):
             tls_first=self.options["tls_handshake_first"],
         )
         while self._transport is None:
-            # nats-py has shuffled them. The lost server is the last one: it may hang.
-            self._server_pool.sort(
-                key=lambda each: (each is self._current_server, each.last_attempt or 0.0)
-            )
+            # nats-py has shuffled them. The lost server comes later, as it may hang, but soon: many
+            # others may have been announced that cannot be reached from here.
+            lost = [each for each in self._server_pool if each is self._current_server]
+            others = [each for each in self._server_pool if each is not self._current_server]
+            others.sort(key=lambda each: each.last_attempt or 0.0)
+            self._server_pool = [*others[:_BEFORE_LOST], *lost, *others[_BEFORE_LOST:]]
             dialed = await dialer.first_to_greet(self._candidates, self._on_failed_attempt)
             if dialed is not None:
                 self._current_server, self._transport = dialed
@@ -192,6 +206,8 @@ class SteadyClient(Client):
             if not info.get("tls_required") and not info.get("tls_available"):
                 raise TlsMissingError("the server offers no TLS")
             info["tls_required"] = True  # nats-py does not use TLS that is only available
+        if initial_connection and not info.get("headers"):
+            raise HeadersMissingError(_NO_HEADERS)
         trusts_names = self._is_encrypted or not (initial_connection and info.get("tls_required"))
         self._learn_servers(info.pop("connect_urls", None), trusts_names=trusts_names)
         await super()._process_info(info, initial_connection)

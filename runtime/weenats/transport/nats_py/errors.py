@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOT_NATS",
+    "HeadersMissingError",
     "NotNatsError",
     "TlsMissingError",
     "connect_error",
@@ -53,6 +54,10 @@ class TlsMissingError(nats.errors.Error):
     """The server offers no TLS, or someone on the network path removed the offer."""
 
 
+class HeadersMissingError(nats.errors.Error):
+    """The server does not carry headers, and would end the connection at the first one."""
+
+
 def refuses_credentials(error: Exception) -> bool:
     """Return whether a server refused the credentials of a connection.
 
@@ -72,7 +77,7 @@ def is_final(error: Exception) -> bool:
     if isinstance(error, ssl.SSLError):
         reason: object = getattr(error, "reason", None)  # those that OpenSSL did not raise lack it
         return isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in str(reason)
-    kinds = CredentialsError | TlsMissingError | NotNatsError
+    kinds = CredentialsError | HeadersMissingError | TlsMissingError | NotNatsError
     return isinstance(error, kinds) or refuses_credentials(error)
 
 

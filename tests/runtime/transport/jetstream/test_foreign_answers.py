@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from testkit.waiting import LIMIT
 from weenats import ServiceError
 from weenats.testing import MemoryBroker, MemoryTransport
-from weenats.transport.jetstream import JetStream, StreamConfig
+from weenats.transport import Delivery
+from weenats.transport.jetstream import JetStream, JetStreamUnavailableError, StreamConfig
 
 BODIES = [
     b"",
@@ -89,3 +91,27 @@ async def test_read_whose_messages_do_not_advance(transport: MemoryTransport) ->
     assert (await anext(messages)).sequence == 1
     with pytest.raises(ServiceError, match="does not come from JetStream"):
         await anext(messages)
+
+
+async def test_question_without_a_leader(
+    transport: MemoryTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked again until the leader that is elected answers, or the time is over."""
+    monkeypatch.setattr("weenats.transport.jetstream.client._AGAIN", 0.01)
+    refusal = b'{"error":{"code":503,"err_code":10008,"description":"unavailable for a while"}}'
+    found = b'{"total":1,"streams":[]}'
+    answers = [b"", b"", refusal, refusal, b"", found]
+
+    def answer(delivery: Delivery) -> None:
+        if text := answers.pop(0) if len(answers) > 1 else answers[0]:
+            transport.publish(delivery.reply, text)
+
+    transport.subscribe("$JS.API.STREAM.LIST", answer)
+    assert await JetStream(transport, LIMIT).streams() == []
+    assert len(answers) == 1
+    answers[:] = [refusal]
+    with pytest.raises(JetStreamUnavailableError, match="unavailable for a while"):
+        await JetStream(transport, timeout=0.05).streams()
+    answers[:] = [b""]
+    with pytest.raises(JetStreamUnavailableError, match="may have no leader now"):
+        await JetStream(transport, timeout=0.05).streams()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
 from nats.errors import Error
 
 from weenats.transport.nats_py.client import SteadyClient
+from weenats.transport.nats_py.dial import Candidate, Dialer
 from weenats.transport.nats_py.errors import text_of
+from weenats.transport.nats_py.sockets import GreetedTcp
+from weenats.transport.servers import check_servers
 
 
 async def test_attempts_to_reconnect_may_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,3 +55,22 @@ async def test_what_a_server_says_is_escaped(caplog: pytest.LogCaptureFixture) -
     assert "\x1b" not in caplog.text
     assert "\\u001b[31m" in caplog.text
     assert text_of(Error("nats: '\x1b[31m'")) == "'\\u001b[31m'"
+
+
+async def test_lost_server_is_tried_before_many_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lost server comes after three others, however many the cluster has announced."""
+    client = SteadyClient(None)
+    servers = [Candidate(each.url) for each in check_servers([f"host-{n}" for n in range(9)])]
+    client._server_pool, client._current_server = list(servers), servers[0]
+    options = {"connect_timeout": 1.0, "reconnect_time_wait": 0.0, "tls_handshake_first": False}
+    client.options.update(options)
+    tried: list[Candidate] = []
+
+    async def first(_: Dialer, candidates: list[Candidate], __: Any) -> tuple[Candidate, Any]:
+        tried.extend(candidates)
+        return candidates[0], GreetedTcp()
+
+    monkeypatch.setattr(Dialer, "first_to_greet", first)
+    await client._select_next_server()
+    assert tried.index(servers[0]) == 3
+    assert len(tried) == len(servers)
