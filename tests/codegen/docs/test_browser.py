@@ -151,12 +151,19 @@ def test_browser_loads_a_changed_contract(tmp_path: Path, browser: Browser) -> N
             asked = """while (performance.getEntriesByName(location.origin + "/state").length < 2)
                          await new Promise((resolve) => setTimeout(resolve, 10));"""
             tab.open(server.url).evaluate(asked)
-            file.write_text("service: [")
+            replace(file, "service: [")
             assert tab.loaded().evaluate(title) == "The contracts have problems"
             tab.evaluate(asked)
-            file.write_text(text.replace("Keeps receipts", "Keeps all receipts"))
+            replace(file, text.replace("Keeps receipts", "Keeps all receipts"))
             assert tab.loaded().evaluate(description).startswith("Keeps all receipts")
         finally:
             tab.send("Page.navigate", url="about:blank")
             server.shutdown()
             thread.join()
+
+
+def replace(file: Path, text: str) -> None:
+    """Change a file at once: a page that is loaded meanwhile would find half of it."""
+    other = file.with_suffix(".new")
+    other.write_text(text)
+    other.replace(file)
