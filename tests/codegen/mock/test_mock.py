@@ -124,7 +124,7 @@ async def test_commands_publish_their_events(mock_service: MockService, nats_url
 
 
 async def test_required_revisions_are_accepted(mock_service: MockService, nats_url: str) -> None:
-    """A mock keeps nothing that could have another revision."""
+    """A mock accepts each required revision, as it keeps nothing."""
     async with mock_service(GOLDEN / "event-sourced/contract"), client(nats_url) as caller:
         await caller.deposit("w-1", wallets.Amount(cents=5), if_revision=7)
 
