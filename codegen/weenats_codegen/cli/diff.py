@@ -126,7 +126,7 @@ def check_against(schemas: Sequence[Path], against: str, output: str) -> int:
         new = Contracts(tuple(read_contracts(schemas)))
         if is_fleet(against):
             return _with_fleet(new, against, is_old=True)
-        if Path(against).exists() or ":" in against:
+        if not against or Path(against).exists() or ":" in against:
             return _compared([opened(against)], new)
         check_revision(against)
         old = [at_revision(against, path) for path in schemas]

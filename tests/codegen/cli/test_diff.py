@@ -215,6 +215,8 @@ def test_working_directory_below_the_root(
         ),
         (["check", "--against", "haed"], "nor a git revision; did you mean HEAD?"),
         (["diff", "schemas/receipts/receipt.schema.json", "schemas"], "is not a contract"),
+        (["check", "--against", ""], "a version to compare with is empty"),
+        (["diff", "", "schemas"], "a version to compare with is empty"),
         (["check", "--against", "v9"], "v9 is neither a folder nor a git revision"),
         (["check", "empty", "--against", "v1"], "contains no contract"),
     ],
