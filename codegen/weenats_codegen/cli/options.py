@@ -45,7 +45,8 @@ def check_unused(context: typer.Context, why: str, *names: str) -> None:
     for each in context.command.params:
         source = context.get_parameter_source(each.name or "")
         if each.name in names and source is not None and source.name == "COMMANDLINE":
-            raise typer.BadParameter(f"{each.opts[0]} {why}")
+            shown = each.metavar if each.param_type_name == "argument" else each.opts[0]
+            raise typer.BadParameter(f"{shown} {why}")
 
 
 def checked(check: Callable[[str], object], text: str | None, problem: str = "") -> str | None:
