@@ -70,6 +70,8 @@ def opened(place: str) -> Contracts:
         ContractError: A contract is invalid, or there is none.
         RevisionError: There is no such revision, or no git.
     """
+    if not place:  # an unset variable would stand for the working directory, the same as itself
+        raise RevisionError("a version to compare with is empty; use a folder, or REV:PATH")
     match = _REVISION.fullmatch(place)
     if match is None or Path(place).exists():
         return Contracts(tuple(read_contracts([_folder(Path(place))])))

@@ -17,6 +17,8 @@ from weenats_codegen.resources import sample_contract, service_meta_schema
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,49}")
 _META_SCHEMA: Final = "service.schema.json"
+_LONGEST: Final = 50 - len("-not-found")
+"""Letters of the aggregate: errors have its name with an ending, and 50 letters at most."""
 _OTHER_NAME: Final = "choose another name"
 
 
@@ -36,6 +38,9 @@ def scaffold(name: str, root: Path) -> list[Path]:
     """
     if not _NAME.fullmatch(name):
         raise _error(quoted(name), *SERVICE_NAME)
+    if len(singular(name)) > _LONGEST:
+        message = "is too long: the names of its errors begin with that of the aggregate"
+        raise _error(quoted(name), message, f"use at most {_LONGEST} letters")
     folder = root / "schemas" / name
     texts = _render(name)
     _check(texts, folder)

@@ -324,7 +324,9 @@ async def test_tls_first_server_is_explained(nats_url: str, tmp_path: Path) -> N
     """The error of a server that expects the TLS handshake first names the option."""
     serving = CertificateAuthority(tmp_path).certificate("localhost").serving
     async with TcpProxy(int(nats_url.rpartition(":")[2]), tls=serving) as proxy:
-        await check_refusal(f"localhost:{proxy.port}", "connect with tls_handshake_first=True")
+        await check_refusal(
+            f"localhost:{proxy.port}", "set tls_handshake_first of ConnectionOptions"
+        )
 
 
 @pytest.mark.parametrize(
@@ -339,7 +341,7 @@ async def test_impatient_tls_first_server_is_explained(last_words: bytes) -> Non
 
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        await check_refusal(f"127.0.0.1:{port}", "connect with tls_handshake_first=True")
+        await check_refusal(f"127.0.0.1:{port}", "set tls_handshake_first of ConnectionOptions")
 
 
 async def test_websocket_connection_survives_a_restart(hanging: HangingServers) -> None:

@@ -168,7 +168,7 @@ async def test_wait_closed_returns_when_the_connection_ends(nats_url: str) -> No
 
 @pytest.mark.parametrize("gathers", [False, True])
 async def test_first_request_while_the_connection_breaks(nats_url: str, gathers: bool) -> None:
-    """Nothing was sent before: it goes over the next connection, within its deadline."""
+    """A first request, of which nothing was sent, goes over the next connection in its deadline."""
     async with connected(nats_url) as service, connected(nats_url) as transport:
         service.subscribe("work", answering(service))
         await service.fence()
@@ -186,7 +186,7 @@ async def test_first_request_while_the_connection_breaks(nats_url: str, gathers:
 async def test_first_request_whose_connection_breaks_before_it_is_sent(
     nats_server: NatsServer,
 ) -> None:
-    """The same while it waits until the server has the subscription to replies."""
+    """A request that waits for its subscription to replies goes over the next connection."""
     async with TcpProxy(nats_server.port) as link, connected(nats_server.url) as service:
         service.subscribe("work", answering(service))
         await service.fence()

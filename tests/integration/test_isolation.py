@@ -224,7 +224,7 @@ async def test_interceptors_cannot_change_a_client(
 async def test_exception_that_is_raised_again_keeps_no_requests(
     client: ProbeClient, handlers: Probe
 ) -> None:
-    """Python adds to the traceback of an object that is raised again, such as a stored failure."""
+    """A stored exception that handlers raise again and again keeps the frames of no request."""
     stored = ConnectionResetError("the connection broke")
     wrapped = ExceptionGroup("of a task group", [stored])
 
@@ -244,7 +244,7 @@ async def test_exception_that_is_raised_again_keeps_no_requests(
 
 
 async def test_exception_that_is_raised_again_keeps_no_events(client: ProbeClient) -> None:
-    """The same for the handler of an event."""
+    """A stored exception that handlers of events raise again keeps the frames of no event."""
     stored = ConnectionResetError("the connection broke")
     seen: list[str] = []
 

@@ -16,6 +16,7 @@ from weenats_codegen.cli.options import (
     Servers,
     Timeout,
     Token,
+    check_unused,
     checked,
     example,
     own_message_id,
@@ -164,6 +165,7 @@ def generate(
 
 @app.command(epilog=example("weenats check schemas --out generated"))
 def check(  # noqa: PLR0913 - the options of the command
+    context: typer.Context,
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     out: Out = Path("generated"),
     package: Package = None,
@@ -182,6 +184,7 @@ def check(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Fail if generated files are not up to date or, with --against, if a contract breaks users."""
     if against is not None:
+        check_unused(context, "cannot be used with --against", "out", "package", "client_only")
         from weenats_codegen.cli import diff
 
         raise typer.Exit(diff.check_against(schemas, against, "json" if json else output))
@@ -221,7 +224,8 @@ def diff(
 
 
 @app.command(epilog=example("weenats lint schemas/receipts"))
-def lint(
+def lint(  # noqa: PLR0913 - the options of the command
+    context: typer.Context,
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     *,
     fail_on: Annotated[
@@ -239,8 +243,10 @@ def lint(
     from weenats_codegen.cli import lint
 
     if explain is not None:
+        check_unused(context, "cannot be used with --explain", "schemas", "fail_on", "rules")
         lint.explain(explain, as_json=json)
     elif rules:
+        check_unused(context, "cannot be used with --rules", "schemas", "fail_on")
         lint.list_rules(as_json=json)
     else:
         lint.lint(schemas, fail_on, as_json=json)
@@ -248,6 +254,7 @@ def lint(
 
 @app.command(epilog=example("weenats docs schemas --out site"))
 def docs(  # noqa: PLR0913 - the options of the command
+    context: typer.Context,
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="The folder of the page and the documents.")
@@ -272,17 +279,22 @@ def docs(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Write one HTML page of contracts, and an AsyncAPI document of each."""
     if of_weenats:
+        check_unused(
+            context, "cannot be used with --self", "schemas", "out", "serve", "port", "against"
+        )
         from weenats_codegen.cli import guides
 
         guides.show(as_json=json)
         return
     from weenats_codegen.cli import docs
 
+    if not serve:
+        check_unused(context, "needs --serve", "port")
     if against is not None:
-        if serve:
-            raise typer.BadParameter("--against and --serve cannot be used together")
+        check_unused(context, "cannot be used with --against", "schemas", "serve")
         docs.docs_against(against, out, as_json=json)
     elif serve:
+        check_unused(context, "cannot be used with --serve", "out")
         docs.serve(schemas, port, as_json=json)
     else:
         docs.docs(schemas, out, as_json=json)
@@ -349,9 +361,10 @@ def run(  # noqa: PLR0913 - the options of the command
     report_to: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve a contract until SIGTERM or Ctrl-C."""
-    source = context.get_parameter_source("servers")  # NATS_URL may be set for other commands
-    if embedded and source is not None and source.name == "COMMANDLINE":
-        raise typer.BadParameter("--servers and --embedded cannot be used together")
+    if embedded:  # NATS_URL may be set for other commands
+        check_unused(context, "cannot be used with --embedded", "servers")
+    if not reload:
+        check_unused(context, "needs --reload", "schemas", "out")
     count = _process_count(processes)
     if reload and count is not None:
         raise typer.BadParameter("--reload and --processes cannot be used together")
@@ -397,9 +410,8 @@ def mock(  # noqa: PLR0913 - the options of a user
     """Serve a contract from its examples, before the service exists."""
     from weenats_codegen.cli import mock
 
-    source = context.get_parameter_source("servers")  # NATS_URL may be set for other commands
-    if embedded and source is not None and source.name == "COMMANDLINE":
-        raise typer.BadParameter("--servers and --embedded cannot be used together")
+    if embedded:  # NATS_URL may be set for other commands
+        check_unused(context, "cannot be used with --embedded", "servers")
     mock.mock(
         contract, split(servers), error or [], latency=latency, embedded=embedded, as_json=json
     )

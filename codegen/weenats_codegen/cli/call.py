@@ -68,6 +68,10 @@ class Arguments:
     message_id: str | None = None
 
 
+class SeveralOperationsError(CliError):
+    """Several aggregates of the service have an operation of this name."""
+
+
 def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None:
     """Make one call and print its reply.
 
@@ -281,7 +285,7 @@ def find(info: messages.InfoResponse, operation: str) -> tuple[messages.Endpoint
     if len(meant) == 1:
         return known[meant[0]]
     if meant:
-        raise CliError(f"{info.name} has several: {', '.join(sorted(meant))}")
+        raise SeveralOperationsError(f"{info.name} has several: {', '.join(sorted(meant))}")
     hint = did_you_mean(operation, known)
     raise CliError(f"{info.name} {info.version} has no operation {operation}; {hint}")
 

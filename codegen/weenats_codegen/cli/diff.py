@@ -126,7 +126,7 @@ def check_against(schemas: Sequence[Path], against: str, output: str) -> int:
         new = Contracts(tuple(read_contracts(schemas)))
         if is_fleet(against):
             return _with_fleet(new, against, is_old=True)
-        if Path(against).exists() or ":" in against:
+        if not against or Path(against).exists() or ":" in against:
             return _compared([opened(against)], new)
         check_revision(against)
         old = [at_revision(against, path) for path in schemas]
@@ -187,10 +187,17 @@ def _order(comparison: Comparison) -> tuple[str, str, str]:
 def _reported(compared: Callable[[], _Outcome], output: str) -> int:
     try:
         found = compared()
+        _print(found, output)
+    except BrokenPipeError:
+        raise
     except (ContractError, RevisionError, CliError, OSError) as error:
         for line in [str(error)] if isinstance(error, RevisionError) else describe(error):
             warn(line)
         return _USAGE
+    return found.code
+
+
+def _print(found: _Outcome, output: str) -> None:
     shown, missing = found.comparisons, found.not_compared
     if output == "sarif":
         emit(as_sarif(shown, line_of, missing), as_json=True, render=str)
@@ -201,7 +208,6 @@ def _reported(compared: Callable[[], _Outcome], output: str) -> int:
     else:
         lines = [*_lines(shown), *_missing(missing)]
         console().print("\n".join(lines), soft_wrap=True)
-    return found.code
 
 
 def _located(comparison: Comparison, sides: Sequence[Contracts]) -> Comparison:

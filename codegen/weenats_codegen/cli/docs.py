@@ -3,18 +3,21 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from weenats_codegen.cli.diff import servers_of
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import console, emit, emit_line, json_text, plain, warn
 from weenats_codegen.compatibility.versions import parsed
 from weenats_codegen.docs.asyncapi import asyncapi
-from weenats_codegen.docs.page import page
+from weenats_codegen.docs.page import is_page, page
 from weenats_codegen.docs.serve import PageServer
 from weenats_codegen.generate import read_contracts
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.output.lock import locked
 from weenats_codegen.output.transaction import apply, recover
+
+_PAGE: Final = "index.html"
 
 
 def docs(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
@@ -44,15 +47,25 @@ def docs_against(url: str, out: Path, *, as_json: bool) -> None:
 
 
 def _write(contracts: Sequence[Contract], out: Path, *, as_json: bool) -> None:
-    texts = {"index.html": page(contracts)}
+    texts = {_PAGE: page(contracts)}
     for contract in contracts:
         texts[f"{contract.service}.asyncapi.json"] = f"{json_text(asyncapi(contract), 2)}\n"
     with locked(out):
         recover(out)
+        _check_own(out / _PAGE)
         apply(out, texts, ())
     written = [(out / name).as_posix() for name in texts]
     lines = "\n".join(f"[green]wrote[/]    {plain(path)}" for path in written)
     emit({"written": written}, as_json=as_json, render=lambda: lines)
+
+
+def _check_own(file: Path) -> None:
+    """Refuse to replace a page that somebody else wrote, which may be the start of a site."""
+    if file.is_file() and not is_page(file.read_text(encoding="utf-8", errors="replace")):
+        raise CliError(
+            f"{file.as_posix()} is not a page of `weenats docs`: use another folder with --out, or"
+            " remove it"
+        )
 
 
 def serve(schemas: Sequence[Path], port: int, *, as_json: bool) -> None:

@@ -35,7 +35,7 @@ Consumer = Annotated[
 Sequences = Annotated[
     list[int] | None,
     typer.Argument(
-        metavar="[NUMBER]...", help="The numbers of dead letters, as `list` shows them."
+        min=1, metavar="[NUMBER]...", help="The numbers of dead letters, as `list` shows them."
     ),
 ]
 All = Annotated[
@@ -122,7 +122,9 @@ def list_letters(
 @dead_letters.command("show", epilog=example("weenats dead-letters show schemas/receipts 12"))
 def show(
     contract: OneContract,
-    number: Annotated[int, typer.Argument(metavar="NUMBER", help="The number of a dead letter.")],
+    number: Annotated[
+        int, typer.Argument(min=1, metavar="NUMBER", help="The number of a dead letter.")
+    ],
     name: Name = None,
     servers: Servers = LOCAL,
     *,

@@ -19,6 +19,14 @@ class CliError(Exception):
     """A command cannot do what was requested; the text says why and what to do."""
 
 
+def said_by(error: BaseException) -> str:
+    """Return what an exception says, "" if it cannot: its `__str__` may be code of the user."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - whatever it raises
+        return ""
+
+
 def describe(error: Exception) -> list[str]:
     """Return the lines to print for an error."""
     if isinstance(error, ContractError):
@@ -35,7 +43,8 @@ def describe(error: Exception) -> list[str]:
     if os.environ.get("WEENATS_TRACEBACK"):
         return [line for part in traceback.format_exception(error) for line in part.splitlines()]
     if where := user_location(error):
-        return [f"{type(error).__name__}: {error} ({where})"]
+        said = said_by(error)
+        return [f"{type(error).__name__}{said and f': {said}'} ({where})"]
     # Its text is left out, since it may have values of payloads.
     name, where = type(error).__name__, location(error)
     text = f"unexpected {name} at {where}, a bug; WEENATS_TRACEBACK=1 shows its traceback"

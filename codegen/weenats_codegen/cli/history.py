@@ -78,7 +78,10 @@ def state(
         deadline = monotonic() + arguments.timeout
         asyncio.run(_check_kept(arguments, servers))
         arguments = replace(arguments, timeout=max(deadline - monotonic(), _MIN_WAIT))
-    call.call(replace(arguments, headers=lines), servers, as_json=as_json)
+    try:
+        call.call(replace(arguments, headers=lines), servers, as_json=as_json)
+    except call.SeveralOperationsError as error:
+        raise CliError(f"{error}; choose one with --aggregate NAME") from None
 
 
 async def _check_kept(arguments: call.Arguments, servers: Sequence[str]) -> None:

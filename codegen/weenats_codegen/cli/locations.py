@@ -2,6 +2,7 @@
 
 import sysconfig
 import traceback
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -38,6 +39,7 @@ def _libraries() -> set[Path]:
 
 
 def _shown(frame: traceback.FrameSummary) -> str:
-    path, folder = Path(frame.filename), Path.cwd()
-    shown = path.relative_to(folder) if path.is_relative_to(folder) else path
+    shown = Path(frame.filename)
+    with suppress(ValueError, FileNotFoundError):  # it is elsewhere, or there is no such folder now
+        shown = shown.relative_to(Path.cwd())
     return f"{shown.as_posix()}:{frame.lineno}"

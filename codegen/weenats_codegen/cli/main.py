@@ -25,13 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    from weenats_codegen.cli.output import flush, prepare_streams, warn
+    from weenats_codegen.cli.output import CANNOT_WRITE, flush, prepare_streams, warn
 
     prepare_streams()
     code = _run_app(arguments)
     failure = flush()
     if failure is not None and not isinstance(failure, BrokenPipeError):
-        warn(f"cannot write to standard output: {failure.strerror}")
+        warn(f"{CANNOT_WRITE}: {failure.strerror}")
     return code or int(failure is not None)
 
 

@@ -25,6 +25,8 @@ def mock(  # noqa: PLR0913 - the options of a user
     made = Mock(folder, latency=latency, keeps_calls=False)  # it may run for long
     for text in errors:
         operation, _, error = text.partition("=")
+        if not (operation and error):
+            raise typer.BadParameter(f"--error {text} is not OPERATION=ERROR")
         try:
             made.fail(operation, error)
         except ValueError as problem:

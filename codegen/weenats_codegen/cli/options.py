@@ -34,13 +34,35 @@ def split(text: str | None) -> list[str]:
     return [item for item in (part.strip() for part in (text or "").split(",")) if item]
 
 
-def checked(check: Callable[[str], object], text: str | None) -> str | None:
-    """Return a text, or refuse it as wrong usage."""
+def check_unused(context: typer.Context, why: str, *names: str) -> None:
+    """Refuse parameters on the command line that would be ignored; not those of the environment.
+
+    Args:
+        context: The context of the command.
+        why: Why they have no effect, as the end of a message: "needs --reload".
+        names: The names of the parameters.
+    """
+    for each in context.command.params:
+        source = context.get_parameter_source(each.name or "")
+        if each.name in names and source is not None and source.name == "COMMANDLINE":
+            shown = each.metavar if each.param_type_name == "argument" else each.opts[0]
+            raise typer.BadParameter(f"{shown} {why}")
+
+
+def checked(check: Callable[[str], object], text: str | None, problem: str = "") -> str | None:
+    """Return a text, or refuse it as wrong usage.
+
+    Args:
+        check: Raises a ValueError for a text that is not valid.
+        text: The text.
+        problem: What the text is not, and a remedy; by default what the ValueError says.
+    """
     try:
         if text is not None:
             check(text)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        shown = f"{text!r} is not a valid {problem}" if problem else str(error)
+        raise typer.BadParameter(shown) from None
     return text
 
 
@@ -78,38 +100,28 @@ def own_queue_group(text: str | None) -> str | None:
 
 
 def _own_name(text: str | None, what: str) -> str | None:
-    from weenats.protocol.subjects import SubjectError, check_queue_group
+    from weenats.protocol.subjects import check_queue_group
 
-    try:
-        return None if text is None else check_queue_group(text)
-    except SubjectError:
-        raise typer.BadParameter(
-            f"{text!r} is not a valid name of a {what}; use a lower-case letter, then lower-case"
-            " letters, digits and dashes, at most 100 in all"
-        ) from None
+    remedy = (
+        "use a lower-case letter, then lower-case letters, digits and dashes, at most 100 in all"
+    )
+    return checked(check_queue_group, text, f"name of a {what}; {remedy}")
 
 
 def own_aggregate(text: str | None) -> str | None:
     """Refuse text that is not a valid name of an aggregate."""
-    from weenats.protocol.subjects import SubjectError, check_component
+    from weenats.protocol.subjects import check_component
 
-    try:
-        return None if text is None else check_component(text)
-    except SubjectError:
-        raise typer.BadParameter(
-            f"{text!r} is not a valid name of an aggregate; use a letter, then letters, digits,"
-            " dashes and underscores, at most 50 in all"
-        ) from None
+    remedy = "use a letter, then letters, digits, dashes and underscores, at most 50 in all"
+    return checked(check_component, text, f"name of an aggregate; {remedy}")
 
 
 def own_inbox_prefix(text: str | None) -> str | None:
     """Refuse text that is not a valid prefix of reply subjects."""
-    from weenats.protocol.subjects import SubjectError, check_inbox_prefix
+    from weenats.protocol.subjects import check_inbox_prefix
 
-    try:
-        return None if text is None else check_inbox_prefix(text)
-    except SubjectError:
-        raise typer.BadParameter(
-            f"{text!r} is not a valid inbox prefix, such as _INBOX_till; use letters, digits,"
-            " dashes and underscores, and not the beginning of subjects of services or of NATS"
-        ) from None
+    remedy = (
+        "use letters, digits, dashes and underscores, and not the beginning of subjects of"
+        " services or of NATS"
+    )
+    return checked(check_inbox_prefix, text, f"inbox prefix, such as _INBOX_till; {remedy}")

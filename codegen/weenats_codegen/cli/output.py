@@ -29,7 +29,7 @@ _LONGEST_CELL: Final = 1000
 """Characters of a name or a message that are shown in a table."""
 MAX_ROWS: Final = 1000
 """Operations, or health checks, of one instance that are shown in a table."""
-_OUTPUT: Final = "cannot write to standard output"
+CANNOT_WRITE: Final = "cannot write to standard output"
 _MAX_COLORED: Final = 50_000
 """Characters of JSON that are shown in colors; more would take seconds."""
 
@@ -82,7 +82,7 @@ def output_named() -> Generator[None]:
     except BrokenPipeError:  # its reader has seen enough
         raise
     except OSError as error:
-        raise OSError(error.errno, error.strerror, _OUTPUT) from None
+        raise OSError(error.errno, error.strerror, CANNOT_WRITE) from None
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def output_optional() -> Generator[None]:
         yield
     except OSError as error:
         discard()
-        warn(f"{_OUTPUT}: {error.strerror or 'it is closed'}")
+        warn(f"{CANNOT_WRITE}: {error.strerror or 'it is closed'}")
 
 
 def emit(value: object, *, as_json: bool, render: Callable[[], "RenderableType"]) -> None:

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from weenats_codegen.cli.options import LOCAL, Json, Servers, split
+from weenats_codegen.cli.options import LOCAL, Json, Servers, check_unused, split
 
 
-def rebuild(
+def rebuild(  # noqa: PLR0913 - the options of the command
+    context: typer.Context,
     target: Annotated[
         str,
         typer.Argument(
@@ -20,6 +21,7 @@ def rebuild(
         float,
         typer.Option(
             min=0.0,
+            max=86400,
             metavar="SECONDS",
             help="For how long the old view stays after the new one is live.",
         ),
@@ -38,6 +40,7 @@ def rebuild(
     from weenats_codegen.cli import rebuild
 
     if status:
+        check_unused(context, "cannot be used with --status", "grace")
         rebuild.status(target, split(servers), as_json=json)
     else:
         rebuild.rebuild(target, split(servers), grace=grace, as_json=json)

@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
 
+import typer
+
 from weenats.aggregates.aggregates import streams_of as of_aggregates
 from weenats.contract import Stream
 from weenats.durability import Guarantee, look_up_guarantees
@@ -255,8 +257,9 @@ def _start(text: str) -> "Start":
     try:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
-        raise CliError(
-            f"--from is beginning, new, a sequence, or a time such as 2026-01-31T12:00, not {text}"
+        raise typer.BadParameter(
+            "--from is beginning, new, a sequence, or a time such as 2026-01-31T12:00, not"
+            f" {text!r}"
         ) from None
 
 

@@ -6,8 +6,7 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -15,7 +14,7 @@ import typer
 from typing_extensions import TypeIs
 
 from weenats.service import NatsService, NatsServiceBuilder, ServiceHandlers
-from weenats_codegen.cli.errors import CliError
+from weenats_codegen.cli.errors import CliError, said_by
 from weenats_codegen.cli.locations import user_location
 from weenats_codegen.parser.diagnostics import did_you_mean
 
@@ -130,10 +129,8 @@ def _import(target: str, suggestion: Callable[[ModuleType, str], str]) -> object
         suggestion: Returns what the module has instead of a name that it does not have.
     """
     module_name, _, name = target.partition(":")
-    if module_name.endswith(_SUFFIX) and Path(module_name).is_file():
-        parts = PurePath(module_name).with_suffix("").parts
-        dotted = ".".join(each for each in parts if each != "generated")
-        raise typer.BadParameter(f"{module_name} is a file: use its module, {dotted}:{name}")
+    if module_name.endswith(_SUFFIX):
+        _check_no_file(module_name, name)
     if not (module_name and name) or module_name.startswith("."):
         raise typer.BadParameter(
             f"{target!r} is not MODULE:NAME, such as receipts.handlers:Receipts"
@@ -159,6 +156,20 @@ def _import(target: str, suggestion: Callable[[ModuleType, str], str]) -> object
         return getattr(module, name)
     except AttributeError:
         raise CliError(f"{module_name} has no {name}; {suggestion(module, name)}") from None
+
+
+def _check_no_file(path: str, name: str) -> None:
+    """Refuse the path of a file in the place of a module, with the module."""
+    folders = [folder.resolve() for folder in _FOLDERS]
+    file = next((found for each in folders if (found := (each / path).resolve()).is_file()), None)
+    if file is None:
+        return
+    remedy = "modules are found in the working directory and in generated/"
+    for folder in folders:  # the last one is inside the first one
+        if file.is_relative_to(folder):
+            module = ".".join(file.relative_to(folder).with_suffix("").parts)
+            remedy = f"use its module, {module}:{name or 'NAME'}"
+    raise typer.BadParameter(f"{path} is a file: {remedy}")
 
 
 def _modules_beside(name: str) -> list[str]:
@@ -234,11 +245,7 @@ def _called(
 
 def user_error(what: str, error: BaseException) -> CliError:
     """Return the error of the user's own code: what failed, why, and in which line."""
-    text = f"{what} raised {type(error).__name__}"
-    said = ""
-    with suppress(Exception):  # its `__str__` is code of the user too
-        said = str(error)
-    if said:
-        text = f"{text}: {said}"
+    said = said_by(error)
+    text = f"{what} raised {type(error).__name__}{said and f': {said}'}"
     where = "" if isinstance(error, SyntaxError) else user_location(error)  # its text has the line
     return CliError(f"{text} ({where})" if where else text)

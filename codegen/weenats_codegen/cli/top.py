@@ -109,7 +109,7 @@ async def watch(
         CliError: The service is not running, and has no durable consumers.
     """
     on_invalid = warn_once()
-    is_lost = False
+    is_out = False
     async with connection(servers) as transport:
         consumers = ConsumerWatch(transport, service)
         before = await poll(transport, service, consumers, on_invalid)
@@ -124,12 +124,12 @@ async def watch(
             except UnavailableError as error:
                 if once:
                     raise
-                if not is_lost:  # an outage is not told at each interval
+                if not is_out:  # an outage is reported once, not at each interval
+                    is_out = True
                     warn(str(error))
-                is_lost = True
                 await asyncio.sleep(interval)
                 continue
-            is_lost = False
+            is_out = False
             show(measure(now, before), now.consumers)
             if once:
                 return

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _INLINE: Final = frozenset({"payload", "parameters", "result", "data"})
 """The schemas of operations and events that are shown there, unless others use them too."""
+_TITLE_END: Final = " \N{EN DASH} contracts</title>"
 _MAX_EXAMPLE: Final = 4_000
 _MAX_SCHEMA: Final = 8_000
 
@@ -104,11 +105,17 @@ def page(contracts: Iterable[Contract], *, reload: str = "") -> str:
     text = environment.get_template("page.html.jinja").render(
         services=views,
         title=", ".join(view.contract.service for view in views[:5]),
+        title_end=Markup(_TITLE_END),  # noqa: S704 - a constant
         style=_resource("style.css"),
         script=_resource("script.js"),
         reload=reload,
     )
     return "\n".join(line.rstrip() for line in text.splitlines() if line.strip()) + "\n"
+
+
+def is_page(text: str) -> bool:
+    """Return whether a text is a page of contracts, of this version or another one."""
+    return _TITLE_END in text
 
 
 def _service(contract: Contract) -> ServiceView:

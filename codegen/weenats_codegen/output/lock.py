@@ -86,7 +86,9 @@ def _acquire(folder: Path, created: list[Path]) -> int:
                 if error.errno == errno.ENOENT and absences <= _MAX_ABSENCES:
                     raise
                 reason = error.strerror
-                if folder.is_symlink() and not folder.exists():
+                if any(
+                    each.is_symlink() and not each.exists() for each in (folder, *folder.parents)
+                ):
                     reason = "it is a link that leads nowhere"
                 elif os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
                     reason = f"{LOCK} in it is not a file: remove it"

@@ -169,7 +169,7 @@ class Reader:
         files = [each.name for each in path.parent.iterdir() if each.name.endswith(SUFFIXES)]
         names = {each.partition(".")[0]: each for each in sorted(files)}
         meant = closest(path.name.partition(".")[0], names, _SIMILARITY)
-        return remedy if meant is None else f"did you mean {quoted(names[meant])}?"
+        return remedy if meant is None else f"did you mean {quoted(names[meant])} in that folder?"
 
     def _is_own(self, relative: str) -> bool:
         return not self._own or relative.startswith(f"{self._own}/")

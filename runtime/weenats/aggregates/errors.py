@@ -40,5 +40,5 @@ def not_available(aggregate: str, error: ServiceError) -> UnavailableError:
         error: why, which may name subjects.
     """
     is_denied = isinstance(error, PermissionDeniedError)  # which its description says of callers
-    reason = "NATS does not let the service" if is_denied else type(error).description
+    reason = "NATS denies the service a subject" if is_denied else type(error).description
     return UnavailableError(f"the events of {aggregate} cannot be read or stored now: {reason}")

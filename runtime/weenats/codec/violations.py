@@ -24,6 +24,8 @@ __all__ = [
     "violations_of",
 ]
 _MAX_FOUND: Final = 1000
+_MAX_PATTERN: Final = 100
+"""The length of a pattern that is shown: those of versions and times fill a screen."""
 NOT_ALLOWED: Final = "it contains a value that its type does not allow"
 """Why a model cannot be encoded, when it is not known which of its values it is."""
 _KEYWORDS: Final = {
@@ -150,6 +152,8 @@ def _message(error: Any) -> str:
     kind, context = error["type"], error.get("ctx")
     if kind == "union_tag_invalid":
         return WRONG_TAG.format_map(context)
+    if kind == "string_pattern_mismatch" and len(context["pattern"]) > _MAX_PATTERN:
+        return "String should match the pattern of its schema"
     return str(error["msg"]) if kind in _QUOTABLE else "Input is refused by a validator"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -214,6 +215,8 @@ def test_working_directory_below_the_root(
         ),
         (["check", "--against", "haed"], "nor a git revision; did you mean HEAD?"),
         (["diff", "schemas/receipts/receipt.schema.json", "schemas"], "is not a contract"),
+        (["check", "--against", ""], "a version to compare with is empty"),
+        (["diff", "", "schemas"], "a version to compare with is empty"),
         (["check", "--against", "v9"], "v9 is neither a folder nor a git revision"),
         (["check", "empty", "--against", "v1"], "contains no contract"),
     ],
@@ -238,6 +241,22 @@ def test_unreadable_file_is_not_breaking(
     monkeypatch.setattr("weenats_codegen.cli.diff.opened", refuse)
     assert main(["diff", "v1:schemas", "schemas"]) == 2
     assert capsys.readouterr().err == "weenats: schemas/receipts: Permission denied\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("output", ["text", "json", "sarif", "github"])
+def test_full_disk_is_not_breaking(output: str, project: Path) -> None:
+    """A report that cannot be written is code 2 as well."""
+    breaking(project)
+    command = [sys.executable, "-m", "weenats_codegen", "diff", "v1:schemas", "schemas"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*command, "--format", output], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr.decode() == (
+        "weenats: cannot write to standard output: No space left on device\n"
+    )
 
 
 def test_invalid_old_contract(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -214,7 +214,8 @@ def test_state_that_never_was(url: str, capsys: pytest.CaptureFixture[str]) -> N
     assert main([*state, "--time", "2001-01-01", "--revision", "1"]) == 2
     capsys.readouterr()
     assert main(["state", "wallets", "w-1", "--servers", url]) == 1
-    assert "wallets has several: approval.get, wallet.get" in capsys.readouterr().err
+    several = "wallets has several: approval.get, wallet.get; choose one with --aggregate NAME"
+    assert several in capsys.readouterr().err
 
 
 def test_streams_of_commits(url: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,7 +99,9 @@ def test_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
     [["nonsense"], ["generate", "--nonsense"], ["call", "receipts"], ["new"], ["run", "no-colon"]]
     + [["call", "receipts", "get", "r-1", "--timeout", each] for each in ("inf", "nan", "1e400")]
     + [["health", "receipts", "--timeout", each] for each in ("inf", "nan", "86401", "0")]
-    + [["top", "--interval", each] for each in ("inf", "nan")],
+    + [["top", "--interval", each] for each in ("inf", "nan")]
+    + [["rebuild", "receipts.app:x", "--grace", each] for each in ("inf", "nan", "86401")]
+    + [["dead-letters", each, "receipts", "0"] for each in ("show", "retry", "drop")],
 )
 def test_usage_error_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Invalid arguments exit with 2 and print an error to standard error."""
@@ -262,4 +264,32 @@ def test_invalid_names_are_wrong_usage(
     """A name that nothing can have is refused before anything is read, by what it names."""
     monkeypatch.setenv("COLUMNS", "500")
     assert main([part.replace("schemas", str(SCHEMAS)) for part in arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "receipts.handlers:Receipts", "--out", "x"], "--out needs --reload"),
+        (["run", "receipts.handlers:Receipts", "--schemas", "x"], "--schemas needs --reload"),
+        (["docs", "--port", "8000"], "--port needs --serve"),
+        (["docs", "--serve", "--out", "site"], "--out cannot be used with --serve"),
+        (["docs", "schemas", "--self"], "SCHEMAS cannot be used with --self"),
+        (["docs", "schemas", "--against", "nats://x"], "SCHEMAS cannot be used with --against"),
+        (["check", "--against", "HEAD", "--out", "x"], "--out cannot be used with --against"),
+        (["check", "--against", "HEAD", "--client-only"], "cannot be used with --against"),
+        (["lint", "schemas", "--rules"], "SCHEMAS cannot be used with --rules"),
+        (["lint", "--rules", "--explain", "x"], "--rules cannot be used with --explain"),
+        (["rebuild", "x:y", "--status", "--grace", "1"], "--grace cannot be used with --status"),
+    ],
+)
+def test_parameters_without_effect_are_wrong_usage(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a command would ignore is refused, whatever its value is."""
+    monkeypatch.setenv("COLUMNS", "500")
+    assert main(arguments) == 2
     assert message in capsys.readouterr().err

@@ -26,7 +26,7 @@ from weenats_codegen.cli.run import announce, facts
 def test_run_rejects_servers_with_embedded(capsys: pytest.CaptureFixture[str]) -> None:
     """--servers and --embedded are mutually exclusive."""
     assert main(["run", TARGET, "--servers", "nats://127.0.0.1:1", "--embedded"]) == 2
-    assert "--servers and --embedded cannot be used together" in capsys.readouterr().err
+    assert "--servers cannot be used with --embedded" in capsys.readouterr().err
 
 
 def test_run_embedded_ignores_nats_url(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,14 +287,42 @@ def test_run_rejects_invalid_target(
 def test_file_instead_of_a_module(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The path of a module is wrong usage, which names the module."""
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
+    """The path of a file is wrong usage, which names its module if that can be imported."""
+    monkeypatch.setenv("COLUMNS", "500")
+    (tmp_path / "other.py").touch()
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    tmp_path /= "project"
     (tmp_path / "generated" / "orders").mkdir(parents=True)
     (tmp_path / "generated" / "orders" / "app.py").touch()
-    for path in ("generated/orders/app.py", "./generated/orders/app.py"):
+    file = "generated/orders/app.py"
+    for path in (file, f"./{file}", "orders/app.py", str(tmp_path / file)):
         assert main(["run", f"{path}:builder"]) == 2
         assert f"{path} is a file: use its module, orders.app:builder" in capsys.readouterr().err
+    assert main(["run", file]) == 2
+    assert f"{file} is a file: use its module, orders.app:NAME" in capsys.readouterr().err
+    assert main(["run", "../other.py:builder"]) == 2
+    assert "../other.py is a file: modules are found in the wor" in capsys.readouterr().err
+
+
+def test_error_that_cannot_be_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Errors of modules are named by class and place, also without their text or a folder."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "silent.py").write_text(
+        "class Silent(Exception):\n    def __str__(self): raise self\n"
+        "def __getattr__(name): raise Silent\n"
+    )
+    assert main(["run", "silent:builder"]) == 1
+    assert capsys.readouterr().err == "weenats: Silent (silent.py:3 in __getattr__)\n"
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "removes.py").write_text(
+        f"import os\nos.chdir({str(tmp_path / 'gone')!r})\nos.rmdir(os.getcwd())\n1 / 0\n"
+    )
+    assert main(["run", "removes:builder"]) == 1
+    assert "removes raised ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_run_requires_auth_for_protected_operation(

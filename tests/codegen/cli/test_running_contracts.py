@@ -120,7 +120,7 @@ async def test_service_that_does_not_run(
         (["diff", "nats://127.0.0.1:1", "nats://127.0.0.1:1"], "one of both must be contracts"),
         (["diff", "nats://127.0.0.1:1", "{contract}"], "no connection to NATS"),
         (["check", "{contract}", "--against", "nats://127.0.0.1:x"], "its port is not a number"),
-        (["docs", "--against", "nats://x", "--serve"], "cannot be used together"),
+        (["docs", "--against", "nats://x", "--serve"], "--serve cannot be used with --against"),
     ],
 )
 def test_wrong_usage(

@@ -273,7 +273,8 @@ def test_full_disk_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """If one file cannot be written, all are as they were, and the error names the folder."""
-    (tmp_path / "index.html").write_text("old")
+    old = page(())
+    (tmp_path / "index.html").write_text(old)
     written: list[Path] = []
     write_bytes = Path.write_bytes
 
@@ -287,7 +288,19 @@ def test_full_disk_leaves_what_was_there(
     assert main(["docs", str(SAMPLE), "--out", str(tmp_path)]) == 1
     assert f"{tmp_path}: No space left on device" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
-    assert (tmp_path / "index.html").read_text() == "old"
+    assert (tmp_path / "index.html").read_text() == old
+
+
+def test_page_of_somebody_else_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`weenats docs` replaces its own page only, and names the file that is none."""
+    command = ["docs", str(SAMPLE), "--out", str(tmp_path)]
+    (tmp_path / "index.html").write_text("<title>Our contracts</title>")
+    assert main(command) == 1
+    assert "index.html is not a page of `weenats docs`" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+    (tmp_path / "index.html").unlink()
+    assert main(command) == 0
+    assert main(command) == 0
 
 
 def get(url: str, host: str | None = None) -> str:

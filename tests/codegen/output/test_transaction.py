@@ -188,10 +188,11 @@ def test_file_at_folder_path_is_error(tmp_path: Path) -> None:
 
 
 def test_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
-    """The folder may be a link, but not to nothing."""
+    """The error says that the folder, or one above it, is a link that leads nowhere."""
     (tmp_path / "out").symlink_to("nowhere")
-    with pytest.raises(OSError, match="it is a link that leads nowhere"):
-        write(tmp_path / "out", OLD)
+    for folder in ("out", "out/inner"):
+        with pytest.raises(OSError, match="it is a link that leads nowhere"):
+            write(tmp_path / folder, OLD)
 
 
 def test_errors_name_files_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ class OddError(Exception):
 
 @pytest.mark.parametrize("value", [0, None])
 def test_exceptions_that_are_not_true_are_logged(log: LimitedLogger, value: int | None) -> None:
-    """`logging` would leave them out, or raise."""
+    """An exception that is false, or has no truth value, is in the record and its text."""
     records: list[logging.LogRecord] = []
     handler = logging.Handler()
     handler.emit = records.append  # type: ignore[method-assign]

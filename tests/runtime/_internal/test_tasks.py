@@ -20,7 +20,7 @@ def call(error: BaseException) -> None:
 
 
 async def test_what_called_code_raises_ends_no_task() -> None:
-    """CancelledError and GeneratorExit of a function do not, also in a task that is cancelled."""
+    """CancelledError and GeneratorExit of a called function end no task, not a cancelled one."""
     verdicts: list[bool] = []
 
     async def work() -> None:
@@ -42,13 +42,13 @@ async def test_what_called_code_raises_ends_no_task() -> None:
 
 @pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt()])
 async def test_exit_of_the_process_ends_each_task(error: BaseException) -> None:
-    """SystemExit and KeyboardInterrupt do, wherever they are raised."""
+    """SystemExit and KeyboardInterrupt end each task, wherever they are raised."""
     assert ends_task(error)
     assert ends_task(error, asyncio.current_task())
 
 
 async def test_cancelled_error_ends_a_task_that_is_cancelled() -> None:
-    """CancelledError of the code itself does not."""
+    """CancelledError ends a task that was cancelled, and no task whose code raises it itself."""
     assert not ends_task(asyncio.CancelledError(), asyncio.current_task())
     assert not ends_task(GeneratorExit(), asyncio.current_task())
     verdicts: list[bool] = []

@@ -133,7 +133,7 @@ def test_denied_subject_is_no_matter_of_the_caller() -> None:
     """What NATS denies to the service is not said as if the caller lacked a permission."""
     error = not_available("wallet", PermissionDeniedError("wallets.commits.wallet.secret-key"))
     assert error.message == (
-        "the events of wallet cannot be read or stored now: NATS does not let the service"
+        "the events of wallet cannot be read or stored now: NATS denies the service a subject"
     )
 
 

@@ -292,7 +292,7 @@ def test_certificate_of_another_host_is_rejected(
 
 
 def test_failed_handshake_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host that demands a client certificate, for example, or that has no TLS."""
+    """The error of a failed TLS handshake has the reason, such as a demanded client certificate."""
     authority = self_signed(tmp_path, "127.0.0.1")
     demanding = authority.serving
     demanding.verify_mode = ssl.CERT_REQUIRED

@@ -244,7 +244,7 @@ def test_deadline_counts_if_the_handler_had_its_time(
 def test_failure_late_in_a_shortened_time_is_not_counted(
     error: BaseException, own: float | None, had: float, used: float, counts: bool
 ) -> None:
-    """What a handler depends on may give up just before a deadline that the caller made shorter."""
+    """A failure counts in the first half of a time that the caller made shorter, not later."""
     assert verdict_after(had, error, own, used) == ("failure" if counts else "nothing")
 
 

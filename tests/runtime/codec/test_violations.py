@@ -72,3 +72,17 @@ def test_listing_violations_is_bounded() -> None:
     assert violations(invalid.value, document) == [
         {"pointer": "", "message": "1001 violations, which is too many to list"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("^a$", "String should match pattern '^a$'"),
+        (f"^{'a' * 100}$", "String should match the pattern of its schema"),
+    ],
+)
+def test_long_patterns_are_not_shown(pattern: str, message: str) -> None:
+    """A pattern of a version or a time would hide which member is wrong."""
+    with pytest.raises(ValidationError) as invalid:
+        TypeAdapter(Annotated[str, Field(pattern=pattern)]).validate_python("b")
+    assert [each["message"] for each in violations(invalid.value)] == [message]

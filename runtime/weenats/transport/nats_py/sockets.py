@@ -31,8 +31,8 @@ _NO_TLS_FIRST: Final = (
 )
 _NO_GREETING: Final = (
     "the server accepts connections but does not greet: it hangs, is not a NATS server, or it, or"
-    " the proxy before it, expects the TLS handshake first; for such servers, connect with"
-    " tls_handshake_first=True"
+    " the proxy before it, expects the TLS handshake first; for such servers, set"
+    " tls_handshake_first of ConnectionOptions"
 )
 _ENDED_IN_HANDSHAKE: Final = "the server ended the connection during the TLS handshake"
 _INFO: Final = b"INFO "

@@ -113,7 +113,7 @@ def test_unreadable_metrics_are_omitted(read: Any, caplog: pytest.LogCaptureFixt
 
 
 def test_exception_that_is_raised_again_keeps_no_frames() -> None:
-    """A metric may raise one object each time it is read."""
+    """A stored exception that a metric raises each time it is read keeps no frames."""
     stored = OSError()
 
     def read() -> float:

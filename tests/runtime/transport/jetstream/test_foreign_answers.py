@@ -96,7 +96,7 @@ async def test_read_whose_messages_do_not_advance(transport: MemoryTransport) ->
 async def test_question_without_a_leader(
     transport: MemoryTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is asked again until the leader that is elected answers, or the time is over."""
+    """JetStream is asked again until the leader that is elected answers, or the time is over."""
     monkeypatch.setattr("weenats.transport.jetstream.client._AGAIN", 0.01)
     refusal = b'{"error":{"code":503,"err_code":10008,"description":"unavailable for a while"}}'
     found = b'{"total":1,"streams":[]}'
