@@ -105,7 +105,8 @@ class AuthInterceptor:
         if isinstance(principal, Principal):
             return principal
         # Raised here: the validator's exception, which may show the token, must not be its context.
-        _LOG.warning("%s refused a caller: %s", context.operation.subject, reason)
+        subject = context.operation.subject
+        _LOG.warning("%s refused a caller: %s", subject, reason, kind=reason)
         context.add_event(AUTHENTICATION_FAILED)
         raise refusal
 
@@ -121,9 +122,9 @@ def _authorize(principal: Principal, context: RequestContext) -> None:
     auth = context.operation.auth
     if auth is not None and not principal.scopes.issuperset(auth.scopes):
         missing = " ".join(scope for scope in auth.scopes if scope not in principal.scopes)
-        _LOG.warning(
-            "%s refused a caller: the scope %s is missing", context.operation.subject, missing
-        )
+        reason = f"the scope {missing} is missing"
+        subject = context.operation.subject
+        _LOG.warning("%s refused a caller: %s", subject, reason, kind=reason)
         context.add_event(AUTHORIZATION_FAILED)
         raise PermissionDeniedError(f"the token does not grant the scope {missing}")
 

@@ -57,6 +57,8 @@ _PROVIDER: Final = Key[TokenProvider]("token provider")
 _REFRESH_BEFORE: Final = 30.0
 _REFRESH_SHARE: Final = 0.2
 _RENEW_INTERVAL: Final = 1.0
+_FETCH_TIMEOUT: Final = 60.0
+"""Seconds after which a provider is given up: a request without a limit may hang for ever."""
 _LOG: Final = LimitedLogger("weenats.auth")
 _exposed: Final[WeakSet[Transport]] = WeakSet()
 
@@ -67,7 +69,7 @@ class CachedToken:
     While the token is valid, calls use it, and it is renewed in the background: calls neither wait
     nor fail when the issuer is down, which is asked again after a second. Without a valid token,
     concurrent calls wait for one request to the provider. It runs in a task of its own, so the
-    deadline of one call does not cancel it for the others.
+    deadline of one call does not cancel it for the others; it is cancelled after a minute.
 
     When a service refuses the token, it is renewed and the call is sent once more. A call whose
     handler raised an UnauthenticatedError is not sent again, nor is one of an operation that is not
@@ -165,7 +167,7 @@ class CachedToken:
 
     async def _fetch(self) -> str:
         try:
-            token = await ask(self._provider)
+            token = await self._ask()
         except ServiceError as error:
             if self._token is not None and self._clock() < self._valid_until:
                 reason = type(error.__cause__ or error).__name__  # its text may have secrets
@@ -180,6 +182,14 @@ class CachedToken:
         self._renew_from = expires_at - margin if is_valid else self._valid_until
         self._token = token
         return token
+
+    async def _ask(self) -> str:
+        try:
+            async with asyncio.timeout(_FETCH_TIMEOUT):
+                return await ask(self._provider)
+        except TimeoutError:
+            text = f"the token provider returned none within {_FETCH_TIMEOUT:g} s"
+            raise UnavailableError(f"no token for the call: {text}") from None
 
 
 class TokenInterceptor:

@@ -117,6 +117,22 @@ async def test_calls_do_not_wait_for_the_renewal_of_a_valid_token(clock: FakeClo
     assert issuer.asked == 2
 
 
+async def test_provider_that_hangs_is_given_up(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One request without an answer does not keep all later calls from having a token."""
+    monkeypatch.setattr("weenats.client.tokens._FETCH_TIMEOUT", 0.01)
+    issuer = Issuer(clock)
+    source = CachedToken(issuer, clock=clock)
+    issuer.gate.clear()
+    with pytest.raises(UnavailableError, match="returned none within 0.01 s"):
+        await source()
+    issuer.gate.set()
+    monkeypatch.undo()
+    assert await source()
+    assert issuer.asked == 2
+
+
 async def test_expired_token_is_not_used(clock: FakeClock, issuer: Issuer) -> None:
     """When the issuer is down and the token has expired, calls fail."""
     source = CachedToken(issuer, clock=clock)
