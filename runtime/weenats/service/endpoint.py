@@ -174,11 +174,11 @@ class EndpointRunner:
 
     def _begin(self, context: RequestContext) -> Awaitable[object]:
         """Check what was not read yet, and call the handler."""
+        # An invalid payload or context does not reach the handler.
         if context.received is not None:
-            # An invalid payload or context does not reach the handler.
             context.payload  # noqa: B018
-            if context._metadata_context is not NO_CONTEXT:  # pyright: ignore[reportPrivateUsage]
-                context.metadata_context  # noqa: B018
+        if context._metadata_context is not NO_CONTEXT:  # pyright: ignore[reportPrivateUsage]
+            context.metadata_context  # noqa: B018
         context.note_executed()
         return self._handler(context)
 
