@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 from weakref import WeakSet
 
 from weenats._internal.limited_log import LimitedLogger
@@ -63,6 +63,13 @@ _LOG: Final = LimitedLogger("weenats.auth")
 _exposed: Final[WeakSet[Transport]] = WeakSet()
 
 
+class _Hidden(Generic[TokenT]):
+    """A result of a task or future, which asyncio shows in logs when it is in debug mode."""
+
+    def __init__(self, value: TokenT) -> None:
+        self.value = value
+
+
 class CachedToken:
     """A token source that keeps a token, and renews it shortly before it expires.
 
@@ -104,7 +111,7 @@ class CachedToken:
         self._token: str | None = None
         self._renew_from = self._valid_until = -math.inf
         self._renewed_at = -math.inf
-        self._refreshing: asyncio.Task[str] | None = None
+        self._refreshing: asyncio.Task[_Hidden[str]] | None = None
 
     def __repr__(self) -> str:
         return f"<CachedToken {'empty' if self._token is None else 'filled'}>"
@@ -118,7 +125,7 @@ class CachedToken:
         now = self._clock()
         token = self._token
         if token is None or now >= self._valid_until:
-            return await asyncio.shield(self._refresh())
+            return (await asyncio.shield(self._refresh())).value
         if now >= self._renew_from:
             self._renew_from = now + _RENEW_INTERVAL  # unless it succeeds
             self._refresh()
@@ -155,7 +162,7 @@ class CachedToken:
         if token is None or token == self._token:
             self._token = None
 
-    def _refresh(self) -> asyncio.Task[str]:
+    def _refresh(self) -> asyncio.Task[_Hidden[str]]:
         """Return the task that calls the provider, which all waiting calls share."""
         loop = asyncio.get_running_loop()
         task = self._refreshing
@@ -165,7 +172,7 @@ class CachedToken:
             task.add_done_callback(retrieve)
         return task
 
-    async def _fetch(self) -> str:
+    async def _fetch(self) -> _Hidden[str]:
         try:
             token = await self._ask()
         except ServiceError as error:
@@ -181,7 +188,7 @@ class CachedToken:
         self._valid_until = expires_at if is_valid else now + _RENEW_INTERVAL
         self._renew_from = expires_at - margin if is_valid else self._valid_until
         self._token = token
-        return token
+        return _Hidden(token)
 
     async def _ask(self) -> str:
         try:
@@ -274,7 +281,8 @@ async def ask(provider: TokenProvider) -> str:
     task = asyncio.current_task()
     try:
         if is_on_loop_thread() and not is_async(provider):
-            given = await run_in_thread(partial(copy_context().run, provider), "weenats token")
+            call = partial(copy_context().run, provider)
+            given = (await run_in_thread(lambda: _Hidden(call()), "weenats token")).value
         else:
             given = provider()
         token = cast("object", await given if inspect.isawaitable(given) else given)

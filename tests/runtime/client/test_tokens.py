@@ -323,6 +323,22 @@ async def test_repr_hides_the_token(clock: FakeClock) -> None:
     assert repr(source) == "<CachedToken filled>"
 
 
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_debug_mode_of_asyncio_shows_no_token(
+    *, in_thread: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It logs the results of tasks and futures that take long."""
+    monkeypatch.setattr("weenats.client.tokens.is_on_loop_thread", lambda: in_thread)
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0
+    assert await CachedToken(lambda: "s3cret")() == "s3cret"
+    await settle()
+    loop.set_debug(False)
+    assert "CachedToken._fetch" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
 @pytest.mark.parametrize("provided", [None, "", b"bytes", 5])
 async def test_invalid_token_of_a_provider_is_rejected(provided: Any) -> None:
     """A provider that returns something other than text is an error that does not show it."""
