@@ -97,7 +97,7 @@ class AuthInterceptor:
             principal = await self._validator.validate(token)
         except ServiceError as error:
             refusal = CLASS_OF_CODE[code_of(error) or Code.INTERNAL]
-            reason = error.reason if isinstance(error, InvalidTokenError) else type(error).__name__
+            reason = _reason(error)
         except BaseException as error:  # a validator that fails must not admit anyone
             if ends_task(error, task):
                 raise
@@ -116,6 +116,12 @@ class AuthInterceptor:
             _LOG.warning("%s refused a caller: no token", context.operation.subject)
             context.add_event(AUTHENTICATION_FAILED)
             raise UnauthenticatedError
+
+
+def _reason(error: ServiceError) -> str:
+    """Return the reason of a validator if it gave one, else the class of its exception."""
+    reason: object = getattr(error, "reason", None) if isinstance(error, InvalidTokenError) else None
+    return reason if isinstance(reason, str) else type(error).__name__
 
 
 def _authorize(principal: Principal, context: RequestContext) -> None:

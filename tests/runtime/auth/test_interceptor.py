@@ -235,8 +235,17 @@ async def test_refusals_for_one_reason_do_not_hide_those_for_another(
     assert len(caplog.messages) < 20
 
 
+class BareTokenError(InvalidTokenError):
+    """An error without a reason, as it does not call the initializer of its base class."""
+
+    def __init__(self) -> None:
+        """Do nothing."""
+
+
 ERRORS: list[tuple[BaseException, type[ServiceError], str]] = [
     (InvalidTokenError("too old"), UnauthenticatedError, "too old"),
+    (InvalidTokenError(["s3cret"]), UnauthenticatedError, "InvalidTokenError"),  # type: ignore[arg-type]
+    (BareTokenError(), UnauthenticatedError, "BareTokenError"),
     (UnauthenticatedError("s3cret"), UnauthenticatedError, "UnauthenticatedError"),
     (PermissionDeniedError("s3cret"), PermissionDeniedError, "PermissionDeniedError"),
     (UnavailableError("s3cret"), UnavailableError, "UnavailableError"),
