@@ -29,9 +29,9 @@ class LimitedLogger(logging.LoggerAdapter[logging.Logger]):
     """A logger that limits the rate of alike records, from level WARNING on.
 
     Records are alike if they have the same text before formatting, the same first argument and the
-    same class of exception, or the same `kind`, which a call may give in its place. Ten are logged at once, then one in a second, with the number of those
-    that were left out. Of one text with any first argument, which a peer may choose, it is a
-    hundred at once, then ten in a second.
+    same class of exception, or the same `kind`, which a call may give in its place. Ten are logged
+    at once, then one in a second, with the number of those that were left out. Of one text with any
+    first argument, which a peer may choose, it is a hundred at once, then ten in a second.
 
     Args:
         name: the name of the logger.

@@ -120,7 +120,9 @@ class AuthInterceptor:
 
 def _reason(error: ServiceError) -> str:
     """Return the reason of a validator if it gave one, else the class of its exception."""
-    reason: object = getattr(error, "reason", None) if isinstance(error, InvalidTokenError) else None
+    reason: object = None
+    if isinstance(error, InvalidTokenError):
+        reason = getattr(error, "reason", None)
     return reason if isinstance(reason, str) else type(error).__name__
 
 

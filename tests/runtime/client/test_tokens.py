@@ -125,7 +125,7 @@ async def test_provider_that_hangs_is_given_up(
     issuer = Issuer(clock)
     source = CachedToken(issuer, clock=clock)
     issuer.gate.clear()
-    with pytest.raises(UnavailableError, match="returned none within 0.01 s"):
+    with pytest.raises(UnavailableError, match=r"returned none within 0\.01 s"):
         await source()
     issuer.gate.set()
     monkeypatch.undo()
