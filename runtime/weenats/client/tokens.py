@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
-from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 from weakref import WeakSet
 
@@ -281,8 +280,9 @@ async def ask(provider: TokenProvider) -> str:
     task = asyncio.current_task()
     try:
         if is_on_loop_thread() and not is_async(provider):
-            call = partial(copy_context().run, provider)
-            given = (await run_in_thread(lambda: _Hidden(call()), "weenats token")).value
+            variables = copy_context()
+            hidden = run_in_thread(lambda: _Hidden(variables.run(provider)), "weenats token")
+            given = (await hidden).value
         else:
             given = provider()
         token = cast("object", await given if inspect.isawaitable(given) else given)
