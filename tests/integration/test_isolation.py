@@ -316,6 +316,27 @@ async def test_failed_requests_are_freed_without_collection(
         gc.enable()
 
 
+async def test_failed_calls_are_freed_without_collection(
+    client: ProbeClient, handlers: Probe
+) -> None:
+    """The same on the side of the caller."""
+    raised: list[weakref.ref[BaseException]] = []
+
+    async def fail(*_: object) -> Outcome:
+        raise NotFoundError
+
+    handlers.actions["go"] = fail
+    gc.disable()
+    try:
+        try:
+            await client.run("k", GO)
+        except NotFoundError as error:
+            raised.append(weakref.ref(error))
+        await until(lambda: [each() for each in raised] == [None])
+    finally:
+        gc.enable()
+
+
 def depth(error: BaseException) -> int:
     """Return how many frames the traceback of an exception has."""
     return len(list(walk_tb(error.__traceback__)))
