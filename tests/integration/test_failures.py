@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pytest
 from testkit.probe import Outcome, Probe, ProbeClient, Run, UndeclaredError
 from testkit.waiting import LIMIT, exceed_deadline
 from weenats import (
+    CallNext,
     ConnectionOptions,
     InternalError,
     InvalidArgumentError,
@@ -22,6 +24,7 @@ from weenats import (
     NotFoundError,
     RequestContext,
     ResourceExhaustedError,
+    Response,
     ServiceError,
     UnavailableError,
 )
@@ -103,6 +106,23 @@ async def test_malformed_request_reports_the_violation(ask: Any, body: bytes, po
     assert answer["error"]["code"] == "INVALID_ARGUMENT"
     assert answer["error"]["details"]["violations"][0]["pointer"] == pointer
     assert answer["headers"]["Nats-Service-Error-Code"] == "400"
+
+
+async def test_invalid_context_reaches_no_handler_whatever_interceptors_read(
+    raw: Any, nats_url: str, handlers: Probe
+) -> None:
+    """An interceptor may read the payload, or replace the context, before the handler runs."""
+
+    async def read(context: RequestContext, call_next: CallNext) -> Response:
+        assert context.payload is not None
+        return await call_next(context.replace(token=None))
+
+    async with NatsServiceBuilder(handlers, nats_url).with_interceptor(read).build():
+        for invalid in (b'{"x":NaN}', b'{"x":1e999}', b"[]"):
+            answer = json.loads((await raw.request(RUN, WITH_CONTEXT % invalid)).data)
+            assert answer["error"]["code"] == "INVALID_ARGUMENT"
+        assert handlers.seen == []
+        assert json.loads((await raw.request(RUN, WITH_CONTEXT % b"{}")).data)["success"]
 
 
 async def test_large_invalid_request_gets_a_small_reply(ask: Any) -> None:

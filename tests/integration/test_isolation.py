@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -16,11 +20,13 @@ from weenats import (
     EventSubscription,
     NatsServiceBuilder,
     NatsTransport,
+    NotFoundError,
     ReceivedEvent,
     RequestContext,
     Response,
     ServiceError,
 )
+from weenats._internal.tracebacks import MAX_FRAMES
 from weenats.context import CURRENT
 from weenats.transport import Delivery
 
@@ -221,30 +227,32 @@ async def test_interceptors_cannot_change_a_client(
         assert "x-by" not in seen.headers
 
 
-async def test_exception_that_is_raised_again_keeps_no_requests(
-    client: ProbeClient, handlers: Probe
+@pytest.mark.parametrize("key", ["one", "group"])
+async def test_exception_that_is_raised_again_keeps_few_requests(
+    client: ProbeClient, handlers: Probe, key: str
 ) -> None:
-    """A stored exception that handlers raise again and again keeps the frames of no request."""
+    """A stored exception that handlers raise again and again keeps a limited number of frames."""
     stored = ConnectionResetError("the connection broke")
     wrapped = ExceptionGroup("of a task group", [stored])
 
     async def read(key: str, command: Run, context: RequestContext) -> Outcome:
         try:
             raise stored if key == "one" else wrapped
-        except OSError as error:
+        except (OSError, ExceptionGroup) as error:
+            if key == "group":
+                raise
             raise ValueError("no data") from error
 
     handlers.actions["go"] = read
-    for key in ("one", "group"):
-        for _ in range(3):
-            with pytest.raises(ServiceError):
-                await client.run(key, GO)
-        assert stored.__traceback__ is None
-    assert wrapped.__traceback__ is None
+    for _ in range(MAX_FRAMES + 10):
+        with pytest.raises(ServiceError):
+            await client.run(key, GO)
+    assert depth(stored) <= MAX_FRAMES
+    assert depth(wrapped) <= MAX_FRAMES
 
 
-async def test_exception_that_is_raised_again_keeps_no_events(client: ProbeClient) -> None:
-    """A stored exception that handlers of events raise again keeps the frames of no event."""
+async def test_exception_that_is_raised_again_keeps_few_events(client: ProbeClient) -> None:
+    """A stored exception that handlers of events raise again keeps a limited number of frames."""
     stored = ConnectionResetError("the connection broke")
     seen: list[str] = []
 
@@ -252,8 +260,83 @@ async def test_exception_that_is_raised_again_keeps_no_events(client: ProbeClien
         seen.append(event.message_id)
         raise stored
 
+    count = MAX_FRAMES + 10
     async with await client.subscribe_happened(on_event):
-        for number in range(1, 4):
+        for number in range(1, count + 1):
             await client.publish_happened("k", happened(), revision=number)
-            await until(lambda: len(seen) == number)  # noqa: B023 - it ends before the next one
-        await until(lambda: stored.__traceback__ is None)
+        await until(lambda: len(seen) == count)
+        await until(lambda: depth(stored) <= MAX_FRAMES)
+
+
+async def test_tracebacks_are_whole_in_records_that_are_formatted_later(
+    client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those of causes as well: handlers of the log may format in another thread."""
+
+    async def read(key: str, command: Run, context: RequestContext) -> Outcome:
+        try:
+            raise ConnectionResetError
+        except OSError as error:
+            raise ValueError from error
+
+    handlers.actions["go"] = read
+    with pytest.raises(ServiceError):
+        await client.run("k", GO)
+    (record,) = (each for each in caplog.records if each.name == "weenats.service")
+    assert logging.Formatter().format(record).count(", in read\n") == 2
+
+
+class _UnknownError(KeyError):
+    """Unlike classes of Python, it can be the object of a weak reference."""
+
+
+async def test_failed_requests_are_freed_without_collection(
+    client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception and the frames of its traceback do not keep each other alive."""
+    raised: list[weakref.ref[BaseException]] = []
+
+    async def read(key: str, command: Run, context: RequestContext) -> Outcome:
+        error = NotFoundError("there is none") if key == "known" else _UnknownError(key)
+        raised.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    handlers.actions["go"] = read
+    caplog.set_level(logging.CRITICAL, "weenats.service")  # records that pytest keeps have frames
+    gc.disable()
+    try:
+        for key in ("known", "unknown"):
+            with pytest.raises(ServiceError):
+                await client.run(key, GO)
+        await until(lambda: [each() for each in raised] == [None, None])
+    finally:
+        gc.enable()
+
+
+async def test_failed_calls_are_freed_without_collection(
+    client: ProbeClient, handlers: Probe
+) -> None:
+    """The same on the side of the caller."""
+    raised: list[weakref.ref[BaseException]] = []
+
+    async def fail(*_: object) -> Outcome:
+        raise NotFoundError
+
+    handlers.actions["go"] = fail
+    gc.disable()
+    try:
+        try:
+            await client.run("k", GO)
+        except NotFoundError as error:
+            raised.append(weakref.ref(error))
+        await until(lambda: [each() for each in raised] == [None])
+    finally:
+        gc.enable()
+
+
+def depth(error: BaseException) -> int:
+    """Return how many frames the traceback of an exception has."""
+    return len(list(walk_tb(error.__traceback__)))

@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import nats
 import pytest
 
 from testkit.contexts import make_context
@@ -85,6 +86,26 @@ async def test_repeat_gets_the_first_reply_on_each_instance(pair: Pair) -> None:
     assert replies == [Outcome(text="1")] * 4
     assert len(pair.handlers.seen) == 1
     assert await pair.clients[0].run("k", GO) == Outcome(text="2")
+
+
+async def test_invalid_requests_are_not_kept(pair: Pair, url: str) -> None:
+    """A repeat with a valid payload and context is executed."""
+    counted(pair.handlers)
+    message_id = new_message_id()
+    body = (
+        '{"aggregateId":{"type":"thing","key":"k"},"command":%s,"metadata":'
+        f'{{"messageId":"{message_id}","timestamp":"2026-03-01T09:30:00.125Z","context":%s}}}}'
+    )
+    raw = await nats.connect(url)
+    for command, context, is_valid in (
+        ('{"action":1}', "{}", False),
+        ('{"action":"go"}', '{"x":NaN}', False),
+        ('{"action":"go"}', "{}", True),
+    ):
+        reply = await raw.request(ONCE.subject, (body % (command, context)).encode(), LIMIT)
+        assert json.loads(reply.data)["success"] == is_valid
+    await raw.close()
+    assert len(pair.handlers.seen) == 1
 
 
 @pytest.mark.parametrize(

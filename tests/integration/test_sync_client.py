@@ -202,6 +202,29 @@ def test_deadline_ends_the_wait(client: ProbeSyncClient, probe: Probe) -> None:
         assert blocking.cancelled.wait(LIMIT)
 
 
+def test_debug_mode_of_asyncio_shows_no_results(
+    client: ProbeSyncClient, probe: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It logs tasks that take long, with their results."""
+
+    async def answer(*_: Any) -> Outcome:
+        return Outcome(text="s3cret")
+
+    async def debug(*, is_on: bool) -> None:
+        loop = asyncio.get_running_loop()
+        loop.slow_callback_duration = 0 if is_on else 0.1
+        loop.set_debug(is_on)
+
+    probe.actions["go"] = answer
+    loop_thread.process_loop().run(debug(is_on=True))
+    try:
+        assert client.run("k", Run(action="go")).text == "s3cret"
+    finally:
+        loop_thread.process_loop().run(debug(is_on=False))
+    assert "Executing <Task finished" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
 def test_unknown_option_is_refused(client: ProbeSyncClient) -> None:
     """A wrong option fails as in the async client."""
     with pytest.raises(TypeError, match="did you mean timeout"):

@@ -22,16 +22,16 @@ _OF_TEXT: Final = 10
 _MAX_KINDS: Final = 1000
 """How many kinds of records are counted at a time; beyond it counting begins anew."""
 _ANY: Final = object()
-_Kind = tuple[object, object, type[BaseException] | None]
+_Kind = tuple[object, object, object]
 
 
 class LimitedLogger(logging.LoggerAdapter[logging.Logger]):
     """A logger that limits the rate of alike records, from level WARNING on.
 
     Records are alike if they have the same text before formatting, the same first argument and the
-    same class of exception. Ten are logged at once, then one in a second, with the number of those
-    that were left out. Of one text with any first argument, which a peer may choose, it is a
-    hundred at once, then ten in a second.
+    same class of exception, or the same `kind`, which a call may give in its place. Ten are logged
+    at once, then one in a second, with the number of those that were left out. Of one text with any
+    first argument, which a peer may choose, it is a hundred at once, then ten in a second.
 
     Args:
         name: the name of the logger.
@@ -46,12 +46,12 @@ class LimitedLogger(logging.LoggerAdapter[logging.Logger]):
 
     @override
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        error = kwargs.get("exc_info")
+        error, kind = kwargs.get("exc_info"), kwargs.pop("kind", None)
         if isinstance(error, BaseException):
             # `logging` would ask it for its truth value, and leave out one that is false.
             kwargs["exc_info"] = type(error), error, error.__traceback__
         if level >= logging.WARNING and self.isEnabledFor(level):
-            left_out = self._take(_kind(msg, args, error))
+            left_out = self._take(_kind(msg, args, error, kind))
             if left_out is None:
                 return
             if left_out:
@@ -101,7 +101,7 @@ class _Allowance:
         return left_out
 
 
-def _kind(msg: object, args: tuple[object, ...], exc_info: object) -> _Kind:
+def _kind(msg: object, args: tuple[object, ...], exc_info: object, kind: object) -> _Kind:
     first = args[0] if args and isinstance(args[0], str) else None
     error = sys.exception() if exc_info is True else exc_info
-    return msg, first, type(error) if isinstance(error, BaseException) else None
+    return msg, first, kind or (type(error) if isinstance(error, BaseException) else None)

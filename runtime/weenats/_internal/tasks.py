@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -55,13 +54,17 @@ async def finish(work: Coroutine[Any, Any, None], *, timeout: float | None = Non
         work: what it does.
         timeout: after how many seconds the caller does not wait any more, and the work goes on;
             None for never.
+
+    Raises:
+        BaseException: the work raised it within this time.
     """
     task = start_task(work)
     _FINISHING.add(task)
     task.add_done_callback(_FINISHING.discard)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(timeout):
-            await asyncio.shield(task)
+    task.add_done_callback(retrieve)  # perhaps nobody waits for it any more
+    done, _ = await asyncio.wait([task], timeout=timeout)
+    if done:
+        task.result()
 
 
 def ends_task(error: BaseException, task: asyncio.Task[Any] | None = None) -> bool:

@@ -97,7 +97,7 @@ class AuthInterceptor:
             principal = await self._validator.validate(token)
         except ServiceError as error:
             refusal = CLASS_OF_CODE[code_of(error) or Code.INTERNAL]
-            reason = error.reason if isinstance(error, InvalidTokenError) else type(error).__name__
+            reason = _reason(error)
         except BaseException as error:  # a validator that fails must not admit anyone
             if ends_task(error, task):
                 raise
@@ -105,7 +105,8 @@ class AuthInterceptor:
         if isinstance(principal, Principal):
             return principal
         # Raised here: the validator's exception, which may show the token, must not be its context.
-        _LOG.warning("%s refused a caller: %s", context.operation.subject, reason)
+        subject = context.operation.subject
+        _LOG.warning("%s refused a caller: %s", subject, reason, kind=reason)
         context.add_event(AUTHENTICATION_FAILED)
         raise refusal
 
@@ -117,13 +118,21 @@ class AuthInterceptor:
             raise UnauthenticatedError
 
 
+def _reason(error: ServiceError) -> str:
+    """Return the reason of a validator if it gave one, else the class of its exception."""
+    reason: object = None
+    if isinstance(error, InvalidTokenError):
+        reason = getattr(error, "reason", None)
+    return reason if isinstance(reason, str) else type(error).__name__
+
+
 def _authorize(principal: Principal, context: RequestContext) -> None:
     auth = context.operation.auth
     if auth is not None and not principal.scopes.issuperset(auth.scopes):
         missing = " ".join(scope for scope in auth.scopes if scope not in principal.scopes)
-        _LOG.warning(
-            "%s refused a caller: the scope %s is missing", context.operation.subject, missing
-        )
+        reason = f"the scope {missing} is missing"
+        subject = context.operation.subject
+        _LOG.warning("%s refused a caller: %s", subject, reason, kind=reason)
         context.add_event(AUTHORIZATION_FAILED)
         raise PermissionDeniedError(f"the token does not grant the scope {missing}")
 

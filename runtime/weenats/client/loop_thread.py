@@ -133,22 +133,24 @@ class LoopThread:
 class _Call(Generic[ResultT]):
     """A coroutine that runs on the loop while the calling thread waits.
 
-    It does what `run_coroutine_threadsafe` does with two futures and a condition, in less time.
+    It does what `run_coroutine_threadsafe` does with two futures and a condition, in less time. Its
+    task has no result, which asyncio would show in the log when it is in debug mode.
     """
 
-    __slots__ = ("_coroutine", "_loop", "_task", "done")
+    __slots__ = ("_coroutine", "_loop", "_result", "_task", "done")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, ResultT]
     ) -> None:
         self._loop = loop
         self._coroutine = coroutine
-        self._task: asyncio.Task[ResultT] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._result: ResultT
         self.done = threading.Lock()
         self.done.acquire()
 
     def start(self) -> None:
-        self._task = self._loop.create_task(self._coroutine)
+        self._task = self._loop.create_task(self._run())
         self._task.add_done_callback(self._finish)
 
     def cancel(self) -> None:
@@ -158,15 +160,21 @@ class _Call(Generic[ResultT]):
             self._task.cancel()
 
     def result(self) -> ResultT:
-        task, self._task = cast("asyncio.Task[ResultT]", self._task), None
+        task, self._task = cast("asyncio.Task[None]", self._task), None
         try:
-            return task.result()
+            task.result()
         except asyncio.CancelledError:
             raise CancelledError("the call was cancelled on the event loop") from None
+        else:
+            return self._result
         finally:
             del task, self  # else the traceback of an exception refers to the exception
 
-    def _finish(self, task: asyncio.Task[ResultT]) -> None:
+    async def _run(self) -> None:
+        self._result = await self._coroutine
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        self._coroutine.close()  # it never began if the task was cancelled before
         if not task.cancelled():
             task.exception()  # asyncio would log it when the waiting thread was interrupted
         self.done.release()

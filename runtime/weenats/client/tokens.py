@@ -8,8 +8,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
-from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 from weakref import WeakSet
 
 from weenats._internal.limited_log import LimitedLogger
@@ -57,8 +56,17 @@ _PROVIDER: Final = Key[TokenProvider]("token provider")
 _REFRESH_BEFORE: Final = 30.0
 _REFRESH_SHARE: Final = 0.2
 _RENEW_INTERVAL: Final = 1.0
+_FETCH_TIMEOUT: Final = 60.0
+"""Seconds after which a provider is given up: a request without a limit may hang for ever."""
 _LOG: Final = LimitedLogger("weenats.auth")
 _exposed: Final[WeakSet[Transport]] = WeakSet()
+
+
+class _Hidden(Generic[TokenT]):
+    """A result of a task or future, which asyncio shows in logs when it is in debug mode."""
+
+    def __init__(self, value: TokenT) -> None:
+        self.value = value
 
 
 class CachedToken:
@@ -67,7 +75,7 @@ class CachedToken:
     While the token is valid, calls use it, and it is renewed in the background: calls neither wait
     nor fail when the issuer is down, which is asked again after a second. Without a valid token,
     concurrent calls wait for one request to the provider. It runs in a task of its own, so the
-    deadline of one call does not cancel it for the others.
+    deadline of one call does not cancel it for the others; it is cancelled after a minute.
 
     When a service refuses the token, it is renewed and the call is sent once more. A call whose
     handler raised an UnauthenticatedError is not sent again, nor is one of an operation that is not
@@ -102,7 +110,7 @@ class CachedToken:
         self._token: str | None = None
         self._renew_from = self._valid_until = -math.inf
         self._renewed_at = -math.inf
-        self._refreshing: asyncio.Task[str] | None = None
+        self._refreshing: asyncio.Task[_Hidden[str]] | None = None
 
     def __repr__(self) -> str:
         return f"<CachedToken {'empty' if self._token is None else 'filled'}>"
@@ -116,7 +124,7 @@ class CachedToken:
         now = self._clock()
         token = self._token
         if token is None or now >= self._valid_until:
-            return await asyncio.shield(self._refresh())
+            return (await asyncio.shield(self._refresh())).value
         if now >= self._renew_from:
             self._renew_from = now + _RENEW_INTERVAL  # unless it succeeds
             self._refresh()
@@ -153,7 +161,7 @@ class CachedToken:
         if token is None or token == self._token:
             self._token = None
 
-    def _refresh(self) -> asyncio.Task[str]:
+    def _refresh(self) -> asyncio.Task[_Hidden[str]]:
         """Return the task that calls the provider, which all waiting calls share."""
         loop = asyncio.get_running_loop()
         task = self._refreshing
@@ -163,9 +171,9 @@ class CachedToken:
             task.add_done_callback(retrieve)
         return task
 
-    async def _fetch(self) -> str:
+    async def _fetch(self) -> _Hidden[str]:
         try:
-            token = await ask(self._provider)
+            token = await self._ask()
         except ServiceError as error:
             if self._token is not None and self._clock() < self._valid_until:
                 reason = type(error.__cause__ or error).__name__  # its text may have secrets
@@ -179,7 +187,15 @@ class CachedToken:
         self._valid_until = expires_at if is_valid else now + _RENEW_INTERVAL
         self._renew_from = expires_at - margin if is_valid else self._valid_until
         self._token = token
-        return token
+        return _Hidden(token)
+
+    async def _ask(self) -> str:
+        try:
+            async with asyncio.timeout(_FETCH_TIMEOUT):
+                return await ask(self._provider)
+        except TimeoutError:
+            text = f"the token provider returned none within {_FETCH_TIMEOUT:g} s"
+            raise UnavailableError(f"no token for the call: {text}") from None
 
 
 class TokenInterceptor:
@@ -264,7 +280,9 @@ async def ask(provider: TokenProvider) -> str:
     task = asyncio.current_task()
     try:
         if is_on_loop_thread() and not is_async(provider):
-            given = await run_in_thread(partial(copy_context().run, provider), "weenats token")
+            variables = copy_context()
+            hidden = run_in_thread(lambda: _Hidden(variables.run(provider)), "weenats token")
+            given = (await hidden).value
         else:
             given = provider()
         token = cast("object", await given if inspect.isawaitable(given) else given)

@@ -354,7 +354,10 @@ class OperationCodec:
             except ValueError as error:
                 subject = self.operation.subject
                 failure = InternalError(f"the reply of {subject} is not valid JSON: {error}")
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # else it and this frame, in its traceback, would keep each other alive
 
     def _decode_envelope(self, data: bytes) -> Request:
         """Decode the envelope of a request whose members may have any order.

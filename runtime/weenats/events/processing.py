@@ -237,29 +237,31 @@ class EventWorker:
         limit: float,
     ) -> tuple[str, str] | None:
         """Run the handler; return the code and the class of its error, None if it succeeded."""
-        error: BaseException
-        message, task = job.message, job.task
+        task = job.task
         # One timer for all handlers: an `asyncio.timeout` for each takes a tenth of an event.
         self._late.add(job, limit)
         try:
             await runner.handle(event)
-        except BaseException as raised:  # noqa: BLE001 - any of the handler
-            error = raised
-        else:
-            return None
-        finally:
-            self._late.discard(job)
-            if job.is_late and task is not None:
-                task.uncancel()
-        if isinstance(error, EventReturnedError):
-            raise error
-        if ends_task(error, task):
-            raise error
-        if job.is_late and isinstance(error, TimeoutError | asyncio.CancelledError):
-            self._log(message, error, "took too long")
-            return "DEADLINE_EXCEEDED", "TimeoutError"
-        self._log(message, error, "failed")
+        except BaseException as error:  # any of the handler
+            self._end(job)
+            if isinstance(error, EventReturnedError) or ends_task(error, task):
+                raise
+            return self._failure(job, error)
+        self._end(job)
+        return None
+
+    def _end(self, job: MessageJob) -> None:
+        self._late.discard(job)
+        if job.is_late and job.task is not None:
+            job.task.uncancel()
+
+    def _failure(self, job: MessageJob, error: BaseException) -> tuple[str, str]:
+        """Log the exception of a handler; return the code and the class of the error."""
+        is_late = job.is_late and isinstance(error, TimeoutError | asyncio.CancelledError)
+        self._log(job.message, error, "took too long" if is_late else "failed")
         release_frames(error)
+        if is_late:
+            return "DEADLINE_EXCEEDED", "TimeoutError"
         return (code_of(error) or Code.INTERNAL).value, type(error).__name__
 
     def _log(self, message: PulledMessage, error: BaseException, what: str) -> None:

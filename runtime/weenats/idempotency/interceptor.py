@@ -63,7 +63,9 @@ class OnceInterceptor:
             UnavailableError: JetStream does not answer, or the entry of the message id is not
                 valid, and the command was not executed.
         """
-        context.payload  # noqa: B018 - an invalid one is refused, and not kept
+        # What is invalid is refused, and that is not kept.
+        context.payload  # noqa: B018
+        context.metadata_context  # noqa: B018
         claim = await self._replies.claim(context, self._seconds)
         if isinstance(claim, Entry):
             return self._replay(claim, context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple
 
@@ -174,9 +174,13 @@ class ProjectionBuilder(Generic[ViewT]):
             await follower.run(follow=False, created=record.created, observe=report)
             await self.catalog.complete(record.number)
             await self._look()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(grace):
+            following = asyncio.timeout(grace)
+            try:
+                async with following:
                     await follower.run(follow=True, created=record.created)
+            except TimeoutError:
+                if not following.expired():  # a handler raised it
+                    raise
 
 
 @asynccontextmanager

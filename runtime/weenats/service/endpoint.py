@@ -116,7 +116,7 @@ class EndpointRunner:
             job.deadline = now + timeout
         self._admission.submit(job, now)
 
-    async def run(self, job: Job) -> None:  # noqa: C901 - all requests take this way
+    async def run(self, job: Job) -> None:
         """Serve one request and answer it.
 
         Args:
@@ -151,13 +151,7 @@ class EndpointRunner:
                 if isinstance(error, asyncio.CancelledError):
                     return
                 raise
-            failure = self._public_error(error)
-            self._answer_failure(job, failure, started, context)
-            if failure is not error:
-                self._log(error, "" if context is None else context.key)
-            elif isinstance(error, UnimplementedError):
-                self._log_unimplemented(error)
-            release_frames(error)
+            self._fail(job, error, started, context)
         else:
             self._answer(job, reply, headers, elapsed)
 
@@ -180,11 +174,11 @@ class EndpointRunner:
 
     def _begin(self, context: RequestContext) -> Awaitable[object]:
         """Check what was not read yet, and call the handler."""
+        # An invalid payload or context does not reach the handler.
         if context.received is not None:
-            # An invalid payload or context does not reach the handler.
             context.payload  # noqa: B018
-            if context._metadata_context is not NO_CONTEXT:  # pyright: ignore[reportPrivateUsage]
-                context.metadata_context  # noqa: B018
+        if context._metadata_context is not NO_CONTEXT:  # pyright: ignore[reportPrivateUsage]
+            context.metadata_context  # noqa: B018
         context.note_executed()
         return self._handler(context)
 
@@ -250,6 +244,22 @@ class EndpointRunner:
             failure = InternalError()
         if not isinstance(error, GeneratorExit):
             self._answer_failure(job, failure, started, context)
+
+    def _fail(
+        self, job: Job, error: BaseException, started: int, context: RequestContext | None
+    ) -> None:
+        """Answer a request that failed.
+
+        No variable of `run` may have the exception: its traceback has that frame, and each would
+        keep the other alive, with the request, until garbage is collected.
+        """
+        failure = self._public_error(error)
+        self._answer_failure(job, failure, started, context)
+        if failure is not error:
+            self._log(error, "" if context is None else context.key)
+        elif isinstance(error, UnimplementedError):
+            self._log_unimplemented(error)
+        release_frames(error)
 
     def _answer_failure(
         self, job: Job, error: ServiceError, started: int, context: RequestContext | None

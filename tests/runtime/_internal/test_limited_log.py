@@ -94,6 +94,14 @@ def test_other_records_pass(log: LimitedLogger, caplog: pytest.LogCaptureFixture
     assert len(caplog.records) == 15
 
 
+def test_kinds_are_limited_apart(log: LimitedLogger, caplog: pytest.LogCaptureFixture) -> None:
+    """A call may say what tells its records apart, such as the reason of a refusal."""
+    for _ in range(20):
+        log.error("refused %s: %s", "a", "too old", kind="too old")
+    log.error("refused %s: %s", "a", "forged", kind="forged")
+    assert len(caplog.records) == 11
+
+
 def test_kinds_are_bounded(log: LimitedLogger, caplog: pytest.LogCaptureFixture) -> None:
     """Records of ever new kinds take no memory without bounds, and do not flood the log."""
     for number in range(3000):

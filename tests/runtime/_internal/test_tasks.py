@@ -1,4 +1,4 @@
-"""Which exceptions end a task."""
+"""Which exceptions end a task, and work that its caller does not end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from weenats._internal.periodic import Periodic
-from weenats._internal.tasks import ends_task
+from weenats._internal.tasks import ends_task, finish
 from weenats.client import CachedToken
 
 
@@ -95,3 +95,44 @@ def test_coroutines_that_are_closed_end(
     collect()
     # Python says that the task was destroyed; weenats adds nothing.
     assert {each.name for each in caplog.records} <= {"asyncio"}
+
+
+@pytest.mark.parametrize("timeout", [None, 60])
+@pytest.mark.parametrize("error", [TimeoutError("of the work"), ValueError("of the work")])
+async def test_failure_of_work_that_finishes_is_raised(
+    timeout: float | None, error: Exception
+) -> None:
+    """A time limit of the work itself is not that of its caller."""
+
+    async def fail() -> None:
+        raise error
+
+    with pytest.raises(type(error), match="of the work"):
+        await finish(fail(), timeout=timeout)
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_work_goes_on_without_its_caller(
+    *, is_cancelled: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When the caller is cancelled or has waited long enough; then nobody gets its exception."""
+    begun, gate, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await gate.wait()
+        ended.set()
+        raise ValueError
+
+    caller = asyncio.create_task(finish(work(), timeout=None if is_cancelled else 0.01))
+    await begun.wait()
+    if is_cancelled:
+        caller.cancel()
+    await asyncio.wait([caller])
+    assert caller.cancelled() == is_cancelled
+    assert not ended.is_set()
+    gate.set()
+    await ended.wait()
+    await asyncio.sleep(0)
+    gc.collect()
+    assert caplog.records == []

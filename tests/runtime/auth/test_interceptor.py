@@ -224,8 +224,28 @@ async def test_log_has_the_reason_without_the_token(
         assert not any(part in line for line in shown)
 
 
+async def test_refusals_for_one_reason_do_not_hide_those_for_another(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A caller that floods a service with expired tokens hides no forged one from the log."""
+    for reason in ["too old"] * 20 + ["forged"]:
+        validator = StubValidator(InvalidTokenError(reason))
+        await refused(AuthInterceptor(validator)(request("x"), return_principal))
+    assert caplog.messages[-1] == f"{RUN.subject} refused a caller: forged"
+    assert len(caplog.messages) < 20
+
+
+class BareTokenError(InvalidTokenError):
+    """An error without a reason, as it does not call the initializer of its base class."""
+
+    def __init__(self) -> None:
+        """Do nothing."""
+
+
 ERRORS: list[tuple[BaseException, type[ServiceError], str]] = [
     (InvalidTokenError("too old"), UnauthenticatedError, "too old"),
+    (InvalidTokenError(["s3cret"]), UnauthenticatedError, "InvalidTokenError"),  # type: ignore[arg-type]
+    (BareTokenError(), UnauthenticatedError, "BareTokenError"),
     (UnauthenticatedError("s3cret"), UnauthenticatedError, "UnauthenticatedError"),
     (PermissionDeniedError("s3cret"), PermissionDeniedError, "PermissionDeniedError"),
     (UnavailableError("s3cret"), UnavailableError, "UnavailableError"),

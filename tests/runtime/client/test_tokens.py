@@ -117,6 +117,22 @@ async def test_calls_do_not_wait_for_the_renewal_of_a_valid_token(clock: FakeClo
     assert issuer.asked == 2
 
 
+async def test_provider_that_hangs_is_given_up(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One request without an answer does not keep all later calls from having a token."""
+    monkeypatch.setattr("weenats.client.tokens._FETCH_TIMEOUT", 0.01)
+    issuer = Issuer(clock)
+    source = CachedToken(issuer, clock=clock)
+    issuer.gate.clear()
+    with pytest.raises(UnavailableError, match=r"returned none within 0\.01 s"):
+        await source()
+    issuer.gate.set()
+    monkeypatch.undo()
+    assert await source()
+    assert issuer.asked == 2
+
+
 async def test_expired_token_is_not_used(clock: FakeClock, issuer: Issuer) -> None:
     """When the issuer is down and the token has expired, calls fail."""
     source = CachedToken(issuer, clock=clock)
@@ -305,6 +321,22 @@ async def test_repr_hides_the_token(clock: FakeClock) -> None:
     assert repr(source) == "<CachedToken empty>"
     await source()
     assert repr(source) == "<CachedToken filled>"
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_debug_mode_of_asyncio_shows_no_token(
+    *, in_thread: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It logs the results of tasks and futures that take long."""
+    monkeypatch.setattr("weenats.client.tokens.is_on_loop_thread", lambda: in_thread)
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0
+    assert await CachedToken(lambda: "s3cret")() == "s3cret"
+    await settle()
+    loop.set_debug(False)
+    assert "CachedToken._fetch" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 @pytest.mark.parametrize("provided", [None, "", b"bytes", 5])

@@ -36,6 +36,7 @@ from weenats import (
     NatsServiceBuilder,
     NatsTransport,
 )
+from weenats._internal.tracebacks import MAX_FRAMES
 from weenats.events import EventConsumer, EventRoute, ReceivedEvent, consume, publish
 from weenats.protocol.partitions import partition_of
 from weenats.streams.consumer_states import ConsumerState, consumer_states
@@ -144,15 +145,20 @@ async def test_order_is_kept_while_an_event_is_retried(
     assert recorder.seen[0][0] == keys[1]
 
 
-async def test_exception_that_is_raised_again_keeps_no_events(
+async def test_exception_with_many_frames_keeps_no_events(
     parcels: ParcelsClient, transport: NatsTransport
 ) -> None:
-    """A stored exception that handlers of durable events raise again keeps no frames."""
+    """A stored exception that handlers of durable events raise again loses its many frames."""
     stored = ConnectionError("the connection broke")
+
+    def fail(frames: int) -> None:
+        if not frames:
+            raise stored
+        fail(frames - 1)
 
     async def act(event: ReceivedEvent[Delivered]) -> None:
         if event.attempt < 3:
-            raise stored
+            fail(MAX_FRAMES)
 
     await deliver(parcels, "p-1", 1)
     recorder = Recorder(act)

@@ -15,7 +15,7 @@ from testkit.forks import fork
 from testkit.parcels import PARCELS_EVENTS_STREAM
 from testkit.projections import COUNTS, NAME, TOTAL, Counting, Failing, named, remove_projection
 from testkit.rebuilds import kill_rebuilds, rebuild
-from testkit.waiting import ask_until, eventually
+from testkit.waiting import LIMIT, ask_until, eventually
 from weenats import NatsTransport, NotFoundError
 from weenats.projections import Projection
 from weenats.projections.bucket import ensure_bucket
@@ -65,6 +65,34 @@ async def test_a_rebuild_swaps_views(transport: NatsTransport, deliver: Any) -> 
         )
         assert await old.get(TOTAL) is None
         assert [each.number for each in found] == [2]
+
+
+class TimingOut(Counting):
+    """Handlers that something has a time limit for."""
+
+    async def delivered(self, event: Any) -> None:
+        """Fail at one event."""
+        if event.data.count == 21:
+            raise TimeoutError("of a driver")
+        await super().delivered(event)
+
+
+async def test_time_limit_of_a_handler_is_not_the_grace(
+    transport: NatsTransport, deliver: Any
+) -> None:
+    """A handler that fails while the new view goes on beside the old one fails the rebuild."""
+    projection = replace(COUNTS, handlers=TimingOut)
+    await deliver(*range(1, 21))
+    builder = ProjectionBuilder(projection, transport)
+    await builder.create()
+    building = asyncio.create_task(builder.build(grace=LIMIT))
+    await ask_until(
+        lambda views: bool(views) and views[0].state == "live",
+        partial(projection_status, projection, transport),
+    )
+    await deliver(21)
+    with pytest.raises(TimeoutError, match="of a driver"):
+        await building
 
 
 async def test_versions_have_their_own_views(transport: NatsTransport, deliver: Any) -> None:

@@ -6,10 +6,12 @@ import asyncio
 import math
 import sys
 from fractions import Fraction
+from traceback import walk_tb
 from typing import Any
 
 import pytest
 
+from weenats._internal.tracebacks import MAX_FRAMES
 from weenats.service.monitoring.custom_metrics import CustomMetrics, check_metrics
 
 
@@ -112,15 +114,17 @@ def test_unreadable_metrics_are_omitted(read: Any, caplog: pytest.LogCaptureFixt
     assert record.exc_info
 
 
-def test_exception_that_is_raised_again_keeps_no_frames() -> None:
-    """A stored exception that a metric raises each time it is read keeps no frames."""
+def test_exception_that_is_raised_again_keeps_few_frames() -> None:
+    """A stored exception that a metric raises each time it is read keeps few frames."""
     stored = OSError()
 
     def read() -> float:
         raise stored
 
-    assert not CustomMetrics(check_metrics([make_metric(read)])).read()
-    assert stored.__traceback__ is None
+    metrics = CustomMetrics(check_metrics([make_metric(read)]))
+    for _ in range(MAX_FRAMES + 1):
+        assert not metrics.read()
+    assert len(list(walk_tb(stored.__traceback__))) <= MAX_FRAMES
 
 
 def test_negative_counters_are_omitted() -> None:
