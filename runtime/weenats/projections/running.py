@@ -280,9 +280,9 @@ async def running(
         WrongEventLoopError: the connection belongs to another event loop, or the block is left on
             another one.
     """
+    found = RunningProjection(projection, transport, telemetry)
     if transport.is_connected:
         await transport.connect()  # at once; refuses another event loop
-    found = RunningProjection(projection, transport, telemetry)
     # An empty context: the task belongs to no request and no trace.
     following = start_task(found.follow(), context=Context())
     try:

@@ -228,11 +228,11 @@ class KeyValue:
         await self._jetstream.publish(self._subject(key), b"", DELETED)
 
     def discard(self, key: str, revision: int) -> None:
-        """Delete a value if nobody has replaced it, without waiting for a server that may not answer.
+        """Delete a value if nobody has replaced it; does not wait for the answer of the server.
 
         Args:
             key: the key.
-            revision: the revision to delete: the server may get the message much later.
+            revision: the revision to delete; the server may get the message much later.
 
         Raises:
             ServiceError: see Transport.publish.
