@@ -269,9 +269,7 @@ async def test_a_loop_ends_with_its_connection(transport: NatsTransport) -> None
                 await ended
 
 
-def test_a_program_that_ends_within_a_loop(
-    nats_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_program_that_ends_within_a_loop(nats_url: str, caplog: pytest.LogCaptureFixture) -> None:
     """Its exception keeps the reader until asyncio closes all generators: nothing is logged."""
 
     async def fail() -> None:
