@@ -199,6 +199,15 @@ async def test_first_request_whose_connection_breaks_before_it_is_sent(
             assert (await asking).payload == b"x"
 
 
+async def test_first_request_after_somebody_cancelled_all_tasks(nats_url: str) -> None:
+    """Nothing reads replies any more: it fails at once, and does not hold the processor."""
+    async with connected(nats_url) as transport:
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        with pytest.raises(ConnectionLostError):
+            await asyncio.wait_for(transport.request("work", b"x", b"", soon()), LIMIT / 2)
+
+
 async def test_closing_beside_a_server_that_sends_pings_and_reads_nothing() -> None:
     """The task that sends pings ends too, though what it writes is not taken."""
 

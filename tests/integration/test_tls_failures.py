@@ -241,7 +241,7 @@ async def test_each_reason_is_logged_once(caplog: pytest.LogCaptureFixture) -> N
     [
         (b"SSH-2.0-x\r\n", b"", UnavailableError, r"not a NATS server.* begins with 'SSH-2\.0-x'"),
         (b"\x4a\x00\n\xff", b"", UnavailableError, r"not a NATS server.* begins with 'J"),
-        (b"x" * 100_000, b"", UnavailableError, "not a NATS server.* its first line has no end"),
+        (b"x" * 100_000, b"", UnavailableError, "not a NATS server.* does not end within 32768"),
         (b"INFO [1]\r\n", b"", UnavailableError, "not a NATS server.* INFO is not a JSON object"),
         (b"INFO {\r\n", b"", UnavailableError, "not a NATS server.* INFO is not a JSON object"),
         (

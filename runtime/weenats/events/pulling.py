@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from weenats.transport.base import Transport
     from weenats.transport.jetstream import Pull
 
-__all__ = ["ConsumerWork"]
+__all__ = ["DRAIN_TIMEOUT", "ConsumerWork"]
+DRAIN_TIMEOUT: Final = 30.0
+"""Seconds that handlers have to end at the end of a consumer."""
 _LOG: Final = LimitedLogger("weenats.events")
 _MAX_QUEUE: Final = 10_000
 _PULL: Final = 100
@@ -83,6 +85,7 @@ class ConsumerWork:
         self._is_paused: bool | None = None
         self._pulling: set[asyncio.Task[None]] = set()
         self._heartbeats = start_task(self._send_heartbeats())
+        self._closing = start_task(self._end_with_connection())
 
     @property
     def problem(self) -> str:
@@ -146,10 +149,16 @@ class ConsumerWork:
             for worker in workers:
                 worker.close()
             self._heartbeats.cancel()
+            self._closing.cancel()
             if self.health is not None:
                 self.health.close()
             if self._scope is not None:
                 self._scope.discard(self)
+
+    async def _end_with_connection(self) -> None:
+        """End when the connection is closed for good, if nobody has ended it before."""
+        await self._transport.wait_closed()
+        await self.end(DRAIN_TIMEOUT)
 
     def abort(self) -> None:
         """Return all events to the server."""

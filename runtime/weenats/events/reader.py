@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from typing_extensions import TypeVar
@@ -23,7 +23,7 @@ from weenats.transport.jetstream import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
     from datetime import datetime
 
     from weenats.contract import Event, Stream
@@ -41,13 +41,14 @@ __all__ = [
     "stream_of",
 ]
 DataT = TypeVar("DataT")
+YieldedT = TypeVar("YieldedT")
 _AHEAD: Final = 256
 _PAUSE: Final = 0.1
 _UNUSED: Final = 60.0
 """After how many seconds without use the server removes the reader's consumer."""
 
 
-async def read_events(
+def read_events(
     transport: Transport,
     *events: Event[DataT],
     start: Literal["beginning", "new"] | int | datetime = "beginning",
@@ -79,10 +80,7 @@ async def read_events(
         InvalidArgumentError: an event does not match the contract.
         ServiceError: see JetStream.create_consumer.
     """
-    reading = read_stored(transport, *events, start=start, follow=follow)
-    async with aclosing(reading):
-        async for each in reading:
-            yield each.event
+    return _read(transport, events, start, _event_of, follow=follow)
 
 
 class StoredEvent(NamedTuple):
@@ -101,7 +99,7 @@ class StoredEvent(NamedTuple):
     pending: int
 
 
-async def read_stored(
+def read_stored(
     transport: Transport,
     *events: Event[Any],
     start: Start = "beginning",
@@ -124,6 +122,31 @@ async def read_stored(
         InvalidArgumentError: an event does not match the contract.
         ServiceError: see JetStream.create_consumer.
     """
+    return _read(transport, events, start, _itself, follow=follow, created=created)
+
+
+def _event_of(stored: StoredEvent) -> ReceivedEvent[Any, Any]:
+    return stored.event
+
+
+def _itself(stored: StoredEvent) -> StoredEvent:
+    return stored
+
+
+async def _read(  # noqa: PLR0913 - what to read, and what to yield
+    transport: Transport,
+    events: Sequence[Event[Any]],
+    start: Start,
+    yielded: Callable[[StoredEvent], YieldedT],
+    *,
+    follow: bool,
+    created: datetime | None = None,
+) -> AsyncGenerator[YieldedT]:
+    """Yield events, or something of each.
+
+    There is no async generator within it: when a program ends, asyncio closes all of them at once,
+    and one that closes another one meanwhile fails.
+    """
     stream = stream_of(events)
     jetstream, place = JetStream(transport), start
     codecs = {each.path: event_codec(each) for each in events}
@@ -136,7 +159,7 @@ async def read_stored(
                 created = info.created
             if place == "new":  # also for the consumers after the first one
                 place = info.last_sequence + 1
-            async with _reader(jetstream, stream, events, place) as reader:
+            async with _Reader(jetstream, stream, events, place) as reader:
                 if not follow and not reader.pending:
                     return
                 name = reader.config.name
@@ -147,7 +170,8 @@ async def read_stored(
                         event = ReceivedEvent[Any, Any](notification, message.headers)
                         event.sequence = message.sequence
                         place, created = message.sequence + 1, info.created
-                        yield StoredEvent(path, event, message.sequence, message.pending)
+                        stored = StoredEvent(path, event, message.sequence, message.pending)
+                        yield yielded(stored)
                         if not follow and not message.pending:
                             return
         except StreamMissingError as error:
@@ -197,33 +221,51 @@ async def count_stored(transport: Transport, *events: Event[Any], start: int) ->
     """
     stream = stream_of(events)
     try:
-        async with _reader(JetStream(transport), stream, events, start) as info:
+        async with _Reader(JetStream(transport), stream, events, start) as info:
             return info.pending
     except StreamMissingError:
         raise missing(stream) from None
 
 
-@asynccontextmanager
-async def _reader(
-    jetstream: JetStream, stream: Stream, events: Sequence[Event[Any]], start: Start
-) -> AsyncGenerator[ConsumerInfo]:
-    """Create a consumer of events that remembers nothing, and remove it in the end."""
-    name = f"reader-{STAMPER.new_id()}"
-    config = ConsumerConfig(
-        name,
-        tuple(stored_event(stream.service, "*", each.path) for each in events),
-        start=start,
-        acknowledgement="none",
-        durable=False,
-        memory=True,
-        replicas=1,
-        inactive_threshold=_UNUSED,
-    )
-    try:
-        yield await jetstream.create_consumer(stream.name, config)
-    finally:
+class _Reader:
+    """A consumer of events that remembers nothing, and is removed in the end.
+
+    Args:
+        jetstream: the API of the server.
+        stream: the stream.
+        events: the events.
+        start: where it begins.
+    """
+
+    def __init__(
+        self, jetstream: JetStream, stream: Stream, events: Sequence[Event[Any]], start: Start
+    ) -> None:
+        self._jetstream = jetstream
+        self._stream = stream.name
+        self._config = ConsumerConfig(
+            f"reader-{STAMPER.new_id()}",
+            tuple(stored_event(stream.service, "*", each.path) for each in events),
+            start=start,
+            acknowledgement="none",
+            durable=False,
+            memory=True,
+            replicas=1,
+            inactive_threshold=_UNUSED,
+        )
+
+    async def __aenter__(self) -> ConsumerInfo:
+        try:
+            return await self._jetstream.create_consumer(self._stream, self._config)
+        except BaseException:
+            self._discard()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._discard()
+
+    def _discard(self) -> None:
         with suppress(ServiceError):
-            jetstream.discard_consumer(stream.name, name)
+            self._jetstream.discard_consumer(self._stream, self._config.name)
 
 
 def stream_of(events: Iterable[Event[Any]]) -> Stream:

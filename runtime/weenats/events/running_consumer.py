@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from typing_extensions import Unpack
 
@@ -15,7 +15,7 @@ from weenats.errors import WrongEventLoopError
 from weenats.events.consume_options import ConsumeOptions, ConsumeSettings
 from weenats.events.consumer_base import EventConsumer
 from weenats.events.processing import EventRunners, EventWorker
-from weenats.events.pulling import ConsumerWork
+from weenats.events.pulling import DRAIN_TIMEOUT, ConsumerWork
 from weenats.protocol import subjects
 from weenats.streams.consumer_health import ConsumerHealth, Source
 from weenats.streams.consumers import StreamConsumer
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from weenats.transport.base import Transport
 
 __all__ = ["Consumption", "consume"]
-_DRAIN_TIMEOUT: Final = 30.0
 
 
 class Consumption(Uncopyable):
@@ -50,7 +49,7 @@ class Consumption(Uncopyable):
         """
         if asyncio.get_running_loop() is not self._loop:
             raise WrongEventLoopError
-        await finish(self._work.end(_DRAIN_TIMEOUT))
+        await finish(self._work.end(DRAIN_TIMEOUT))
 
     async def __aenter__(self) -> Self:
         return self

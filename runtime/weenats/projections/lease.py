@@ -101,7 +101,7 @@ class Lease:
     async def _give_back(self, taking: asyncio.Task[bool]) -> None:
         with suppress(ServiceError):
             if await taking:
-                self._bucket.discard(self._key)
+                self._bucket.discard(self._key, self._revision)
 
     async def run(self, work: Coroutine[object, object, T]) -> T:
         """Run something while the lease, which was taken, is renewed; then give it back.
@@ -125,9 +125,9 @@ class Lease:
             working.cancel()
             renewing.cancel()
             await asyncio.gather(working, renewing, return_exceptions=True)
-            if monotonic() < self._expires:  # whatever the revision: a renewal may be under way
+            if monotonic() < self._expires:  # after a renewal under way, others wait for its end
                 with suppress(ServiceError):
-                    self._bucket.discard(self._key)
+                    self._bucket.discard(self._key, self._revision)
 
     async def _renew(self) -> None:
         """Renew the lease until it is lost."""

@@ -105,8 +105,10 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
 
         Raises:
             UnavailableError: no view of this version of the projection is complete yet.
+            WrongEventLoopError: the projection runs on another event loop.
             ServiceError: see JetStream.last.
         """
+        self.check_loop()
         record, records = await self._current()
         return await generation_status(self._projection, self._transport, record, records)
 
@@ -128,14 +130,19 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
                     raise replaced(self._builder.stream)
                 if not status.lag:
                     return
-            except ConnectionClosedError:
+            except (ConnectionClosedError, WrongEventLoopError):
                 raise
             except UnavailableError:  # no view is complete yet
                 pass
             await asyncio.sleep(_POLL)
 
     async def close(self) -> None:
-        """Close the views."""
+        """Close the views.
+
+        Raises:
+            WrongEventLoopError: the projection runs on another event loop.
+        """
+        self.check_loop()
         self._has_ended = True
         await cancel_and_wait(self._looking)
         while self._views:
@@ -270,9 +277,12 @@ async def running(
 
     Raises:
         ValueError: its events are not those of one stream.
-        WrongEventLoopError: the block is left on another event loop.
+        WrongEventLoopError: the connection belongs to another event loop, or the block is left on
+            another one.
     """
     found = RunningProjection(projection, transport, telemetry)
+    if transport.is_connected:
+        await transport.connect()  # at once; refuses another event loop
     # An empty context: the task belongs to no request and no trace.
     following = start_task(found.follow(), context=Context())
     try:

@@ -327,7 +327,7 @@ class NatsTransport(Uncopyable):
             try:
                 await self._inbox.open(connection, subject, deadline)
             except ConnectionLostError:
-                if connection.is_silent:
+                if connection.is_connected:  # its server hangs, or somebody ended its tasks
                     raise
                 await self._wait_connected(deadline)
             else:

@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +17,9 @@ from testkit.foreign_service import foreign_service, micro
 from weenats_codegen.cli import running_contracts
 from weenats_codegen.cli.main import main
 from weenats_codegen.cli.time_limit import time_limit
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def test_block_that_takes_too_long() -> None:
@@ -51,6 +55,36 @@ def test_signal_in_a_finalizer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reported == [KeyError, KeyError]
 
 
+def test_signal_while_a_block_begins_or_ends() -> None:
+    """At whatever instruction it comes, the block ends, and nothing is struck afterwards."""
+    before = signal.getsignal(signal.SIGALRM), sys.unraisablehook, sys.gettrace()
+    own = sys._getframe()
+    left = 0
+
+    def strike(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        frame.f_trace_opcodes = True
+        if frame is not own and event == "opcode":
+            left -= 1
+            if left == 0 and signal.getsignal(signal.SIGALRM) is not before[0]:
+                signal.raise_signal(signal.SIGALRM)
+        return strike
+
+    struck = 1
+    while left <= 0:
+        left = struck
+        sys.settrace(strike)
+        try:
+            with time_limit(1000):
+                pass
+        finally:
+            sys.settrace(before[2])
+        after = signal.getsignal(signal.SIGALRM), sys.unraisablehook, sys.gettrace()
+        assert after == before
+        struck += 1
+    assert struck > 20
+
+
 def test_block_that_ends_in_time() -> None:
     """Nothing happens, also in another thread, where there is no limit."""
     done: list[bool] = []
@@ -67,11 +101,13 @@ def test_block_that_ends_in_time() -> None:
 
 
 def test_limit_around_another() -> None:
-    """A limit that was set before goes on afterwards."""
+    """A limit that was set before goes on afterwards, and one of others comes once, as it would."""
+    _, interval = signal.getitimer(signal.ITIMER_REAL)  # that of pytest-timeout
     with time_limit(1000):
         with time_limit(500):
             assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 500
         assert 500 < signal.getitimer(signal.ITIMER_REAL)[0] <= 1000
+    assert signal.getitimer(signal.ITIMER_REAL)[1] == interval
 
 
 def test_contract_that_takes_forever(

@@ -29,6 +29,7 @@ from testkit.parcels import (
     remove_streams,
 )
 from testkit.telemetry import EVERYTHING, recording
+from testkit.transports import connected
 from testkit.waiting import ask_until, cancel_call, eventually, settle, until
 from weenats import (
     FailedPreconditionError,
@@ -37,6 +38,7 @@ from weenats import (
     NatsTransport,
 )
 from weenats._internal.tracebacks import MAX_FRAMES
+from weenats.circuit_breaker import CircuitBreakerPolicy
 from weenats.events import EventConsumer, EventRoute, ReceivedEvent, consume, publish
 from weenats.protocol.partitions import partition_of
 from weenats.streams.consumer_states import ConsumerState, consumer_states
@@ -305,7 +307,7 @@ async def test_a_drain_that_takes_too_long_returns_events(
     parcels: ParcelsClient, transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The handler is cancelled, and another instance gets the event at once."""
-    monkeypatch.setattr("weenats.events.running_consumer._DRAIN_TIMEOUT", 0.05)
+    monkeypatch.setattr("weenats.events.running_consumer.DRAIN_TIMEOUT", 0.05)
     await deliver(parcels, "p-1", 1)
     begun = asyncio.Event()
 
@@ -320,6 +322,14 @@ async def test_a_drain_that_takes_too_long_returns_events(
     async with await consume(transport, other, "billing"):
         await until(lambda: other.seen)
     assert other.attempts == [2]
+
+
+async def test_consumers_end_with_their_connection(nats_url: str, transport: NatsTransport) -> None:
+    """One that nobody has stopped leaves no task when the connection is closed for good."""
+    before = asyncio.all_tasks()
+    async with connected(nats_url) as closing:
+        await consume(closing, Recorder(), "billing", circuit_breaker=CircuitBreakerPolicy())
+    await eventually(lambda: asyncio.all_tasks() <= before)
 
 
 async def test_consuming_survives_a_restart(own_nats_server: NatsServer) -> None:

@@ -269,6 +269,21 @@ async def test_a_loop_ends_with_its_connection(transport: NatsTransport) -> None
                 await ended
 
 
+def test_a_program_that_ends_within_a_loop(nats_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Its exception keeps the reader until asyncio closes all generators: nothing is logged."""
+
+    async def fail() -> None:
+        async with parcel_streams(nats_url) as transport:
+            await deliver(ParcelsClient(transport), 1)
+            reading = read_events(transport, DELIVERED)
+            async for _ in reading:
+                raise KeyError
+
+    with pytest.raises(KeyError):
+        asyncio.run(fail())
+    assert not caplog.records
+
+
 async def test_loops_on_another_event_loop_are_refused(
     parcels: ParcelsClient, transport: NatsTransport
 ) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from operator import is_not
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from testkit.parcels import (
     parcel_streams,
 )
 from testkit.projections import COUNTS, NAME, TOTAL, Counting, Failing, SqlView
+from testkit.tcp_proxy import TcpProxy
 from testkit.transports import connected
 from testkit.waiting import LIMIT, ask_until, eventually, settle, until
 from weenats import (
@@ -41,6 +43,7 @@ from weenats.projections import running as running_module
 from weenats.projections.bucket import ensure_bucket
 from weenats.projections.builder import ProjectionBuilder, opened
 from weenats.projections.follower import Follower
+from weenats.projections.generation import projection_bucket
 from weenats.projections.generation_catalog import Catalog
 from weenats.projections.lease import Lease
 from weenats.projections.running import _failures_in_a_row
@@ -553,6 +556,30 @@ async def test_a_lease_whose_taking_is_cancelled_beside_a_server_that_hangs(
         assert taking.cancelled()
         own_nats_server.resume()
         await ask_until(bool, Lease(bucket, 1, NAME).take)
+
+
+async def test_a_lease_that_is_given_back_too_late(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the network held back until another instance has the lease does not end that one's."""
+    monkeypatch.setattr("weenats.projections.lease.LEASE", 1.0)
+    url = "nats://127.0.0.1:{}"
+    async with connected(nats_server.url) as transport, TcpProxy(nats_server.port) as link:
+        await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
+        bucket = Catalog(transport, NAME).bucket
+        async with connected(url.format(link.port)) as slow:
+            lease = Lease(Catalog(slow, NAME).bucket, 1, NAME)
+            assert await lease.take()
+            lease._expires = monotonic() + LIMIT
+            link.stall()
+            await lease.run(settle())
+            await ask_until(bool, Lease(bucket, 1, NAME, b"other").take)
+            monkeypatch.setattr("weenats.projections.lease.LEASE", LIMIT)
+            assert await Lease(bucket, 1, NAME, b"other").take()
+            link.heal()
+            await slow.fence()
+        assert not await Lease(bucket, 1, NAME).take()
+        await JetStream(transport).delete_stream(bucket_stream(projection_bucket(NAME)))
 
 
 async def test_a_lease_of_nobody_expires(

@@ -58,6 +58,7 @@ PullT = TypeVar("PullT", bound=Pull)
 _TIMEOUT: Final = 5.0
 _AGAIN: Final = 1.0
 """Seconds until an unanswered request is sent again: while there is no leader it is lost."""
+_EXPECTED_LAST: Final = "Nats-Expected-Last-Subject-Sequence"
 _READ_BATCH: Final = 256
 _READ_BYTES: Final = 4 * 1024 * 1024
 _NOT_FOUND: Final = "404"
@@ -335,7 +336,7 @@ class JetStream:
         if stream:
             expected["Nats-Expected-Stream"] = stream
         if expected_last_subject_sequence is not None:
-            expected["Nats-Expected-Last-Subject-Sequence"] = str(expected_last_subject_sequence)
+            expected[_EXPECTED_LAST] = str(expected_last_subject_sequence)
         if ttl is not None:
             expected["Nats-TTL"] = f"{round(ttl * 1000)}ms"
         lines = headers + header_names.encode(expected)
@@ -349,18 +350,22 @@ class JetStream:
         response = parse(answer.payload, f"publishing to {subject}")
         return read(publish_ack, response, f"publishing to {subject}")
 
-    def publish_unconfirmed(self, subject: str, payload: bytes, headers: bytes = b"") -> None:
-        """Publish a message, without waiting until its stream has stored it.
+    def publish_unconfirmed(
+        self, subject: str, payload: bytes, headers: bytes, expected_last_subject_sequence: int
+    ) -> None:
+        """Publish a message, without waiting until its stream has stored it, or refused it.
 
         Args:
             subject: the subject.
             payload: the payload.
             headers: encoded header lines.
+            expected_last_subject_sequence: see `publish`.
 
         Raises:
             ServiceError: see Transport.publish.
         """
-        self._transport.publish(subject, payload, headers)
+        expected = {_EXPECTED_LAST: str(expected_last_subject_sequence)}
+        self._transport.publish(subject, payload, headers + header_names.encode(expected))
 
     async def get(self, stream: str, sequence: int) -> StoredMessage:
         """Return a message by its sequence.

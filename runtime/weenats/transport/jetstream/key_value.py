@@ -227,16 +227,17 @@ class KeyValue:
         """
         await self._jetstream.publish(self._subject(key), b"", DELETED)
 
-    def discard(self, key: str) -> None:
-        """Delete a value, without waiting for a server that may not answer.
+    def discard(self, key: str, revision: int) -> None:
+        """Delete a value if nobody has replaced it; does not wait for the answer of the server.
 
         Args:
             key: the key.
+            revision: the revision to delete; the server may get the message much later.
 
         Raises:
             ServiceError: see Transport.publish.
         """
-        self._jetstream.publish_unconfirmed(self._subject(key), b"", DELETED)
+        self._jetstream.publish_unconfirmed(self._subject(key), b"", DELETED, revision)
 
     def _exists(self, key: str) -> AlreadyExistsError:
         return connection_error(AlreadyExistsError, f"{key} exists already in {self._stream}")

@@ -63,6 +63,8 @@ _BEFORE_LOST: Final = 3
 """How many servers are tried before the one whose connection broke."""
 _MAX_SERVERS: Final = 100
 """The maximum number of servers to remember."""
+_MAX_READ: Final = 1000
+"""The maximum number of announced servers to look at."""
 
 
 class SteadyClient(Client):
@@ -229,7 +231,9 @@ class SteadyClient(Client):
         known = {each.url.address for each in self.known_servers}
         new: list[Candidate] = []
         origin = _server(current)
-        for address in cast("list[object]", announced):
+        addresses = cast("list[object]", announced)
+        # A server may announce tens of thousands, and reading an address takes a while.
+        for address in random.sample(addresses, min(len(addresses), _MAX_READ)):
             server = origin.announced(str(address), uses_tls=self.uses_tls)
             if server is None or not (trusts_names or is_ip(server.url.hostname or "")):
                 continue

@@ -132,11 +132,6 @@ class NatsConnection(SteadyClient):
         return self._refusals > 0
 
     @property
-    def is_silent(self) -> bool:
-        """Whether the server has not answered since a fence gave up."""
-        return self._is_silent
-
-    @property
     def is_lame_duck(self) -> bool:
         """Whether the connected server is in lame duck mode."""
         return self._is_lame_duck and self.is_connected

@@ -35,6 +35,7 @@ _NO_GREETING: Final = (
     " tls_handshake_first of ConnectionOptions"
 )
 _ENDED_IN_HANDSHAKE: Final = "the server ended the connection during the TLS handshake"
+_NO_END: Final = f"its first line does not end within {_BUFFER_BYTES} bytes"
 _INFO: Final = b"INFO "
 _REFUSAL: Final = b"-ERR "
 _MAX_SHOWN: Final = 40
@@ -286,7 +287,7 @@ async def _greeting(transport: GreetedSocket) -> bytes:
     try:
         line: bytes = await transport.readline()
     except ValueError:
-        raise NotNatsError(f"{NOT_NATS}: its first line has no end") from None
+        raise NotNatsError(f"{NOT_NATS}: {_NO_END}") from None
     if not line or line.startswith(_TLS_ALERT):
         raise nats.errors.UnexpectedEOF
     if not line.startswith(_INFO):

@@ -13,7 +13,7 @@ from weenats.transport.nats_py.client import SteadyClient
 from weenats.transport.nats_py.dial import Candidate, Dialer
 from weenats.transport.nats_py.errors import text_of
 from weenats.transport.nats_py.sockets import GreetedTcp
-from weenats.transport.servers import check_servers
+from weenats.transport.servers import Server, check_servers
 
 
 async def test_attempts_to_reconnect_may_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,6 +55,25 @@ async def test_what_a_server_says_is_escaped(caplog: pytest.LogCaptureFixture) -
     assert "\x1b" not in caplog.text
     assert "\\u001b[31m" in caplog.text
     assert text_of(Error("nats: '\x1b[31m'")) == "'\\u001b[31m'"
+
+
+async def test_many_announced_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some are remembered, and few of the others looked at: the event loop would be held."""
+    client = SteadyClient(None)
+    client.options["tls_handshake_first"] = False
+    given = Candidate(check_servers("here")[0].url)
+    client._server_pool, client._current_server = [given], given
+    looked_at: list[str] = []
+    announced = Server.announced
+
+    def look(server: Server, address: str, **options: Any) -> Server | None:
+        looked_at.append(address)
+        return announced(server, address, **options)
+
+    monkeypatch.setattr(Server, "announced", look)
+    client._learn_servers([f"host-{n}:4222" for n in range(50_000)], trusts_names=True)
+    assert len(client._server_pool) == 100
+    assert len(looked_at) <= 1000
 
 
 async def test_lost_server_is_tried_before_many_others(monkeypatch: pytest.MonkeyPatch) -> None:
