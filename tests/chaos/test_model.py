@@ -130,6 +130,17 @@ def test_event_is_heard_again_only_after_a_partition() -> None:
     assert violations(history) == []
 
 
+def test_event_may_be_lost_on_its_way() -> None:
+    """A fault soon after the end of a handler explains why a listener did not hear its event."""
+    history = valid_history()
+    history.executions[0] = Execution("c-1", "m-1", 1, "service", [SUCCESS], 100, 101, emits=True)
+    history.calls["c-1"].ended, history.listeners["client"] = 101, 50
+    history.disturbances = [Disturbance("client", 104, 105, "cut")]
+    assert violations(history) == ["client did not hear the event of c-1"]
+    history.disturbances.append(Disturbance("client", 101.1, 102, "cut"))
+    assert violations(history) == []
+
+
 def test_forged_events_may_be_heard_again() -> None:
     """Events of calls that nobody made come from somebody who sends malformed messages."""
     history = valid_history()

@@ -50,6 +50,8 @@ AFTERMATH: Final = 5.0
 """Seconds after a fault in which it still explains what goes wrong."""
 _GRACE: Final = 2.0
 """Seconds that a handler may run on, or begin, after its call has ended."""
+_UNDERWAY: Final = 2.0
+"""Seconds after the end of a handler in which a fault may strike its event on the way."""
 
 OUTCOMES: Final = frozenset(
     {
@@ -303,12 +305,13 @@ def _events_heard(history: History) -> Iterator[str]:
     for each in history.executions:
         if not each.emits or SUCCESS not in each.endings:
             continue
+        latest = each.ended + _UNDERWAY
         for listener, since in history.listeners.items():
             if (
                 since < each.began
                 and listener not in history.killed
                 and not history.heard[listener][each.call]
-                and not history.disturbed(each.service, each.began, each.ended)
-                and not history.disturbed(listener, each.began, each.ended)
+                and not history.disturbed(each.service, each.began, latest)
+                and not history.disturbed(listener, each.began, latest)
             ):
                 yield f"{listener} did not hear the event of {each.call}"
