@@ -97,10 +97,13 @@ def kill_noticed(cluster: NatsCluster, server: ClusterServer) -> None:
 
 
 async def is_complete(transport: NatsTransport) -> bool:
-    """Return whether the stream has a leader, and both other servers have all of it."""
+    """Return whether the stream has a leader, and both other servers have all of it.
+
+    Nobody answers while there is no leader: the next question comes soon.
+    """
     what = f"STREAM.INFO.{STREAM.name}"
     try:
-        info: dict[str, Any] = await call(transport, what, {}, what=STREAM.name, timeout=LIMIT)
+        info: dict[str, Any] = await call(transport, what, {}, what=STREAM.name, timeout=1)
     except ServiceError:
         return False
     others = info["cluster"].get("replicas", [])
