@@ -193,6 +193,16 @@ class User:
         """Do it in a coroutine."""
         return self.act(right)
 
+    def failing(self, error: type[Exception], right: Any = None) -> Callable[..., Awaitable[Any]]:
+        """Return a handler that raises an error while there is something odd to do elsewhere."""
+
+        async def act(*_: Any) -> Any:
+            if self.odd is not None:
+                raise error
+            return right
+
+        return act
+
 
 Ask = Callable[[], Awaitable[Any]]
 Place = Callable[[str, User], Any]
@@ -304,11 +314,7 @@ async def what_an_interceptor_passes_on(url: str, user: User) -> AsyncGenerator[
 @place(InternalError, f"is_failure raised for {SUBJECT}", RAISED)
 async def is_failure(url: str, user: User) -> AsyncGenerator[Ask]:
     """What decides about failures of a handler."""
-
-    async def act(*_: Any) -> Any:
-        if user.odd is not None:
-            raise LookupError
-        return Outcome(text="x")
+    act = user.failing(LookupError, Outcome(text="x"))
 
     def configure(builder: NatsServiceBuilder) -> NatsServiceBuilder:
         return builder.with_circuit_breaker(is_failure=lambda _: user.act(0))
@@ -320,11 +326,7 @@ async def is_failure(url: str, user: User) -> AsyncGenerator[Ask]:
 @place(InternalError, "the listener of the circuit breakers failed", RAISED)
 async def listener(url: str, user: User) -> AsyncGenerator[Ask]:
     """What is called when a circuit breaker opens."""
-
-    async def act(*_: Any) -> Any:
-        if user.odd is not None:
-            raise OSError
-        return Outcome(text="x")
+    act = user.failing(OSError, Outcome(text="x"))
 
     def configure(builder: NatsServiceBuilder) -> NatsServiceBuilder:
         return builder.with_circuit_breaker(
@@ -520,11 +522,7 @@ async def interceptor_of_a_consumer(url: str, user: User) -> AsyncGenerator[Ask]
 @place(None, "is_failure raised for the consumer odd", RAISED)
 async def is_failure_of_a_consumer(url: str, user: User) -> AsyncGenerator[Ask]:
     """What decides about failures of the handlers of a consumer."""
-
-    async def act(_: Any) -> None:
-        if user.odd is not None:
-            raise LookupError
-
+    act = user.failing(LookupError)
     policy = CircuitBreakerPolicy(is_failure=lambda _: user.act(0))
     async with consuming(url, user, act, circuit_breaker=policy) as ask:
         yield ask
@@ -533,11 +531,7 @@ async def is_failure_of_a_consumer(url: str, user: User) -> AsyncGenerator[Ask]:
 @place(None, "the listener of the circuit breakers failed", RAISED)
 async def listener_of_a_consumer(url: str, user: User) -> AsyncGenerator[Ask]:
     """What is called when the circuit breaker of a consumer opens."""
-
-    async def act(_: Any) -> None:
-        if user.odd is not None:
-            raise OSError
-
+    act = user.failing(OSError)
     policy = CircuitBreakerPolicy(
         failure_threshold=1, recovery_timeout=1e-9, listener=lambda _: user.act()
     )

@@ -521,12 +521,18 @@ async def test_a_lease_outlives_a_failure(
         await lease.run(asyncio.sleep(30))
 
 
-async def test_a_projection_ends_beside_a_server_that_hangs(
-    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`close_timeout` bounds the end, however long JetStream may take to answer."""
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JetStream may take an hour to answer, and a lease lasts as long."""
     monkeypatch.setattr(JetStream.__init__, "__defaults__", (3600.0,))
     monkeypatch.setattr("weenats.projections.lease.LEASE", 3600.0)
+
+
+@pytest.mark.usefixtures("endless")
+async def test_a_projection_ends_beside_a_server_that_hangs(
+    own_nats_server: NatsServer,
+) -> None:
+    """`close_timeout` bounds the end, however long JetStream may take to answer."""
     async with parcel_streams(own_nats_server.url) as transport:
         await ParcelsClient(transport).publish_delivered("p-1", Delivered(count=1))
         options = ConnectionOptions(close_timeout=0.05)
@@ -539,12 +545,11 @@ async def test_a_projection_ends_beside_a_server_that_hangs(
             await counts.caught_up()
 
 
+@pytest.mark.usefixtures("endless")
 async def test_a_lease_whose_taking_is_cancelled_beside_a_server_that_hangs(
-    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+    own_nats_server: NatsServer,
 ) -> None:
     """Its caller waits for half a second; when the server goes on, the lease is given back."""
-    monkeypatch.setattr(JetStream.__init__, "__defaults__", (3600.0,))
-    monkeypatch.setattr("weenats.projections.lease.LEASE", 3600.0)
     async with connected(own_nats_server.url) as transport:
         await ensure_bucket(JetStream(transport), NAME, PARCELS_EVENTS_STREAM)
         bucket = Catalog(transport, NAME).bucket
