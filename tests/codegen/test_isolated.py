@@ -30,6 +30,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolated, "_TIMEOUT", 3 * LIMIT)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("patient")
 def test_findings_of_a_process() -> None:
     """The process returns what the function does."""

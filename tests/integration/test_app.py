@@ -104,6 +104,7 @@ async def test_sample_app_end_to_end(nats_url: str, issuer: HttpServer) -> None:
     assert "rpc.server.call.duration" in otlp.metric_names
 
 
+@pytest.mark.slow
 async def test_retried_message_gets_the_stored_reply(nats_url: str) -> None:
     """A retry of finalize gets the stored reply; a second finalize is rejected."""
     async with (

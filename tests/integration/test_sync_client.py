@@ -608,6 +608,7 @@ threading.Thread(target=work).start()
 """
 
 
+@pytest.mark.slow
 def test_end_of_the_process_closes(nats_url: str, client: ProbeSyncClient, probe: Probe) -> None:
     """A script that closes nothing ends at once, in silence, and loses no event."""
     probe.actions["block"] = Blocking()

@@ -114,6 +114,7 @@ async def test_incompatible_contract_warns_once(
     assert "the running service has no operation refund (operation-removed)" in warning
 
 
+@pytest.mark.slow
 async def test_installed_generator_compares(
     nats_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

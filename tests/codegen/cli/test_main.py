@@ -72,6 +72,7 @@ def test_help_does_not_import_heavy_modules() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_commands_for_services_need_no_generator() -> None:
     """They run with the extra `cli`, without what the generator needs."""
     verbs = "call, explain, health, history, rebuild, run, services, top"
@@ -115,10 +116,10 @@ def test_usage_error_exits_with_2(arguments: list[str], capsys: pytest.CaptureFi
     ("module", "extra", "arguments"),
     [
         ("typer", "cli", ["--help"]),
-        ("jinja2", "codegen", ["new", "orders"]),
+        pytest.param("jinja2", "codegen", ["new", "orders"], marks=pytest.mark.slow),
         ("yaml", "codegen", ["generate"]),
-        ("yaml", "codegen", ["check"]),
-        ("datamodel_code_generator", "codegen", ["generate"]),
+        pytest.param("yaml", "codegen", ["check"], marks=pytest.mark.slow),
+        pytest.param("datamodel_code_generator", "codegen", ["generate"], marks=pytest.mark.slow),
     ],
 )
 def test_missing_extra_is_named(

@@ -117,6 +117,7 @@ def test_hostile_page_runs_nothing(pages: Path, browser: Browser) -> None:
         assert tab.open(pages / "several.html").evaluate(script) == ["undefined", 0]
 
 
+@pytest.mark.slow
 def test_pictures_differ(pages: Path, browser: Browser) -> None:
     """The page is drawn, in light and in dark."""
     pictures: list[bytes] = []

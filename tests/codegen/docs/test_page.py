@@ -440,6 +440,7 @@ def large(count: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_size_of_a_large_page(tmp_path: Path) -> None:
     """A page of 200 operations has less than two megabytes."""
     text = page(read_contracts([write(tmp_path, large(200))]))

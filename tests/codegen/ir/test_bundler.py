@@ -459,6 +459,7 @@ def test_descriptions_are_removed_and_properties_kept(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_long_chains_and_wide_schemas(tmp_path: Path) -> None:
     """Chains longer than Python's stack, and thousands of members, are bundled."""
     count = 3000

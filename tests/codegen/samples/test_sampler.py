@@ -216,7 +216,7 @@ def test_sample_that_is_too_large_is_left_out() -> None:
     assert not sampler.is_too_large("Never")
 
 
-@pytest.mark.parametrize("count", [15, 60, 240])
+@pytest.mark.parametrize("count", [15, 60, pytest.param(240, marks=pytest.mark.slow)])
 def test_samples_cost_what_schemas_have(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each schema is looked at once, however many values have a part of it."""
     limit_calls(monkeypatch, Conjoiner, "conjoin", 20 * count)

@@ -129,6 +129,7 @@ asyncio.run(main(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 async def test_blocked_handlers_do_not_keep_the_process(nats_server: NatsServer) -> None:
     """A process whose handler blocks for ever ends after SIGTERM."""
     async with (

@@ -492,6 +492,7 @@ async def test_headers_of_the_exporter(
     assert "s3cret" not in caplog.text
 
 
+@pytest.mark.slow
 def test_invalid_variable_that_the_sdk_reads_when_it_is_imported() -> None:
     """The start fails with the same error when the import of the SDK fails."""
     code = """

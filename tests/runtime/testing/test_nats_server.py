@@ -120,7 +120,9 @@ with NatsServer() as server:
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 async def test_server_ends_with_a_process_that_is_killed(
     tmp_path: Path, number: signal.Signals
 ) -> None:
