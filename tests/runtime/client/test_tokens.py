@@ -150,6 +150,7 @@ async def test_short_lived_token_is_cached_for_most_of_its_life(clock: FakeClock
     await source()
     clock.now += 7.9
     await source()
+    await settle()
     assert issuer.asked == 1
     clock.now += 0.1
     await source()
@@ -183,9 +184,8 @@ async def test_expired_token_does_not_replace_a_valid_one(
         assert await source() == first
         clock.now += 1
     assert issuer.asked == 4
-    assert {record.getMessage() for record in caplog.records} == {
-        "a token could not be renewed (the new one has expired already);"
-        " the one before is used until it expires"
+    assert {record.getMessage().partition("; ")[0] for record in caplog.records} == {
+        "a token could not be renewed (the new one has expired already)"
     }
     issuer.lifetime = 300
     await source()
