@@ -128,10 +128,7 @@ class Job:
         """
         for callback in self.on_answer:
             try:
-                returned = cast("Callable[..., object]", callback)(context, error)
-                if iscoroutine(returned):
-                    returned.close()
-                    raise TypeError("on_answer takes a plain function, not an async one")  # noqa: TRY301 - logged as what it raises
+                _call(callback, context, error)
             except BaseException as raised:  # the request has been answered; the others must run
                 if ends_task(raised):
                     raise
@@ -165,3 +162,10 @@ class Job:
         self._interrupted = False
         if self.task is not None:
             self.task.cancel()
+
+
+def _call(callback: OnAnswer, context: RequestContext, error: ServiceError | None) -> None:
+    returned = cast("Callable[..., object]", callback)(context, error)
+    if iscoroutine(returned):
+        returned.close()  # or Python warns that nobody has awaited it
+        raise TypeError("on_answer takes a plain function, not an async one")
