@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from pydantic_core import from_json
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.validation import check_plain
 from weenats.codec.failures import decode_model
 from weenats.codec.json import has_many_values
 from weenats.codec.replies import error_in_headers, is_answer
@@ -91,6 +92,7 @@ async def list_instances(
     Raises:
         SubjectError: the name is not valid.
         ServiceError: see Transport.request_many.
+        TypeError: `on_invalid` is not a plain function.
     """
     return await _request_all(
         transport, "PING", service, PingResponse, timeout, headers, on_invalid
@@ -122,6 +124,7 @@ async def list_infos(
     Raises:
         SubjectError: the name is not valid.
         ServiceError: see Transport.request_many.
+        TypeError: `on_invalid` is not a plain function.
     """
     return await _request_all(
         transport, "INFO", service, InfoResponse, timeout, headers, on_invalid
@@ -153,6 +156,7 @@ async def list_stats(
     Raises:
         SubjectError: the name is not valid.
         ServiceError: see Transport.request_many.
+        TypeError: `on_invalid` is not a plain function.
     """
     return await _request_all(
         transport, "STATS", service, StatsResponse, timeout, headers, on_invalid
@@ -350,6 +354,8 @@ async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
     check_transport(transport)
     if service is not None:
         subjects.check_discovered_name(service)
+    report = on_invalid or _ignore
+    check_plain(report, "on_invalid")
     timeout = seconds(timeout)
     replies = await transport.request_many(
         subjects.discovery(verb, service),
@@ -362,7 +368,6 @@ async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
     # An answer that arrives twice counts once. Another answer with the same id, perhaps an earlier
     # one, does not hide it: it may come from an impostor.
     found: dict[tuple[str, str], dict[bytes, InstanceT]] = {}
-    report = on_invalid or _ignore
     size = sum(reply.size for reply in replies)
     if is_full(len(replies), size):
         text = _TOO_MANY.format(verb, len(replies), size / 2**20)

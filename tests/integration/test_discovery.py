@@ -261,20 +261,23 @@ async def test_impostors_do_not_hide_an_instance(raw: RawClient, nats_url: str) 
     ]
 
 
+@pytest.mark.parametrize("limit", ["MAX_REPLIES", "MAX_REPLY_BYTES"])
 async def test_flood_of_answers_is_cut(
+    limit: str,
     raw: RawClient,
     nats_url: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Listings end at a number of answers; the log and on_invalid say that there may be more."""
-    monkeypatch.setattr("weenats.transport.inbox.MAX_REPLIES", 3)
+    """Listings end at a number of answers, or of bytes; the log and on_invalid say so."""
+    answers = [dump({**PONG, "id": f"t-{number}", "version": "1.0.0"}) for number in range(9)]
+    most = {"MAX_REPLIES": 3, "MAX_REPLY_BYTES": 3 * len(answers[0])}
+    monkeypatch.setattr(f"weenats.transport.inbox.{limit}", most[limit])
     reported: list[InternalError] = []
 
     async def flood(message: Any) -> None:
-        for number in range(9):
-            answer = {**PONG, "id": f"t-{number}", "version": "1.0.0"}
-            await raw.publish(message.reply, dump(answer))
+        for answer in answers:
+            await raw.publish(message.reply, answer)
 
     await raw.subscribe("$SRV.PING.twin", cb=flood)
     await raw.flush()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import ssl
 import sys
@@ -17,15 +18,19 @@ from typing import Any, Final
 from uuid import uuid4
 
 import pytest
+from nats.aio.client import Client as RawClient
 from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace.sampling import Decision, StaticSampler
 from pydantic import field_validator
 
 from testkit import probe
+from testkit.accounts import Accounts, accounts, store_old_commits
+from testkit.accounts import Recorder as AccountsRecorder
 from testkit.parcels import Delivered, ParcelsClient, Recorder, parcel_streams
 from testkit.probe import Happened, Outcome, Probe, ProbeClient, ProbeSyncClient, Run
 from testkit.projections import COUNTS, Counting, remove_projection
 from testkit.telemetry import EVERYTHING, recording
-from testkit.waiting import LIMIT, until
+from testkit.waiting import LIMIT, ask_until, until
 from testkit.wallets import Wallets, wallets
 from testkit.wallets import builder as of_wallets
 from weenats import (
@@ -38,13 +43,23 @@ from weenats import (
     UnavailableError,
 )
 from weenats._internal.limited_log import LimitedLogger
+from weenats.aggregates.state_codec import StoredAggregate
 from weenats.auth import Principal
 from weenats.circuit_breaker import CircuitBreakerPolicy
 from weenats.client import CachedToken
-from weenats.events import consume
+from weenats.contract import EventVersion
+from weenats.discovery import list_instances
+from weenats.events import consume, subscribe
+from weenats.events.consumer_base import EventRoute
 from weenats.logging import TextFormatter
 from weenats.projections import KeyValueView, running
+from weenats.protocol.identifiers import STAMPER
+from weenats.protocol.partitions import partition_of
 from weenats.service.monitoring.custom_metrics import CustomMetrics, check_metrics
+from weenats.streams.store import store
+from weenats.telemetry.manager import SILENT
+from weenats.testing import clean_streams
+from weenats.transport.jetstream import JetStream
 
 SECRET: Final = "payload-7c1e"
 """A value of the payload, which no log shows."""
@@ -378,6 +393,21 @@ async def on_answer(url: str, user: User) -> AsyncGenerator[Ask]:
         yield ask
 
 
+@place(None, f"an on_answer callback of {SUBJECT} failed", NONE)
+async def async_on_answer(url: str, user: User) -> AsyncGenerator[Ask]:
+    """What returns a coroutine once a request has been answered, as an async function does."""
+
+    def call(*_: Any) -> Any:
+        return user.act() if user.odd is None else (user.act(), user.act_later())[1]
+
+    async def act(key: str, command: Run, context: RequestContext) -> Outcome:
+        context.on_answer(call)
+        return Outcome(text=key)
+
+    async with serving(url, act=act) as ask:
+        yield ask
+
+
 @place(InternalError, SUBJECT, RAISED)
 async def validator_of_a_model(url: str, user: User) -> AsyncGenerator[Ask]:
     """A validator of pydantic, of the payload of a command."""
@@ -415,21 +445,38 @@ async def tracing(url: str, **hooks: Any) -> AsyncGenerator[Ask]:
             yield ask
 
 
-PROCESSOR: Final = "a span was not recorded: its processor failed"
+SPAN: Final = "a span was not recorded: its "
 
 
-@place(None, PROCESSOR, RAISED)
+@place(None, SPAN, RAISED)
 async def span_processor_at_the_start(url: str, user: User) -> AsyncGenerator[Ask]:
     """What OpenTelemetry calls when a span starts."""
     async with tracing(url, on_start=lambda *_, **__: user.act()) as ask:
         yield ask
 
 
-@place(None, PROCESSOR, RAISED)
+@place(None, SPAN, RAISED)
 async def span_processor_at_the_end(url: str, user: User) -> AsyncGenerator[Ask]:
     """What OpenTelemetry calls when a span ends."""
     async with tracing(url, on_end=lambda _: user.act()) as ask:
         yield ask
+
+
+@place(None, f"{SPAN}sampler", ANY)
+async def sampler(url: str, user: User) -> AsyncGenerator[Ask]:
+    """What decides for OpenTelemetry whether a span is recorded."""
+
+    class Odd(StaticSampler):
+        def should_sample(self, *args: Any, **options: Any) -> Any:
+            return user.act(super().should_sample(*args, **options))
+
+    def configure(builder: NatsServiceBuilder) -> NatsServiceBuilder:
+        return builder.with_telemetry(sampling=EVERYTHING)
+
+    with recording(counts=False) as observed:
+        observed.tracer_provider.sampler = Odd(Decision.RECORD_AND_SAMPLE)
+        async with serving(url, configure=configure) as ask:
+            yield ask
 
 
 @asynccontextmanager
@@ -624,11 +671,124 @@ async def method_that_applies_an_event(url: str, user: User) -> AsyncGenerator[A
         yield ask
 
 
+def upcasting(user: User) -> Any:
+    """Return an event whose first version is read by the user's code."""
+    old = EventVersion(upcaster=lambda data: user.act({"amount": data["euros"] * 100}))
+    return replace(accounts.DEPOSITED, previous=(old, *accounts.DEPOSITED.previous[1:]))
+
+
+@place(InternalError, "accounts.query.account.get", EVERY)
+async def upcaster_of_an_aggregate(url: str, user: User) -> AsyncGenerator[Ask]:
+    """What makes the data of a stored event one of the present version."""
+    deposited = upcasting(user)
+
+    class Odd(Accounts):
+        def stored_aggregates(self) -> Any:
+            aggregate = accounts.ACCOUNT_AGGREGATE
+            return (StoredAggregate(aggregate, {deposited: self.deposited}),)
+
+    builder = NatsServiceBuilder(Odd(), url).with_aggregates(cache_size=0)
+    async with builder.build(), accounts.AccountsClient.connect(url, verify="off") as client:
+        key = str(uuid4())
+        await store_old_commits(client.transport, key)
+        yield lambda: client.get_account(key, timeout=LIMIT)
+
+
+async def publish_old(transport: NatsTransport) -> None:
+    """Publish an event as the first version of the contract."""
+    message_id, timestamp = STAMPER.stamp()
+    members = {
+        "id": message_id,
+        "type": "deposited",
+        "aggregate": {"type": "account", "key": SECRET},
+        "timestamp": timestamp,
+        "data": {"euros": 2},
+    }
+    partition = partition_of(SECRET, accounts.ACCOUNTS_EVENTS_STREAM.partitions)
+    subject = f"accounts.stream.{partition}.account.deposited"
+    payload = json.dumps(members).encode()
+    await store(transport, accounts.ACCOUNTS_EVENTS_STREAM, subject, payload, b"", message_id="")
+
+
+@asynccontextmanager
+async def account_streams(url: str) -> AsyncGenerator[NatsTransport]:
+    """Create the streams of accounts, connect, and remove them afterwards."""
+    transport = NatsTransport(url)
+    await clean_streams.renew_streams(transport, accounts.CONTRACT)
+    yield transport
+    for stream in accounts.CONTRACT.streams:
+        await JetStream(transport).delete_stream(stream.name)
+        await JetStream(transport).delete_stream(stream.dead_letters)
+    await transport.close()
+
+
+MISMATCH: Final = "accounts.events.account.deposited does not match the contract"
+
+
+@place(None, MISMATCH, EVERY)
+async def upcaster_of_a_consumer(url: str, user: User) -> AsyncGenerator[Ask]:
+    """What makes the data of an old event one of the present version, for a durable consumer."""
+    handled: list[Any] = []
+    deposited = upcasting(user)
+
+    class Odd(AccountsRecorder):
+        def routes(self) -> Any:
+            return (EventRoute.of(deposited, self.deposited), *super().routes()[1:])
+
+        async def deposited(self, event: Any) -> None:
+            handled.append(event)
+
+    async with account_streams(url) as transport, await consume(transport, Odd(), "odd"):
+        jetstream, published = JetStream(transport), 0
+
+        async def letters() -> int:
+            stream = accounts.ACCOUNTS_EVENTS_STREAM.dead_letters
+            return (await jetstream.stream_info(stream)).last_sequence
+
+        async def ask() -> None:
+            nonlocal published
+            published += 1
+            await publish_old(transport)
+            await ask_until(lambda dead: dead + len(handled) == published, letters)
+
+        yield ask
+
+
+@place(None, MISMATCH, EVERY)
+async def upcaster_of_a_subscription(url: str, user: User) -> AsyncGenerator[Ask]:
+    """What makes the data of an old event one of the present version, for a subscriber."""
+    heard: list[Any] = []
+
+    async def hear(event: Any) -> None:
+        heard.append(event)
+
+    async with (
+        account_streams(url) as transport,
+        await subscribe(transport, upcasting(user), hear, SILENT),
+    ):
+
+        async def ask() -> None:
+            expected, calls = len(heard) + (user.odd is None), user.calls
+            await publish_old(transport)
+            await until(lambda: user.calls > calls and len(heard) == expected)
+
+        yield ask
+
+
 @place(UnavailableError, "", TOKENS)
 async def token_provider(url: str, user: User) -> AsyncGenerator[Ask]:
     """What returns the token of a call."""
     async with serving(url, change=lambda client: client.with_token(lambda: user.act("t"))) as ask:
         yield ask
+
+
+@place(UnavailableError, "", TOKENS)
+async def token_provider_of_a_synchronous_client(url: str, user: User) -> AsyncGenerator[Ask]:
+    """What returns the token of a call, in a thread."""
+    async with serving(url):
+        client = ProbeSyncClient.connect(url, verify="off").with_token(lambda: user.act("t"))
+        yield lambda: asyncio.to_thread(client.run, "k", Run(action=SECRET), timeout=LIMIT)
+        await asyncio.to_thread(client.close)
 
 
 @place(UnavailableError, "", EVERY)
@@ -774,6 +934,31 @@ async def test_interceptor_of_a_client(nats_url: str) -> None:
             user.odd, user.calls = odd, 0
             assert type(await outcome(ask)) is type(await outcome(later(odd)))
             assert await outcome(ask) is None
+
+
+@pytest.mark.usefixtures("single_instance")
+async def test_on_invalid(raw: RawClient, nats_url: str) -> None:
+    """Who lists instances gets what its own function raises; one that is async is refused."""
+    user = User()
+    transport = NatsTransport(nats_url)
+
+    async def answer(message: Any) -> None:
+        await raw.publish(message.reply, b"{}")
+
+    async def list_them(function: Any = lambda _: user.act()) -> None:
+        await list_instances(transport, "odd", timeout=LIMIT, on_invalid=function)
+
+    await raw.subscribe("$SRV.PING.odd", cb=answer)
+    await raw.flush()
+    await raw.flush()
+    for odd in RAISED.values():
+        user.odd, user.calls = odd, 0
+        assert type(await outcome(list_them)) is type(await outcome(later(odd)))
+        assert user.calls
+        assert await outcome(list_them) is None
+    with pytest.raises(TypeError, match="on_invalid must be a plain function"):
+        await list_them(user.act_later)
+    await transport.close()
 
 
 def test_metrics(records: Records) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from inspect import iscoroutine
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.tasks import ends_task
@@ -10,6 +11,7 @@ from weenats.protocol.headers import digest_of
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
     from contextvars import Context
 
     from weenats.context import OnAnswer, RequestContext
@@ -118,7 +120,7 @@ class Job:
         return self._digest
 
     def notify(self, context: RequestContext, error: ServiceError | None) -> None:
-        """Call the functions that wait for the answer; one that raises is logged.
+        """Call the functions that wait for the answer; one that raises, or is async, is logged.
 
         Args:
             context: the context of the request.
@@ -126,7 +128,7 @@ class Job:
         """
         for callback in self.on_answer:
             try:
-                callback(context, error)
+                _call(callback, context, error)
             except BaseException as raised:  # the request has been answered; the others must run
                 if ends_task(raised):
                     raise
@@ -160,3 +162,10 @@ class Job:
         self._interrupted = False
         if self.task is not None:
             self.task.cancel()
+
+
+def _call(callback: OnAnswer, context: RequestContext, error: ServiceError | None) -> None:
+    returned = cast("Callable[..., object]", callback)(context, error)
+    if iscoroutine(returned):
+        returned.close()  # or Python warns that nobody has awaited it
+        raise TypeError("on_answer takes a plain function, not an async one")

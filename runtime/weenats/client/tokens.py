@@ -175,19 +175,30 @@ class CachedToken:
         try:
             token = await self._ask()
         except ServiceError as error:
-            if self._token is not None and self._clock() < self._valid_until:
-                reason = type(error.__cause__ or error).__name__  # its text may have secrets
-                _LOG.warning("a token could not be renewed (%s); it is still valid", reason)
+            # The name of the cause, as its text may have secrets.
+            self._kept(type(error.__cause__ or error).__name__)
             raise
         expires_at = expiry(token)
         now = self._clock()
-        margin = min(_REFRESH_BEFORE, (expires_at - now) * _REFRESH_SHARE)
         # By a clock that is wrong, every token may have expired.
         is_valid = expires_at > now
+        if not is_valid and (kept := self._kept("the new one has expired already")) is not None:
+            return _Hidden(kept)
+        margin = min(_REFRESH_BEFORE, (expires_at - now) * _REFRESH_SHARE)
         self._valid_until = expires_at if is_valid else now + _RENEW_INTERVAL
         self._renew_from = expires_at - margin if is_valid else self._valid_until
         self._token = token
         return _Hidden(token)
+
+    def _kept(self, reason: str) -> str | None:
+        """Return the token that is used further when there is no new one, and log why."""
+        token = self._token
+        if token is None or self._clock() >= self._valid_until:
+            return None
+        _LOG.warning(
+            "a token could not be renewed (%s); the one before is used until it expires", reason
+        )
+        return token
 
     async def _ask(self) -> str:
         try:

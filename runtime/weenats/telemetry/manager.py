@@ -295,10 +295,10 @@ class TelemetryManager:
             return self._tracer.start_span(
                 name, parent, span_kind, attributes, start_time=start_time, record_exception=False
             )
-        except BaseException as raised:  # a span processor of the application may raise anything
+        except BaseException as raised:  # a sampler or processor of the application
             if ends_task(raised):
                 raise
-            _LOG.exception("a span was not recorded: its processor failed")
+            _LOG.exception("a span was not recorded: its sampler or processor failed")
             return unsampled_root()
 
     @cached_property

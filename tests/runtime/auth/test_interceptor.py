@@ -235,6 +235,19 @@ async def test_refusals_for_one_reason_do_not_hide_those_for_another(
     assert len(caplog.messages) < 20
 
 
+async def test_refusals_for_one_scope_do_not_hide_those_for_another(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The same for callers whose tokens lack scopes."""
+    for granted in [""] * 20 + ["read"]:
+        caller = Principal(id="ada", scopes=frozenset(granted.split()))
+        call = request("x", AuthRequirement(scopes=("read", "write")))
+        interceptor = AuthInterceptor(StubValidator(caller))
+        await refused(interceptor(call, return_principal), PermissionDeniedError)
+    assert caplog.messages[-1] == f"{RUN.subject} refused a caller: the scope write is missing"
+    assert len(caplog.messages) < 20
+
+
 class BareTokenError(InvalidTokenError):
     """An error without a reason, as it does not call the initializer of its base class."""
 

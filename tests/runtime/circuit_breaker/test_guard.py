@@ -87,6 +87,22 @@ class UniqueViolationError(DriverError):
     sqlstate = "23505"
 
 
+class UniqueIndexError(UniqueViolationError):
+    """One of its subclasses."""
+
+
+class InvalidTextError(DriverError):
+    """Another error of it about a value."""
+
+    sqlstate = "22P02"
+
+
+class NumberedError(DriverError):
+    """An error of a driver whose member of this name is something else."""
+
+    sqlstate = 23505
+
+
 class LockedError(DriverError):
     """An error of a driver about the state of the database."""
 
@@ -112,6 +128,7 @@ def unreadable(name: str) -> Exception:
     [
         OSError(), TimeoutError(), ConnectionResetError(), socket.gaierror(), RuntimeError(),
         Exception(), OSError(ENOSPC, "full"), FileNotFoundError(ENOENT, "no socket"), DriverError(),
+        NumberedError(),
         ssl.SSLCertVerificationError(), sqlite3.OperationalError(), BrokenProcessPool(),
         LockedError(), asyncio.IncompleteReadError(b"", 4),
         ExceptionGroup("x", [OSError()]), ExceptionGroup("x", [ValueError(), UnavailableError()]),
@@ -132,7 +149,8 @@ def test_unexpected_exception_is_a_failure(error: Exception) -> None:
         zlib.error(), binascii.Error(), struct.error(), csv.Error(), ET.ParseError(),
         gzip.BadGzipFile(), FileNotFoundError(ENOENT, "x", "file"), OSError(ENAMETOOLONG, "x", "f"),
         ContractBreachError(RUN, None), AggregateBreachError("x"), OSError(EINVAL, "x"),
-        sqlite3.IntegrityError(), sqlite3.DataError(), DuplicateKeyError(), UniqueViolationError(),
+        sqlite3.IntegrityError(), sqlite3.DataError(), DuplicateKeyError(), UniqueIndexError(),
+        UniqueViolationError(), InvalidTextError(),
         BrokenHistoryError("x"), ParserError(), unreadable("code"), unreadable("remote"),
     ],
 )  # fmt: skip

@@ -91,7 +91,7 @@ async def test_valid_token_is_used_while_the_issuer_is_down(
         clock.now += 1
     assert issuer.asked == 30
     assert {record.getMessage() for record in caplog.records} == {
-        "a token could not be renewed (OSError); it is still valid"
+        "a token could not be renewed (OSError); the one before is used until it expires"
     }
     assert "s3cret" not in caplog.text
     issuer.failure = None
@@ -150,6 +150,7 @@ async def test_short_lived_token_is_cached_for_most_of_its_life(clock: FakeClock
     await source()
     clock.now += 7.9
     await source()
+    await settle()
     assert issuer.asked == 1
     clock.now += 0.1
     await source()
@@ -167,6 +168,46 @@ async def test_expired_token_is_kept_for_a_second(clock: FakeClock) -> None:
     clock.now += 1
     await source()
     assert issuer.asked == 2
+
+
+async def test_expired_token_does_not_replace_a_valid_one(
+    clock: FakeClock, issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An issuer that returns an expired token is asked again after a second, as if it were down."""
+    source = CachedToken(issuer, clock=clock)
+    first = await source()
+    issuer.lifetime = -1
+    clock.now += 270
+    for _ in range(3):
+        assert await source() == first
+        await settle()
+        assert await source() == first
+        clock.now += 1
+    assert issuer.asked == 4
+    assert {record.getMessage().partition("; ")[0] for record in caplog.records} == {
+        "a token could not be renewed (the new one has expired already)"
+    }
+    issuer.lifetime = 300
+    await source()
+    await settle()
+    assert await source() != first
+
+
+async def test_expired_token_replaces_one_that_a_service_refused(
+    clock: FakeClock, issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A refused token is not used again, and no log calls it valid."""
+    source = CachedToken(issuer, clock=clock)
+    first = await source()
+    issuer.lifetime = -1
+    second = await source.renew(first)
+    assert second not in {first, None}
+    assert await source() == second
+    issuer.failure = OSError()
+    clock.now += 1
+    with pytest.raises(UnavailableError):
+        await source()
+    assert caplog.records == []
 
 
 async def test_token_without_exp_is_cached_until_renewed(clock: FakeClock) -> None:
