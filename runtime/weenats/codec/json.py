@@ -5,15 +5,17 @@ import re
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from pydantic_core import to_json
+from pydantic_core import SchemaValidator, ValidationError, core_schema, to_json
 
 __all__ = [
     "FEW_BYTES",
+    "MAX_NESTING",
     "dump_any",
     "has_constants",
     "has_large",
     "has_many_values",
     "has_overflow",
+    "is_too_deep",
     "quoted",
     "reject_constants",
 ]
@@ -33,6 +35,17 @@ _LARGE: Final = re.compile(
 _MANY: Final = 10_000
 FEW_BYTES: Final = _MANY
 """JSON text that is no longer than that has few values."""
+
+MAX_NESTING: Final = 190
+"""How many levels a part of a message may nest. pydantic's parser reads 200 levels, also where the
+part is in a reply within a kept reply, or in a commit."""
+_ROOM: Final = 200 - MAX_NESTING
+_OPENED: Final = b'{"":'
+_CLOSED: Final = b"}"
+_LEAST_DEEP: Final = 2 * MAX_NESTING
+"""The bytes of JSON text of that many levels, at least."""
+# Makes no Python objects of what it reads.
+_UNREAD: Final = SchemaValidator(core_schema.typed_dict_schema({}, extra_behavior="ignore"))
 
 
 def dump_any(value: Any) -> bytes:
@@ -119,6 +132,23 @@ def has_many_values(data: bytes) -> bool:
     if len(data) <= FEW_BYTES:
         return False
     return data.count(b",") + data.count(b"[") + data.count(b"{") > _MANY
+
+
+def is_too_deep(data: bytes, around: int = 0) -> bool:
+    """Return whether JSON text nests so deep that it may not be readable in what is around it.
+
+    Args:
+        data: the text.
+        around: how many levels of the text are around what may nest that deep.
+    """
+    if len(data) < _LEAST_DEEP or data.count(b"[") + data.count(b"{") <= MAX_NESTING:
+        return False
+    try:
+        room = _ROOM - around
+        _UNREAD.validate_json(_OPENED * room + data + _CLOSED * room)
+    except ValidationError:
+        return True
+    return False
 
 
 def _reject(text: str) -> Any:

@@ -14,15 +14,16 @@ from pydantic_core import SchemaValidator, to_json
 from typing_extensions import TypedDict
 
 from weenats.codec.failures import details_decoder
-from weenats.codec.json import has_constants
+from weenats.codec.json import has_constants, is_too_deep
 from weenats.codec.keys import KEY, aggregate_type, key_codec
 from weenats.codec.metadata import WRITTEN, message_metadata, reply_end
-from weenats.codec.parts import Decoder, Encoder
+from weenats.codec.parts import TOO_DEEP, Decoder, Encoder, may_be_deep
 from weenats.codec.reader import Reader
 from weenats.codec.requests import METADATA_HEAD, NOT_JSON, Metadata, Request, invalid_envelope
 from weenats.codec.validators import CLOSED, STRICT, UNREAD, quiet_validator, typed_dict
 from weenats.codec.violations import (
     SchemaError,
+    Violation,
     breach,
     invalid,
     reason,
@@ -85,6 +86,7 @@ class OperationCodec:
         self._envelope = _envelope(aggregate, is_command=is_command)
         self._validate_metadata = _metadata().validate_json
         self._payload = Decoder(declared_type(payload), payload)
+        self._may_be_deep = may_be_deep(declared_type(payload))
         self._write_result = Encoder(operation.result if state is None else state).write
         self._errors = {error.name: error for error in operation.errors}
         for error in operation.errors:
@@ -381,10 +383,15 @@ class OperationCodec:
         """Check the key of a request, and return its payload.
 
         Raises:
-            InvalidArgumentError: one of them breaks the contract, or some part is NaN.
+            InvalidArgumentError: one of them breaks the contract, some part is NaN, or the payload
+                nests too deep for replies and events with it.
         """
         if not self._keys.is_plain:
             self._keys.read(key)
+        if self._may_be_deep and (
+            is_too_deep(data, 1) if place is None else is_too_deep(data[place])
+        ):
+            raise invalid(self._broken, [Violation((self._member,), "", TOO_DEEP)])
         if place is None or has_constants(part := data[place]):
             return self._read_whole(data)
         if not self._has_payload and not part:

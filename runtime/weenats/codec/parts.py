@@ -12,10 +12,12 @@ from pydantic_core import PydanticSerializationError
 
 from weenats.codec.checked import is_quick, quick_json, writer
 from weenats.codec.json import (
+    MAX_NESTING,
     has_constants,
     has_large,
     has_many_values,
     has_overflow,
+    is_too_deep,
     reject_constants,
 )
 from weenats.codec.numbers import (
@@ -43,9 +45,10 @@ from weenats.schema.part import declared_type, is_model, judge_of, type_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Decoder", "Encoder"]
+__all__ = ["TOO_DEEP", "Decoder", "Encoder", "may_be_deep"]
 _ABSENT: Final = object()
 _IS_QUICK: Final = is_quick()
+TOO_DEEP: Final = f"it nests deeper than {MAX_NESTING} levels"
 
 
 class _Rules:
@@ -212,7 +215,8 @@ class Encoder:
             fields; without, the receiver checks that.
 
     Attributes:
-        write: does what `encode` does, in the quickest way.
+        write: does what `encode` does, in the quickest way, and raises ValueError for what nests so
+            deep that it could not be read again, in what is sent or stored around it.
     """
 
     def __init__(
@@ -237,6 +241,8 @@ class Encoder:
         self.write: Callable[[object], bytes] = self.encode
         if self._model is not None and not self._is_judged and (self._is_quick or not is_checked):
             self.write = writer(self._model, self._to_json, self.encode, warnings=is_checked)
+        if may_be_deep(kind):
+            self.write = _checking_depth(self.write)
 
     def encode(self, value: object) -> bytes:
         """Serialize a value.
@@ -349,6 +355,25 @@ def _full_name(kind: type[Any]) -> str:
 def _holds_any(kind: Any) -> bool:
     """Return whether a type takes any values, or unknown members, in some place."""
     return _has(kind, ("type", "any"), ("extra_fields_behavior", "allow"))
+
+
+def may_be_deep(kind: Any) -> bool:
+    """Return whether values of a type may nest any number of levels.
+
+    Args:
+        kind: the type.
+    """
+    return _holds_any(kind) or _has(kind, ("type", "definition-ref"))
+
+
+def _checking_depth(write: "Callable[[object], bytes]") -> "Callable[[object], bytes]":
+    def write_shallow(value: object) -> bytes:
+        data = write(value)
+        if is_too_deep(data):
+            raise ValueError(TOO_DEEP)
+        return data
+
+    return write_shallow
 
 
 def _has(kind: Any, *pairs: tuple[str, str]) -> bool:

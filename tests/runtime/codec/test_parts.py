@@ -45,6 +45,7 @@ from weenats.codec.numbers import load_decimals
 from weenats.codec.operations import ContractBreachError, OperationCodec
 from weenats.contract import AnyOperation
 from weenats.events import ReceivedEvent
+from weenats.idempotency.entries import Entry, decode_entry, done
 from weenats.schema import Judge, Schema
 
 BOOKS, TAGS, RATES, ECHOES, GETS = map(OperationCodec, (BOOK, TAG, RATE, ECHO, GET))
@@ -367,6 +368,48 @@ def test_judged_events_of_any_type() -> None:
     assert received(codec, codec.encode("k", ["a"], 1, make_context())) == ["a"]
     with pytest.raises(InvalidArgumentError):
         codec.encode("k", ["a", "a"], 1, make_context())
+
+
+def nested(levels: int) -> Any:
+    """Return lists within lists."""
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_nesting_leaves_room_for_what_is_around_a_part() -> None:
+    """What is sent can be read again in any message, whoever wrote its members in which order."""
+    codec, event = OperationCodec(ECHO), EventCodec(replace(TAGGED, data=ECHO.payload))
+    deep, deeper = nested(190), nested(191)
+    context = make_context(operation=ECHO, payload=deep)
+    request = codec.encode_request(context)
+    reply = codec.encode_success(deep, 1, context)
+    assert codec.decode_request(request).read_payload() == deep
+    assert codec.decode_request(json.dumps(dict(sorted(json.loads(request).items(), reverse=True))).encode()).read_payload() == deep
+    assert codec.decode_response(reply).result == deep
+    assert received(event, event.encode("k", deep, 1, context)) == deep
+    assert decode_entry(done("f", reply)) == Entry("done", "f", reply)
+    with pytest.raises(InvalidArgumentError, match="nests deeper than 190 levels"):
+        codec.encode_request(make_context(operation=ECHO, payload=deeper))
+    with pytest.raises(InvalidArgumentError, match="nests deeper than 190 levels"):
+        event.encode("k", deeper, 1, context)
+    with pytest.raises(ContractBreachError, match="nests deeper than 190 levels"):
+        codec.encode_success(deeper, 1, context)
+    larger = request.replace(dump(deep), dump(deeper))
+    for data in (larger, json.dumps(dict(sorted(json.loads(larger).items(), reverse=True))).encode()):
+        with pytest.raises(InvalidArgumentError) as refused:
+            codec.decode_request(data).read_payload()
+        assert refused.value.details["violations"] == [
+            {"pointer": "/query", "message": "it nests deeper than 190 levels"}
+        ]
+
+
+def test_wide_parts_are_not_deep() -> None:
+    """Any number of lists beside each other may be sent."""
+    wide = [[1]] * 1000
+    context = make_context(operation=ECHO, payload=wide)
+    assert ECHOES.decode_request(ECHOES.encode_request(context)).read_payload() == wide
 
 
 SCALARS = (
