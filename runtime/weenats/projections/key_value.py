@@ -128,10 +128,11 @@ class KeyValueView(View, Generic[ValueT]):
             value: the value.
 
         Raises:
-            ValueError: the key has no text, or an empty one.
+            ValueError: the key has no text, or an empty one; the value is not of the type of the
+                values, or nothing that JSON has.
             RuntimeError: no event is being handled.
         """
-        self._change(key, value)
+        self._change(key, self._readable(value))
 
     async def delete(self, key: ViewKey) -> None:
         """Remove a value, if there is one; only handlers of events may.
@@ -188,7 +189,7 @@ class KeyValueView(View, Generic[ValueT]):
         messages = [
             BatchMessage(subject, b"", DELETED)
             if value is None
-            else BatchMessage(subject, self._type.dump_json(value, by_alias=True))
+            else BatchMessage(subject, self._type.dump_json(value, by_alias=True, warnings=False))
             for subject, value in changed.items()
         ]
         text = str(position).encode()
@@ -209,6 +210,25 @@ class KeyValueView(View, Generic[ValueT]):
         except NotFoundError:
             return None
         return None if is_deleted(message) else self._decoded(message.payload)
+
+    def _readable(self, value: ValueT) -> ValueT:
+        """Return a copy of a value, as it is read again.
+
+        Raises:
+            ValueError: it could not be read again.
+        """
+        try:
+            # A warning would show the value; reading it says more.
+            data = self._type.dump_json(value, by_alias=True, warnings=False)
+            copy = self._type.validate_json(data)
+        except ValueError:  # of pydantic, whose text has the value
+            copy = None
+        if copy is None and value is not None:
+            raise ValueError(
+                f"this {type(value).__name__} is not of the type of the view's values, or is"
+                " nothing that JSON has"
+            )
+        return cast("ValueT", copy)
 
     def _decoded(self, payload: bytes) -> ValueT:
         try:

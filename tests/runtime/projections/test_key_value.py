@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from functools import reduce
 from traceback import format_exception
 from typing import Any, cast
 
@@ -93,6 +95,44 @@ async def test_a_value_that_is_not_of_its_type(generation: Generation) -> None:
     assert "secret" not in "".join(format_exception(raised.value))
     with pytest.raises(FailedPreconditionError, match="is not of its type"):
         _ = [each async for each in view.items()]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (float, math.nan),
+        (float | None, math.inf),
+        (int, "secret"),
+        (dict[str, Any], {"secret": "\ud800"}),
+        (Any, reduce(lambda part, _: [part], range(200), ["secret"])),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+async def test_what_could_not_be_read_again_is_not_stored(
+    generation: Generation, kind: Any, value: Any
+) -> None:
+    """The handler gets an error without the value, and the view stays readable."""
+    view = KeyValueView[Any](generation, kind)
+
+    async def put() -> None:
+        async with view.transaction(Checkpoint(0, 1)):
+            await view.put("a", value)
+
+    with pytest.raises(ValueError, match="is not of the type of the view's values") as raised:
+        await put()
+    assert "secret" not in "".join(format_exception(raised.value))
+    assert (await view.get("a"), await view.position()) == (None, 0)
+
+
+async def test_values_are_those_of_their_put(generation: Generation) -> None:
+    """What a handler does to a value after it was put changes nothing."""
+    view = KeyValueView[Any](generation, list[int])
+    async with view.transaction(Checkpoint(0, 1)):
+        value = [1]
+        await view.put("a", value)
+        value.append(2)
+        assert await view.get("a") == [1]
+    assert await view.get("a") == [1]
 
 
 async def test_what_is_no_key(generation: Generation) -> None:
