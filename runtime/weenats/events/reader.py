@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from typing_extensions import TypeVar
 
 from weenats.codec.events import event_codec
-from weenats.errors import ServiceError
+from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.events.received_event import ReceivedEvent
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.subjects import stored_event
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
     from datetime import datetime
 
+    from weenats.codec.events import EventCodec
     from weenats.contract import Event, Stream
     from weenats.transport.base import Transport
-    from weenats.transport.jetstream import ConsumerInfo, StreamInfo
+    from weenats.transport.jetstream import ConsumerInfo, PulledMessage, StreamInfo
     from weenats.transport.jetstream.config import Start
+    from weenats.transport.jetstream.gapless_pull import GaplessPull
 
 __all__ = [
     "StoredEvent",
@@ -44,6 +46,8 @@ DataT = TypeVar("DataT")
 YieldedT = TypeVar("YieldedT")
 _AHEAD: Final = 256
 _PAUSE: Final = 0.1
+_IDLE: Final = 1.0
+"""After how many seconds without a message to look whether there are any more."""
 _UNUSED: Final = 60.0
 """After how many seconds without use the server removes the reader's consumer."""
 
@@ -80,23 +84,48 @@ def read_events(
         InvalidArgumentError: an event does not match the contract.
         ServiceError: see JetStream.create_consumer.
     """
-    return _read(transport, events, start, _event_of, follow=follow)
+    return _read(transport, events, start, StoredEvent.decoded, follow=follow)
 
 
 class StoredEvent(NamedTuple):
-    """An event that was read from its stream.
+    """An event that was read from its stream, and is not decoded yet.
 
     Attributes:
         path: the aggregate and the name of the event.
-        event: the event.
-        sequence: its sequence in the stream; that of `event` is None for events of other origins.
-        pending: how many events of the stream follow it now.
+        message: the message with the event.
+        codec: decodes it.
+        has_next: whether the next event has arrived already.
     """
 
     path: str
-    event: ReceivedEvent[Any, Any]
-    sequence: int
-    pending: int
+    message: PulledMessage
+    codec: EventCodec
+    has_next: bool
+
+    @property
+    def sequence(self) -> int:
+        """Its sequence in the stream."""
+        return self.message.sequence
+
+    @property
+    def pending(self) -> int:
+        """How many events of the stream followed it when it was delivered."""
+        return self.message.pending
+
+    def decoded(self) -> ReceivedEvent[Any, Any]:
+        """Return the event.
+
+        Raises:
+            InvalidArgumentError: it does not match the contract; a note says which event it is.
+        """
+        try:
+            notification = self.codec.decode(self.message.payload)
+        except InvalidArgumentError as error:
+            error.add_note(f"event {self.sequence} of the stream {self.message.stream}")
+            raise
+        event = ReceivedEvent[Any, Any](notification, self.message.headers)
+        event.sequence = self.sequence
+        return event
 
 
 def read_stored(
@@ -119,14 +148,9 @@ def read_stored(
         ValueError: there is no event, or they are not durable events of one stream.
         StreamMissingError: the stream does not exist.
         StreamReplacedError: it is another one than the one that was read before.
-        InvalidArgumentError: an event does not match the contract.
         ServiceError: see JetStream.create_consumer.
     """
     return _read(transport, events, start, _itself, follow=follow, created=created)
-
-
-def _event_of(stored: StoredEvent) -> ReceivedEvent[Any, Any]:
-    return stored.event
 
 
 def _itself(stored: StoredEvent) -> StoredEvent:
@@ -163,21 +187,46 @@ async def _read(  # noqa: PLR0913 - what to read, and what to yield
                 if not follow and not reader.pending:
                     return
                 name = reader.config.name
+                deliveries = 0
                 async with jetstream.gapless_pull(stream.name, name, batch=_AHEAD) as messages:
-                    async for message in messages:
+                    while True:
+                        try:
+                            message = await _next(messages, None if follow else _IDLE)
+                        except StopAsyncIteration:
+                            break
+                        if message is None:
+                            found = await jetstream.consumer_info(stream.name, name)
+                            if not found.pending and found.deliveries == deliveries:
+                                return  # somebody has removed what followed
+                            continue
+                        deliveries = message.consumer_sequence
                         path = message.subject.split(".", 3)[3]
-                        notification = codecs[path].decode(message.payload)
-                        event = ReceivedEvent[Any, Any](notification, message.headers)
-                        event.sequence = message.sequence
+                        stored = StoredEvent(path, message, codecs[path], messages.has_next)
+                        event = yielded(stored)
                         place, created = message.sequence + 1, info.created
-                        stored = StoredEvent(path, event, message.sequence, message.pending)
-                        yield yielded(stored)
+                        yield event
                         if not follow and not message.pending:
                             return
         except StreamMissingError as error:
             raise missing(stream, answer=error) from None
         except ConsumerMissingError:
             await asyncio.sleep(_PAUSE)  # the server has restarted, or nobody read for long
+
+
+async def _next(messages: GaplessPull, seconds: float | None) -> PulledMessage | None:
+    """Return the next message; None if none has come within some seconds.
+
+    Raises:
+        StopAsyncIteration: there are no more.
+        ServiceError: see Pull.
+    """
+    if seconds is None or messages.has_next:
+        return await anext(messages)
+    try:
+        async with asyncio.timeout(seconds):
+            return await anext(messages)
+    except TimeoutError:
+        return None
 
 
 def continues(info: StreamInfo, created: datetime | None, place: Start) -> bool:
