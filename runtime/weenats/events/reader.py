@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
 from typing_extensions import TypeVar
 
@@ -94,13 +94,11 @@ class StoredEvent(NamedTuple):
         path: the aggregate and the name of the event.
         message: the message with the event.
         codec: decodes it.
-        has_next: whether the next event has arrived already.
     """
 
     path: str
     message: PulledMessage
     codec: EventCodec
-    has_next: bool
 
     @property
     def sequence(self) -> int:
@@ -134,8 +132,10 @@ def read_stored(
     start: Start = "beginning",
     follow: bool = True,
     created: datetime | None = None,
-) -> AsyncGenerator[StoredEvent]:
+) -> AsyncGenerator[StoredEvent | None]:
     """Yield durable events as `read_events`, with what a projection needs to know about them.
+
+    None stands for events that followed the last one, and were removed before they were delivered.
 
     Args:
         transport: the connection.
@@ -150,10 +150,10 @@ def read_stored(
         StreamReplacedError: it is another one than the one that was read before.
         ServiceError: see JetStream.create_consumer.
     """
-    return _read(transport, events, start, _itself, follow=follow, created=created)
+    return _read(transport, events, start, _itself, follow=follow, created=created, without=(None,))
 
 
-def _itself(stored: StoredEvent) -> StoredEvent:
+def _itself(stored: StoredEvent) -> StoredEvent | None:
     return stored
 
 
@@ -165,8 +165,9 @@ async def _read(  # noqa: PLR0913 - what to read, and what to yield
     *,
     follow: bool,
     created: datetime | None = None,
+    without: Sequence[YieldedT] = (),
 ) -> AsyncGenerator[YieldedT]:
-    """Yield events, or something of each.
+    """Yield events, or something of each, and `without` where those that followed are gone.
 
     There is no async generator within it: when a program ends, asyncio closes all of them at once,
     and one that closes another one meanwhile fails.
@@ -177,35 +178,23 @@ async def _read(  # noqa: PLR0913 - what to read, and what to yield
     while True:
         try:
             info = await jetstream.stream_info(stream.name)
-            if not continues(info, created, place):
-                raise replaced(stream)
-            if place != "beginning":
-                created = info.created
-            if place == "new":  # also for the consumers after the first one
-                place = info.last_sequence + 1
+            created, place = _place_in(info, stream, created, place)
             async with _Reader(jetstream, stream, events, place) as reader:
                 if not follow and not reader.pending:
                     return
                 name = reader.config.name
-                deliveries = 0
                 async with jetstream.gapless_pull(stream.name, name, batch=_AHEAD) as messages:
-                    while True:
-                        try:
-                            message = await _next(messages, None if follow else _IDLE)
-                        except StopAsyncIteration:
-                            break
+                    incoming = _Incoming(messages, jetstream, reader)
+                    async for message in incoming:
                         if message is None:
-                            found = await jetstream.consumer_info(stream.name, name)
-                            if not found.pending and found.deliveries == deliveries:
-                                return  # somebody has removed what followed
-                            continue
-                        deliveries = message.consumer_sequence
-                        path = message.subject.split(".", 3)[3]
-                        stored = StoredEvent(path, message, codecs[path], messages.has_next)
-                        event = yielded(stored)
-                        place, created = message.sequence + 1, info.created
-                        yield event
-                        if not follow and not message.pending:
+                            for each in without:
+                                yield each
+                        else:
+                            path = message.subject.split(".", 3)[3]
+                            event = yielded(StoredEvent(path, message, codecs[path]))
+                            place, created = message.sequence + 1, info.created
+                            yield event
+                        if not follow and not incoming.pending:
                             return
         except StreamMissingError as error:
             raise missing(stream, answer=error) from None
@@ -213,20 +202,67 @@ async def _read(  # noqa: PLR0913 - what to read, and what to yield
             await asyncio.sleep(_PAUSE)  # the server has restarted, or nobody read for long
 
 
-async def _next(messages: GaplessPull, seconds: float | None) -> PulledMessage | None:
-    """Return the next message; None if none has come within some seconds.
+def _place_in(
+    info: StreamInfo, stream: Stream, created: datetime | None, place: Start
+) -> tuple[datetime | None, Start]:
+    """Return when the stream that is read was created, and where to go on in it.
 
     Raises:
-        StopAsyncIteration: there are no more.
-        ServiceError: see Pull.
+        StreamReplacedError: it is not the one that was read before.
     """
-    if seconds is None or messages.has_next:
-        return await anext(messages)
-    try:
-        async with asyncio.timeout(seconds):
-            return await anext(messages)
-    except TimeoutError:
-        return None
+    if not continues(info, created, place):
+        raise replaced(stream)
+    if place == "new":  # also for the consumers after the first one
+        place = info.last_sequence + 1
+    return created if place == "beginning" else info.created, place
+
+
+class _Incoming:
+    """The messages of a reader; None stands for those that followed, and were removed.
+
+    Args:
+        messages: the messages.
+        jetstream: the API of the server.
+        info: the consumer, before its first message.
+
+    Attributes:
+        pending: how many messages follow the last one.
+    """
+
+    def __init__(self, messages: GaplessPull, jetstream: JetStream, info: ConsumerInfo) -> None:
+        self._messages = messages
+        self._jetstream = jetstream
+        self._info = info
+        self._deliveries = 0
+        self.pending = info.pending
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> PulledMessage | None:
+        while (message := await self._next()) is None:
+            if await self._is_over():
+                self.pending = 0
+                return None
+        self._deliveries, self.pending = message.consumer_sequence, message.pending
+        return message
+
+    async def _next(self) -> PulledMessage | None:
+        """Return the next message; None if it is late, and may never come."""
+        if not self.pending or self._messages.has_next:
+            return await anext(self._messages)
+        try:
+            async with asyncio.timeout(_IDLE):
+                return await anext(self._messages)
+        except TimeoutError:
+            return None
+
+    async def _is_over(self) -> bool:
+        """Return whether everything was delivered, and has arrived."""
+        with suppress(ServiceError):  # the messages end with an error, unless it passes
+            info = await self._jetstream.consumer_info(self._info.stream, self._info.config.name)
+            return not info.pending and info.deliveries == self._deliveries
+        return False
 
 
 def continues(info: StreamInfo, created: datetime | None, place: Start) -> bool:

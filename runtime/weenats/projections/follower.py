@@ -87,18 +87,19 @@ class Follower(Generic[ViewT]):
         )
         async with aclosing(reading):
             async for each in reading:
-                batch.append(each)
-                # What has not arrived yet may be removed by somebody, and never come.
-                if not each.has_next or len(batch) >= self._limit:
-                    position = await self._apply_all(batch, position, observe)
-        if batch:
-            await self._apply_all(batch, position, observe)
+                if each is not None:
+                    batch.append(each)
+                    if each.pending and len(batch) < self._limit:
+                        continue
+                position = await self._apply_all(batch, position, observe)
+        await self._apply_all(batch, position, observe)
 
     async def _apply_all(
         self, batch: list[StoredEvent], position: int, observe: Callable[[int, int], None]
     ) -> int:
         """Apply events in as few transactions as possible, and return the new position."""
-        task, pending = asyncio.current_task(), batch[-1].pending
+        task = asyncio.current_task()
+        pending = batch[-1].pending if batch else 0
         while batch:
             try:
                 applied = await self._apply(batch[: self._limit], position)

@@ -383,6 +383,7 @@ async def test_a_view_has_what_was_delivered_before_a_purge(
 ) -> None:
     """Events that arrived are applied, although those that followed them never come."""
     monkeypatch.setattr("weenats.events.reader._AHEAD", 2)
+    monkeypatch.setattr("weenats.projections.follower._AT_ONCE", 3)
     await deliver(*range(1, 21))
 
     class Purging(Counting):
