@@ -119,6 +119,7 @@ class StoredEvent(NamedTuple):
         try:
             notification = self.codec.decode(self.message.payload)
         except InvalidArgumentError as error:
+            error.of_connection = True  # else a handler that reads would blame its caller
             error.add_note(f"event {self.sequence} of the stream {self.message.stream}")
             raise
         event = ReceivedEvent[Any, Any](notification, self.message.headers)

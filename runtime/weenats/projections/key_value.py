@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, cast
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypeVar, override
 
-from weenats.errors import FailedPreconditionError, NotFoundError
+from weenats.errors import FailedPreconditionError, NotFoundError, connection_error
 from weenats.projections.generation import POSITION, projection_bucket
 from weenats.projections.view import View
 from weenats.protocol.subjects import key_of_token, key_token
@@ -161,7 +161,9 @@ class KeyValueView(View, Generic[ValueT]):
             self._has_written_all = True
             return 0
         if not POSITION.fullmatch(message.payload):
-            raise FailedPreconditionError(f"the position of {self._name} is not valid: {_REBUILD}")
+            raise connection_error(
+                FailedPreconditionError, f"the position of {self._name} is not valid: {_REBUILD}"
+            )
         self._revision = message.sequence
         self._has_written_all = False
         return int(message.payload)
@@ -234,9 +236,10 @@ class KeyValueView(View, Generic[ValueT]):
         try:
             return self._type.validate_json(payload)
         except ValidationError:  # whose text has the value
-            raise FailedPreconditionError(
+            raise connection_error(
+                FailedPreconditionError,
                 f"a value in {self._name} is not of its type: {_REBUILD}; when the type changes,"
-                " raise the version of the projection"
+                " raise the version of the projection",
             ) from None
 
     def _copy(self, value: ValueT | None) -> ValueT | None:

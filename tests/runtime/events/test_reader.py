@@ -170,6 +170,7 @@ async def test_an_invalid_event_is_named(parcels: ParcelsClient, transport: Nats
     with pytest.raises(InvalidArgumentError) as raised:
         await anext(reading)
     assert raised.value.__notes__ == ["event 2 of the stream parcels-events"]
+    assert raised.value.of_connection
 
 
 async def test_the_first_of_new_events_is_read_again(

@@ -78,8 +78,9 @@ async def test_a_position_that_is_not_valid(generation: Generation, position: by
     await (
         JetStream(generation.transport).key_value(f"{NAME}-projection").put("1.position", position)
     )
-    with pytest.raises(FailedPreconditionError, match="the position of generation 1"):
+    with pytest.raises(FailedPreconditionError, match="the position of generation 1") as raised:
         await view.position()
+    assert raised.value.of_connection
 
 
 async def test_a_value_that_is_not_of_its_type(generation: Generation) -> None:
@@ -93,6 +94,7 @@ async def test_a_value_that_is_not_of_its_type(generation: Generation) -> None:
     with pytest.raises(FailedPreconditionError, match="build the projection anew") as raised:
         await view.get("p-1")
     assert "secret" not in "".join(format_exception(raised.value))
+    assert raised.value.of_connection  # so callers of a handler that reads it get INTERNAL
     with pytest.raises(FailedPreconditionError, match="is not of its type"):
         _ = [each async for each in view.items()]
 

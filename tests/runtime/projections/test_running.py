@@ -31,6 +31,7 @@ from weenats import (
     AbortedError,
     ConnectionClosedError,
     ConnectionOptions,
+    FailedPreconditionError,
     NatsServiceBuilder,
     NatsTransport,
     ServiceError,
@@ -399,6 +400,19 @@ async def test_a_view_has_what_was_delivered_before_a_purge(
         position = await view.position()
         assert 0 < position < 20
         assert await view.get(TOTAL) == position * (position + 1) // 2
+
+
+@pytest.mark.parametrize("entry", [b"[]", b'{"last":0,"generations":[],"stream":"of-others"}'])
+async def test_an_invalid_catalog_is_no_fault_of_callers(
+    transport: NatsTransport, entry: bytes
+) -> None:
+    """Callers of a handler that reads the view get INTERNAL, without names of buckets and streams."""
+    await ProjectionBuilder(COUNTS, transport).create()
+    await JetStream(transport).key_value(projection_bucket(NAME)).put("catalog", entry)
+    async with COUNTS.run(transport) as counts:
+        with pytest.raises(FailedPreconditionError) as raised:
+            await counts.view()
+        assert raised.value.of_connection
 
 
 async def test_a_late_writer_changes_nothing(transport: NatsTransport, deliver: Any) -> None:
