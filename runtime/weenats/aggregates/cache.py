@@ -95,7 +95,7 @@ class Slot:
         "users",
     )
 
-    def __init__(self, subject: str, on_idle: Callable[[Self], None]) -> None:
+    def __init__(self, subject: str, on_idle: Callable[[Slot], None]) -> None:
         self._on_idle = on_idle
         self._scope = ("", ""), ""
         self.connection = 0

@@ -14,10 +14,10 @@ from pydantic_core import SchemaValidator, to_json
 from typing_extensions import TypedDict
 
 from weenats.codec.failures import details_decoder
-from weenats.codec.json import has_constants, is_too_deep
+from weenats.codec.json import has_constants, is_unreadable
 from weenats.codec.keys import KEY, aggregate_type, key_codec
 from weenats.codec.metadata import WRITTEN, message_metadata, reply_end
-from weenats.codec.parts import TOO_DEEP, Decoder, Encoder, may_be_deep
+from weenats.codec.parts import UNREADABLE, Decoder, Encoder, may_be_deep
 from weenats.codec.reader import Reader
 from weenats.codec.requests import METADATA_HEAD, NOT_JSON, Metadata, Request, invalid_envelope
 from weenats.codec.validators import CLOSED, STRICT, UNREAD, quiet_validator, typed_dict
@@ -389,9 +389,9 @@ class OperationCodec:
         if not self._keys.is_plain:
             self._keys.read(key)
         if self._may_be_deep and (
-            is_too_deep(data, 1) if place is None else is_too_deep(data[place])
+            is_unreadable(data, 1) if place is None else is_unreadable(data[place])
         ):
-            raise invalid(self._broken, [Violation((self._member,), "", TOO_DEEP)])
+            raise invalid(self._broken, [Violation((self._member,), "", UNREADABLE)])
         if place is None or has_constants(part := data[place]):
             return self._read_whole(data)
         if not self._has_payload and not part:

@@ -17,7 +17,7 @@ from weenats.codec.json import (
     has_large,
     has_many_values,
     has_overflow,
-    is_too_deep,
+    is_unreadable,
     reject_constants,
 )
 from weenats.codec.numbers import (
@@ -45,10 +45,12 @@ from weenats.schema.part import declared_type, is_model, judge_of, type_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["TOO_DEEP", "Decoder", "Encoder", "may_be_deep"]
+__all__ = ["UNREADABLE", "Decoder", "Encoder", "may_be_deep"]
 _ABSENT: Final = object()
 _IS_QUICK: Final = is_quick()
-TOO_DEEP: Final = f"it nests deeper than {MAX_NESTING} levels"
+UNREADABLE: Final = (
+    f"it nests deeper than {MAX_NESTING} levels, or has an integer of more than 4300 digits"
+)
 
 
 class _Rules:
@@ -215,8 +217,8 @@ class Encoder:
             fields; without, the receiver checks that.
 
     Attributes:
-        write: does what `encode` does, in the quickest way, and raises ValueError for what nests so
-            deep that it could not be read again, in what is sent or stored around it.
+        write: does what `encode` does, in the quickest way, and raises ValueError for what could
+            not be read again in all that is sent or stored around it.
     """
 
     def __init__(
@@ -241,8 +243,8 @@ class Encoder:
         self.write: Callable[[object], bytes] = self.encode
         if self._model is not None and not self._is_judged and (self._is_quick or not is_checked):
             self.write = writer(self._model, self._to_json, self.encode, warnings=is_checked)
-        if may_be_deep(kind):
-            self.write = _checking_depth(self.write)
+        if may_be_deep(kind) or _has(kind, ("type", "int")):
+            self.write = _checking(self.write)
 
     def encode(self, value: object) -> bytes:
         """Serialize a value.
@@ -366,14 +368,14 @@ def may_be_deep(kind: Any) -> bool:
     return _holds_any(kind) or _has(kind, ("type", "definition-ref"))
 
 
-def _checking_depth(write: "Callable[[object], bytes]") -> "Callable[[object], bytes]":
-    def write_shallow(value: object) -> bytes:
+def _checking(write: "Callable[[object], bytes]") -> "Callable[[object], bytes]":
+    def write_readable(value: object) -> bytes:
         data = write(value)
-        if is_too_deep(data):
-            raise ValueError(TOO_DEEP)
+        if is_unreadable(data):
+            raise ValueError(UNREADABLE)
         return data
 
-    return write_shallow
+    return write_readable
 
 
 def _has(kind: Any, *pairs: tuple[str, str]) -> bool:

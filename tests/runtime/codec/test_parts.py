@@ -28,7 +28,7 @@ from testkit.parts import (
     RefusedError,
     UnknownError,
 )
-from testkit.probe import RUN
+from testkit.probe import RUN, Run
 from testkit.wire import dump
 from weenats import (
     Entity,
@@ -43,6 +43,7 @@ from weenats.codec.events import EventCodec
 from weenats.codec.failures import encode_failure
 from weenats.codec.numbers import load_decimals
 from weenats.codec.operations import ContractBreachError, OperationCodec
+from weenats.codec.parts import UNREADABLE
 from weenats.contract import AnyOperation
 from weenats.events import ReceivedEvent
 from weenats.idempotency.entries import Entry, decode_entry, done
@@ -405,16 +406,28 @@ def test_nesting_leaves_room_for_what_is_around_a_part() -> None:
     for data in (larger, reversed_members(larger)):
         with pytest.raises(InvalidArgumentError) as refused:
             codec.decode_request(data).read_payload()
-        assert refused.value.details["violations"] == [
-            {"pointer": "/query", "message": "it nests deeper than 190 levels"}
-        ]
+        assert refused.value.details["violations"] == [{"pointer": "/query", "message": UNREADABLE}]
 
 
-def test_wide_parts_are_not_deep() -> None:
-    """Any number of lists beside each other may be sent."""
-    wide = [[1]] * 1000
-    context = make_context(operation=ECHO, payload=wide)
-    assert ECHOES.decode_request(ECHOES.encode_request(context)).read_payload() == wide
+@pytest.mark.parametrize("value", [[[1]] * 1000, 10**4299, "9" * 5000, ["9" * 4300, 9], "[" * 500])
+def test_what_can_be_read_is_sent(value: Any) -> None:
+    """Any number of lists beside each other, and any text, may be sent."""
+    context = make_context(operation=ECHO, payload=value)
+    assert ECHOES.decode_request(ECHOES.encode_request(context)).read_payload() == value
+
+
+@pytest.mark.parametrize("digits", [4300, 4301, 8599, 20_000])
+@pytest.mark.parametrize("before", [0, 1, 4299, 4300, 5000])
+def test_integers_that_cannot_be_read_are_not_sent(digits: int, before: int) -> None:
+    """Python and its JSON parsers read 4300 digits; more are written, but not sent."""
+    context = make_context(operation=ECHO, payload=["x" * before, 10**digits])
+    with pytest.raises(InvalidArgumentError, match="an integer of more than 4300 digits"):
+        ECHOES.encode_request(context)
+    with pytest.raises(ContractBreachError, match="an integer of more than 4300 digits"):
+        ECHOES.encode_success(context.payload, 1, context)
+    run = Run(action="x" + "x" * before, retry_count=10**digits)
+    with pytest.raises(InvalidArgumentError, match="an integer of more than 4300 digits"):
+        OperationCodec(RUN).encode_request(make_context(operation=RUN, payload=run))
 
 
 SCALARS = (

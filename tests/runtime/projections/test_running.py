@@ -406,7 +406,7 @@ async def test_a_view_has_what_was_delivered_before_a_purge(
 async def test_an_invalid_catalog_is_no_fault_of_callers(
     transport: NatsTransport, entry: bytes
 ) -> None:
-    """Callers of a handler that reads the view get INTERNAL, without names of buckets and streams."""
+    """Callers of a handler that reads the view get INTERNAL, without the names of buckets."""
     await ProjectionBuilder(COUNTS, transport).create()
     await JetStream(transport).key_value(projection_bucket(NAME)).put("catalog", entry)
     async with COUNTS.run(transport) as counts:
