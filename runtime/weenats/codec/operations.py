@@ -388,20 +388,20 @@ class OperationCodec:
         """
         if not self._keys.is_plain:
             self._keys.read(key)
-        if self._may_be_deep and (
-            is_unreadable(data, 1) if place is None else is_unreadable(data[place])
-        ):
-            raise invalid(self._broken, [Violation((self._member,), "", UNREADABLE)])
         if place is None or has_constants(part := data[place]):
             return self._read_whole(data)
         if not self._has_payload and not part:
             return None
         try:
-            return self._payload.read(part)
+            payload = self._payload.read(part)
         except SchemaError as error:
             found = [each.inside(self._member) for each in error.found]
         except ValueError:
             return self._read_whole(data)  # it shows what is wrong, and where
+        else:
+            if not (self._may_be_deep and is_unreadable(part)):
+                return payload
+            found = [Violation((self._member,), "", UNREADABLE)]
         raise invalid(self._broken, found)
 
     def _read_whole(self, data: bytes) -> object:
@@ -417,7 +417,9 @@ class OperationCodec:
         except ValueError as error:
             failure = InvalidArgumentError(NOT_JSON, details={"violations": violations(error)})
         else:
-            return request[self._member] if self._has_payload else None
+            if not (self._may_be_deep and is_unreadable(data, 1)):
+                return request[self._member] if self._has_payload else None
+            failure = invalid(self._broken, [Violation((self._member,), "", UNREADABLE)])
         raise failure
 
     def _entity(self, result: object) -> bytes:
