@@ -564,9 +564,10 @@ async def test_entry_that_is_not_valid(pair: Pair, caplog: pytest.LogCaptureFixt
     with pytest.raises(InternalError):
         await pair.clients[1].run("k", GO, message_id=message_id)
     assert "a kept reply of probe.command.thing.run is not valid any more" in caplog.text
-    await jetstream.publish(entry.subject, b"[]")
-    with pytest.raises(UnavailableError):
-        await pair.clients[1].run("k", GO, message_id=message_id)
+    for invalid in (b"[]", entry.payload.partition(b',"reply":')[0] + b"}"):
+        await jetstream.publish(entry.subject, invalid)
+        with pytest.raises(UnavailableError):
+            await pair.clients[1].run("k", GO, message_id=message_id)
     assert len(pair.handlers.seen) == 1
 
 

@@ -280,6 +280,19 @@ async def test_full_entry_of_another_program(url: str) -> None:
     await transport.close()
 
 
+async def test_bucket_is_never_fuller_than_full(url: str) -> None:
+    """A level above the limit, such as that of a higher limit before, drains as a full one does."""
+    transport = NatsTransport(url)
+    ledger = Ledger("probe", transport)
+    await ledger.open()
+    key = blake2b(b"fuller", digest_size=20).hexdigest()
+    entry = {"level": 1e308, "time": datetime.now(UTC).timestamp() - 60}
+    await ledger._bucket.put(key, json.dumps(entry).encode())
+    limit = RateLimit(max_requests_per_second=1, burst=3)
+    assert (await ledger.take("fuller", limit, 3)).amount == 3
+    await transport.close()
+
+
 @pytest.mark.parametrize("ahead", [3600, 1e300])
 async def test_entry_ahead_of_the_clock(url: str, ahead: float) -> None:
     """When the clock of the server was set back, limits go on leaking at once."""

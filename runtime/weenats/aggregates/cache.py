@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 RECENT: Final = 16
 """The number of commits whose ids an instance remembers for each key."""
+_MAX_BYTES: Final = 256 * 1024 * 1024
+"""How large all remembered states of an aggregate may be: callers decide how large theirs are."""
 __all__ = ["EMPTY", "Cache", "Connections", "Slot", "Snapshot"]
 
 
@@ -77,12 +79,23 @@ class Slot:
         holder: the message id of the last command that held it.
         known: the last known state; None if none is cached.
         users: how many tasks use the slot, which stays while there are any.
+        size: the bytes of the state when the slot was used last.
         connection: the number of the connection through which the state was read.
     """
 
-    __slots__ = ("_on_idle", "_scope", "connection", "holder", "known", "lock", "subject", "users")
+    __slots__ = (
+        "_on_idle",
+        "_scope",
+        "connection",
+        "holder",
+        "known",
+        "lock",
+        "size",
+        "subject",
+        "users",
+    )
 
-    def __init__(self, subject: str, on_idle: Callable[[], None]) -> None:
+    def __init__(self, subject: str, on_idle: Callable[[Slot], None]) -> None:
         self._on_idle = on_idle
         self._scope = ("", ""), ""
         self.connection = 0
@@ -91,6 +104,7 @@ class Slot:
         self.holder = ""
         self.known: Snapshot | None = None
         self.users = 0
+        self.size = 0
 
     def __enter__(self) -> Self:
         self.users += 1
@@ -99,7 +113,7 @@ class Slot:
     def __exit__(self, *_: object) -> None:
         self.users -= 1
         if not self.users:
-            self._on_idle()
+            self._on_idle(self)
 
     def scope(self, caller: str, issuer: str) -> str:
         """Return a hash of the key and a caller; that of the last caller is remembered.
@@ -167,6 +181,7 @@ class Cache:
         self._connections = connections
         self._subject = subject
         self._slots: OrderedDict[str, Slot] = OrderedDict()
+        self._bytes = 0
 
     def slot(self, key: str) -> Slot:
         """Return the slot of a key, for `with`.
@@ -185,10 +200,14 @@ class Cache:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def _shrink(self) -> None:
+    def _shrink(self, slot: Slot) -> None:
         """Evict the least recently used keys, except those in use."""
-        excess = len(self._slots) - self._size
-        if excess > 0:
-            idle = [key for key, slot in self._slots.items() if not slot.users]
-            for key in idle[:excess]:
-                del self._slots[key]
+        known = slot.known
+        size = 0 if known is None or known.state is None else len(known.state)
+        self._bytes += size - slot.size
+        slot.size = size
+        while len(self._slots) > self._size or self._bytes > _MAX_BYTES:
+            idle = next((key for key, each in self._slots.items() if not each.users), None)
+            if idle is None:
+                break
+            self._bytes -= self._slots.pop(idle).size

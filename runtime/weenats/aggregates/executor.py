@@ -19,7 +19,7 @@ from weenats.aggregates.commits import (
     read_commit,
 )
 from weenats.aggregates.decision import Decision
-from weenats.aggregates.errors import AggregateBreachError, not_available
+from weenats.aggregates.errors import AggregateBreachError, BrokenHistoryError, not_available
 from weenats.aggregates.store import Position
 from weenats.aggregates.stored_result import decode_result
 from weenats.codec.operations import operation_codec
@@ -144,7 +144,7 @@ class Executor:
             is_after: Callable[[Commit], bool] = lambda commit: commit.first_revision >= wanted  # noqa: E731
         else:
             time = _time(headers[header_names.AT_TIME])
-            is_after = lambda commit: _time(commit.timestamp) > time  # noqa: E731
+            is_after = lambda commit: _stored_time(commit) > time  # noqa: E731
         with self._storing:
             found = await self._history.at(context.key, is_after, revision)
         if revision is not None and found.revision != revision:
@@ -416,6 +416,13 @@ def _revision(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
         raise InvalidArgumentError("a revision is an integer of at least 0")
     return int(text)
+
+
+def _stored_time(commit: Commit) -> datetime:
+    try:
+        return datetime.fromisoformat(commit.timestamp)
+    except ValueError:  # not the error of a header, which the caller would get
+        raise BrokenHistoryError(f"the time of commit {commit.sequence} does not exist") from None
 
 
 def _time(text: str) -> datetime:

@@ -5,15 +5,17 @@ import re
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from pydantic_core import to_json
+from pydantic_core import SchemaValidator, ValidationError, core_schema, to_json
 
 __all__ = [
     "FEW_BYTES",
+    "MAX_NESTING",
     "dump_any",
     "has_constants",
     "has_large",
     "has_many_values",
     "has_overflow",
+    "is_unreadable",
     "quoted",
     "reject_constants",
 ]
@@ -33,6 +35,24 @@ _LARGE: Final = re.compile(
 _MANY: Final = 10_000
 FEW_BYTES: Final = _MANY
 """JSON text that is no longer than that has few values."""
+
+MAX_NESTING: Final = 190
+"""How many levels a part of a message may nest. pydantic's parser reads 200 levels, also where the
+part is in a reply within a kept reply, or in a commit."""
+_ROOM: Final = 200 - MAX_NESTING
+_OPENED: Final = b'{"":'
+_CLOSED: Final = b"}"
+_LEAST_DEEP: Final = 2 * MAX_NESTING
+"""The bytes of JSON text of that many levels, at least."""
+_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
+_OTHERS: Final = bytes(each for each in range(256) if each not in b"[]{}")
+_MAX_DIGITS: Final = 4300
+"""How many digits of an integer pydantic's parser reads, and Python by default; it writes more."""
+_ALL_DIGITS: Final = re.compile(rb"[0-9]{%d}" % (_MAX_DIGITS + 1)).fullmatch
+_ZERO: Final = ord("0")
+_NINE: Final = ord("9")
+# Makes no Python objects of what it reads.
+_UNREAD: Final = SchemaValidator(core_schema.typed_dict_schema({}, extra_behavior="ignore"))
 
 
 def dump_any(value: Any) -> bytes:
@@ -119,6 +139,50 @@ def has_many_values(data: bytes) -> bool:
     if len(data) <= FEW_BYTES:
         return False
     return data.count(b",") + data.count(b"[") + data.count(b"{") > _MANY
+
+
+def is_unreadable(data: bytes, around: int = 0) -> bool:
+    """Return whether JSON text cannot be read, or not in everything that may be around it.
+
+    Args:
+        data: the text, as pydantic or a reader has accepted it.
+        around: how many levels of the text are around the part that may nest 190 levels.
+    """
+    if len(data) < _LEAST_DEEP:
+        return False
+    if not _may_be_deep(data) and not _may_have_long_integers(data):
+        return False
+    room = _ROOM - around
+    try:
+        _UNREAD.validate_json(_OPENED * room + data + _CLOSED * room)
+    except ValidationError:
+        return True
+    return False
+
+
+def _may_be_deep(data: bytes) -> bool:
+    """Return whether JSON text nests deeper than a part may, perhaps in a string.
+
+    Parsing it takes five times as long.
+    """
+    brackets, levels = data.translate(_BRACKETS, _OTHERS), 0
+    while levels + len(brackets) // 2 > MAX_NESTING:
+        rest = brackets.replace(b"[]", b"")  # the innermost level
+        if len(rest) == len(brackets) or levels == MAX_NESTING:
+            return True
+        brackets, levels = rest, levels + 1
+    return False
+
+
+def _may_have_long_integers(data: bytes) -> bool:
+    """Return whether there are more digits in a row than the parser reads, perhaps in a string."""
+    for place in range(_MAX_DIGITS, len(data), _MAX_DIGITS):  # one of these is a digit of them
+        if _ZERO <= data[place] <= _NINE:
+            before = data[place - _MAX_DIGITS : place]
+            start = place - len(before) + len(before.rstrip(b"0123456789"))
+            if _ALL_DIGITS(data, start, start + _MAX_DIGITS + 1):
+                return True
+    return False
 
 
 def _reject(text: str) -> Any:

@@ -14,15 +14,16 @@ from pydantic_core import SchemaValidator, to_json
 from typing_extensions import TypedDict
 
 from weenats.codec.failures import details_decoder
-from weenats.codec.json import has_constants
+from weenats.codec.json import has_constants, is_unreadable
 from weenats.codec.keys import KEY, aggregate_type, key_codec
 from weenats.codec.metadata import WRITTEN, message_metadata, reply_end
-from weenats.codec.parts import Decoder, Encoder
+from weenats.codec.parts import UNREADABLE, Decoder, Encoder, may_be_deep
 from weenats.codec.reader import Reader
 from weenats.codec.requests import METADATA_HEAD, NOT_JSON, Metadata, Request, invalid_envelope
 from weenats.codec.validators import CLOSED, STRICT, UNREAD, quiet_validator, typed_dict
 from weenats.codec.violations import (
     SchemaError,
+    Violation,
     breach,
     invalid,
     reason,
@@ -85,6 +86,7 @@ class OperationCodec:
         self._envelope = _envelope(aggregate, is_command=is_command)
         self._validate_metadata = _metadata().validate_json
         self._payload = Decoder(declared_type(payload), payload)
+        self._may_be_deep = may_be_deep(declared_type(payload))
         self._write_result = Encoder(operation.result if state is None else state).write
         self._errors = {error.name: error for error in operation.errors}
         for error in operation.errors:
@@ -381,7 +383,8 @@ class OperationCodec:
         """Check the key of a request, and return its payload.
 
         Raises:
-            InvalidArgumentError: one of them breaks the contract, or some part is NaN.
+            InvalidArgumentError: one of them breaks the contract, some part is NaN, or the payload
+                nests too deep for replies and events with it.
         """
         if not self._keys.is_plain:
             self._keys.read(key)
@@ -390,11 +393,15 @@ class OperationCodec:
         if not self._has_payload and not part:
             return None
         try:
-            return self._payload.read(part)
+            payload = self._payload.read(part)
         except SchemaError as error:
             found = [each.inside(self._member) for each in error.found]
         except ValueError:
             return self._read_whole(data)  # it shows what is wrong, and where
+        else:
+            if not (self._may_be_deep and is_unreadable(part)):
+                return payload
+            found = [Violation((self._member,), "", UNREADABLE)]
         raise invalid(self._broken, found)
 
     def _read_whole(self, data: bytes) -> object:
@@ -410,7 +417,9 @@ class OperationCodec:
         except ValueError as error:
             failure = InvalidArgumentError(NOT_JSON, details={"violations": violations(error)})
         else:
-            return request[self._member] if self._has_payload else None
+            if not (self._may_be_deep and is_unreadable(data, 1)):
+                return request[self._member] if self._has_payload else None
+            failure = invalid(self._broken, [Violation((self._member,), "", UNREADABLE)])
         raise failure
 
     def _entity(self, result: object) -> bytes:

@@ -12,10 +12,12 @@ from pydantic_core import PydanticSerializationError
 
 from weenats.codec.checked import is_quick, quick_json, writer
 from weenats.codec.json import (
+    MAX_NESTING,
     has_constants,
     has_large,
     has_many_values,
     has_overflow,
+    is_unreadable,
     reject_constants,
 )
 from weenats.codec.numbers import (
@@ -43,9 +45,12 @@ from weenats.schema.part import declared_type, is_model, judge_of, type_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Decoder", "Encoder"]
+__all__ = ["UNREADABLE", "Decoder", "Encoder", "may_be_deep"]
 _ABSENT: Final = object()
 _IS_QUICK: Final = is_quick()
+UNREADABLE: Final = (
+    f"it nests deeper than {MAX_NESTING} levels, or has an integer of more than 4300 digits"
+)
 
 
 class _Rules:
@@ -212,7 +217,8 @@ class Encoder:
             fields; without, the receiver checks that.
 
     Attributes:
-        write: does what `encode` does, in the quickest way.
+        write: does what `encode` does, in the quickest way, and raises ValueError for what could
+            not be read again in all that is sent or stored around it.
     """
 
     def __init__(
@@ -237,6 +243,8 @@ class Encoder:
         self.write: Callable[[object], bytes] = self.encode
         if self._model is not None and not self._is_judged and (self._is_quick or not is_checked):
             self.write = writer(self._model, self._to_json, self.encode, warnings=is_checked)
+        if may_be_deep(kind) or _has(kind, ("type", "int")):
+            self.write = _checking(self.write)
 
     def encode(self, value: object) -> bytes:
         """Serialize a value.
@@ -349,6 +357,25 @@ def _full_name(kind: type[Any]) -> str:
 def _holds_any(kind: Any) -> bool:
     """Return whether a type takes any values, or unknown members, in some place."""
     return _has(kind, ("type", "any"), ("extra_fields_behavior", "allow"))
+
+
+def may_be_deep(kind: Any) -> bool:
+    """Return whether values of a type may nest any number of levels.
+
+    Args:
+        kind: the type.
+    """
+    return _holds_any(kind) or _has(kind, ("type", "definition-ref"))
+
+
+def _checking(write: "Callable[[object], bytes]") -> "Callable[[object], bytes]":
+    def write_readable(value: object) -> bytes:
+        data = write(value)
+        if is_unreadable(data):
+            raise ValueError(UNREADABLE)
+        return data
+
+    return write_readable
 
 
 def _has(kind: Any, *pairs: tuple[str, str]) -> bool:

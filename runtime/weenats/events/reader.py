@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
 from typing_extensions import TypeVar
 
 from weenats.codec.events import event_codec
-from weenats.errors import ServiceError
+from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.events.received_event import ReceivedEvent
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.subjects import stored_event
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
     from datetime import datetime
 
+    from weenats.codec.events import EventCodec
     from weenats.contract import Event, Stream
     from weenats.transport.base import Transport
-    from weenats.transport.jetstream import ConsumerInfo, StreamInfo
+    from weenats.transport.jetstream import ConsumerInfo, PulledMessage, StreamInfo
     from weenats.transport.jetstream.config import Start
+    from weenats.transport.jetstream.gapless_pull import GaplessPull
 
 __all__ = [
     "StoredEvent",
@@ -44,6 +46,8 @@ DataT = TypeVar("DataT")
 YieldedT = TypeVar("YieldedT")
 _AHEAD: Final = 256
 _PAUSE: Final = 0.1
+_IDLE: Final = 1.0
+"""After how many seconds without a message to look whether there are any more."""
 _UNUSED: Final = 60.0
 """After how many seconds without use the server removes the reader's consumer."""
 
@@ -80,23 +84,47 @@ def read_events(
         InvalidArgumentError: an event does not match the contract.
         ServiceError: see JetStream.create_consumer.
     """
-    return _read(transport, events, start, _event_of, follow=follow)
+    return _read(transport, events, start, StoredEvent.decoded, follow=follow)
 
 
 class StoredEvent(NamedTuple):
-    """An event that was read from its stream.
+    """An event that was read from its stream, and is not decoded yet.
 
     Attributes:
         path: the aggregate and the name of the event.
-        event: the event.
-        sequence: its sequence in the stream; that of `event` is None for events of other origins.
-        pending: how many events of the stream follow it now.
+        message: the message with the event.
+        codec: decodes it.
     """
 
     path: str
-    event: ReceivedEvent[Any, Any]
-    sequence: int
-    pending: int
+    message: PulledMessage
+    codec: EventCodec
+
+    @property
+    def sequence(self) -> int:
+        """Its sequence in the stream."""
+        return self.message.sequence
+
+    @property
+    def pending(self) -> int:
+        """How many events of the stream followed it when it was delivered."""
+        return self.message.pending
+
+    def decoded(self) -> ReceivedEvent[Any, Any]:
+        """Return the event.
+
+        Raises:
+            InvalidArgumentError: it does not match the contract; a note says which event it is.
+        """
+        try:
+            notification = self.codec.decode(self.message.payload)
+        except InvalidArgumentError as error:
+            error.of_connection = True  # else a handler that reads would blame its caller
+            error.add_note(f"event {self.sequence} of the stream {self.message.stream}")
+            raise
+        event = ReceivedEvent[Any, Any](notification, self.message.headers)
+        event.sequence = self.sequence
+        return event
 
 
 def read_stored(
@@ -105,8 +133,10 @@ def read_stored(
     start: Start = "beginning",
     follow: bool = True,
     created: datetime | None = None,
-) -> AsyncGenerator[StoredEvent]:
+) -> AsyncGenerator[StoredEvent | None]:
     """Yield durable events as `read_events`, with what a projection needs to know about them.
+
+    None stands for events that followed the last one, and were removed before they were delivered.
 
     Args:
         transport: the connection.
@@ -119,17 +149,12 @@ def read_stored(
         ValueError: there is no event, or they are not durable events of one stream.
         StreamMissingError: the stream does not exist.
         StreamReplacedError: it is another one than the one that was read before.
-        InvalidArgumentError: an event does not match the contract.
         ServiceError: see JetStream.create_consumer.
     """
-    return _read(transport, events, start, _itself, follow=follow, created=created)
+    return _read(transport, events, start, _itself, follow=follow, created=created, without=(None,))
 
 
-def _event_of(stored: StoredEvent) -> ReceivedEvent[Any, Any]:
-    return stored.event
-
-
-def _itself(stored: StoredEvent) -> StoredEvent:
+def _itself(stored: StoredEvent) -> StoredEvent | None:
     return stored
 
 
@@ -141,8 +166,9 @@ async def _read(  # noqa: PLR0913 - what to read, and what to yield
     *,
     follow: bool,
     created: datetime | None = None,
+    without: Sequence[YieldedT] = (),
 ) -> AsyncGenerator[YieldedT]:
-    """Yield events, or something of each.
+    """Yield events, or something of each, and `without` where those that followed are gone.
 
     There is no async generator within it: when a program ends, asyncio closes all of them at once,
     and one that closes another one meanwhile fails.
@@ -153,31 +179,91 @@ async def _read(  # noqa: PLR0913 - what to read, and what to yield
     while True:
         try:
             info = await jetstream.stream_info(stream.name)
-            if not continues(info, created, place):
-                raise replaced(stream)
-            if place != "beginning":
-                created = info.created
-            if place == "new":  # also for the consumers after the first one
-                place = info.last_sequence + 1
+            created, place = _place_in(info, stream, created, place)
             async with _Reader(jetstream, stream, events, place) as reader:
                 if not follow and not reader.pending:
                     return
                 name = reader.config.name
                 async with jetstream.gapless_pull(stream.name, name, batch=_AHEAD) as messages:
-                    async for message in messages:
-                        path = message.subject.split(".", 3)[3]
-                        notification = codecs[path].decode(message.payload)
-                        event = ReceivedEvent[Any, Any](notification, message.headers)
-                        event.sequence = message.sequence
-                        place, created = message.sequence + 1, info.created
-                        stored = StoredEvent(path, event, message.sequence, message.pending)
-                        yield yielded(stored)
-                        if not follow and not message.pending:
+                    incoming = _Incoming(messages, jetstream, reader)
+                    async for message in incoming:
+                        if message is None:
+                            for each in without:
+                                yield each
+                        else:
+                            path = message.subject.split(".", 3)[3]
+                            event = yielded(StoredEvent(path, message, codecs[path]))
+                            place, created = message.sequence + 1, info.created
+                            yield event
+                        if not follow and not incoming.pending:
                             return
         except StreamMissingError as error:
             raise missing(stream, answer=error) from None
         except ConsumerMissingError:
             await asyncio.sleep(_PAUSE)  # the server has restarted, or nobody read for long
+
+
+def _place_in(
+    info: StreamInfo, stream: Stream, created: datetime | None, place: Start
+) -> tuple[datetime | None, Start]:
+    """Return when the stream that is read was created, and where to go on in it.
+
+    Raises:
+        StreamReplacedError: it is not the one that was read before.
+    """
+    if not continues(info, created, place):
+        raise replaced(stream)
+    if place == "new":  # also for the consumers after the first one
+        place = info.last_sequence + 1
+    return created if place == "beginning" else info.created, place
+
+
+class _Incoming:
+    """The messages of a reader; None stands for those that followed, and were removed.
+
+    Args:
+        messages: the messages.
+        jetstream: the API of the server.
+        info: the consumer, before its first message.
+
+    Attributes:
+        pending: how many messages follow the last one.
+    """
+
+    def __init__(self, messages: GaplessPull, jetstream: JetStream, info: ConsumerInfo) -> None:
+        self._messages = messages
+        self._jetstream = jetstream
+        self._info = info
+        self._deliveries = 0
+        self.pending = info.pending
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> PulledMessage | None:
+        while (message := await self._next()) is None:
+            if await self._is_over():
+                self.pending = 0
+                return None
+        self._deliveries, self.pending = message.consumer_sequence, message.pending
+        return message
+
+    async def _next(self) -> PulledMessage | None:
+        """Return the next message; None if it is late, and may never come."""
+        if not self.pending or self._messages.has_next:
+            return await anext(self._messages)
+        try:
+            async with asyncio.timeout(_IDLE):
+                return await anext(self._messages)
+        except TimeoutError:
+            return None
+
+    async def _is_over(self) -> bool:
+        """Return whether everything was delivered, and has arrived."""
+        with suppress(ServiceError):  # the messages end with an error, unless it passes
+            info = await self._jetstream.consumer_info(self._info.stream, self._info.config.name)
+            return not info.pending and info.deliveries == self._deliveries
+        return False
 
 
 def continues(info: StreamInfo, created: datetime | None, place: Start) -> bool:

@@ -93,14 +93,14 @@ def decode_entry(value: bytes) -> Entry | None:
     Args:
         value: the value of the entry.
     """
+    # The reply is not read here: around it, the entry may nest deeper than a reply may.
+    head, mark, reply = value.partition(_REPLY)
     try:
-        entry = _ENTRY.validate_python({**from_json(value), "reply": b""})
+        members = from_json(head + mark + b"0}" if mark else value)
+        entry = _ENTRY.validate_python({**members, "reply": reply[:-1]})
     except (ValueError, TypeError):
         return None
-    if entry.state != "done":
-        return entry
-    start = value.find(_REPLY) + len(_REPLY)
-    return Entry(entry.state, entry.fingerprint, value[start:-1])
+    return None if entry.state == "done" and not mark else entry
 
 
 def _digest(text: str) -> str:

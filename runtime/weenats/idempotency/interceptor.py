@@ -94,9 +94,9 @@ class OnceInterceptor:
         if self._replies.has_room(reply):
             await claim.keep(reply, self._seconds)
             return
-        text = _TOO_LARGE % (self._subject, len(reply))
-        _LOG.error(text)
-        too_large = MessageTooLargeError(text)
+        what = self._subject, len(reply)
+        _LOG.error(_TOO_LARGE, *what)  # one text, so that its records are limited in their rate
+        too_large = MessageTooLargeError(_TOO_LARGE % what)
         await claim.keep(encode_failure(too_large, 0, context), self._seconds)
         raise too_large
 

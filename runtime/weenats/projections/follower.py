@@ -80,7 +80,6 @@ class Follower(Generic[ViewT]):
             InvalidArgumentError: an event does not match the contract.
             Exception: what a handler or the view raises; a note says at which event.
         """
-        task = asyncio.current_task()
         position = await self._view.position()
         batch: list[StoredEvent] = []
         reading = read_stored(
@@ -88,23 +87,34 @@ class Follower(Generic[ViewT]):
         )
         async with aclosing(reading):
             async for each in reading:
-                batch.append(each)
-                if each.pending and len(batch) < self._limit:
-                    continue
-                while batch:
-                    try:
-                        applied = await self._apply(batch[: self._limit], position)
-                    except BaseException as error:
-                        if ends_task(error, task) or self._limit == 1:
-                            raise
-                        if await self._view.position() != position:
-                            raise
-                        self._limit = 1  # all events up to the one that fails
+                if each is not None:
+                    batch.append(each)
+                    if each.pending and len(batch) < self._limit:
                         continue
-                    position = batch[applied - 1].sequence
-                    del batch[:applied]
-                    self._limit = min(self._limit * 2, _AT_ONCE)
-                    observe(position, each.pending + len(batch))
+                position = await self._apply_all(batch, position, observe)
+        await self._apply_all(batch, position, observe)
+
+    async def _apply_all(
+        self, batch: list[StoredEvent], position: int, observe: Callable[[int, int], None]
+    ) -> int:
+        """Apply events in as few transactions as possible, and return the new position."""
+        task = asyncio.current_task()
+        pending = batch[-1].pending if batch else 0
+        while batch:
+            try:
+                applied = await self._apply(batch[: self._limit], position)
+            except BaseException as error:
+                if ends_task(error, task) or self._limit == 1:
+                    raise
+                if await self._view.position() != position:
+                    raise
+                self._limit = 1  # all events up to the one that fails
+                continue
+            position = batch[applied - 1].sequence
+            del batch[:applied]
+            self._limit = min(self._limit * 2, _AT_ONCE)
+            observe(position, pending + len(batch))
+        return position
 
     async def _apply(self, batch: list[StoredEvent], position: int) -> int:
         """Apply events in one transaction, and return how many it took."""
@@ -119,10 +129,10 @@ class Follower(Generic[ViewT]):
         return applied
 
     async def _handle(self, stored: StoredEvent) -> None:
-        task = asyncio.current_task()
+        task, event = asyncio.current_task(), stored.decoded()
         try:
             async with asyncio.timeout(_HANDLER_TIMEOUT):
-                await self._runners[stored.path].handle(stored.event)
+                await self._runners[stored.path].handle(event)
         except Exception as error:
             error.add_note(_where(stored))
             raise

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from weenats.errors import FailedPreconditionError, NotFoundError
+from weenats.errors import FailedPreconditionError, NotFoundError, connection_error
 from weenats.projections.generation import projection_bucket
 from weenats.transport.jetstream import JetStream, WrongSequenceError
 
@@ -167,14 +167,16 @@ class Catalog:
         try:
             document = _DOCUMENT.validate_json(entry.value)
         except ValidationError:
-            raise FailedPreconditionError(
+            raise connection_error(
+                FailedPreconditionError,
                 f"what the bucket {self._name} says about its views is not valid: delete the bucket"
-                " to build the projection anew"
+                " to build the projection anew",
             ) from None
         if self._stream and document.stream not in {"", self._stream}:
-            raise FailedPreconditionError(
+            raise connection_error(
+                FailedPreconditionError,
                 f"there is another projection {self._projection}, of the stream {document.stream}:"
-                " give one of them another name"
+                " give one of them another name",
             )
         return _Entry(document.generations, document.last, entry.revision, document.stream)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, cast
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypeVar, override
 
-from weenats.errors import FailedPreconditionError, NotFoundError
+from weenats.errors import FailedPreconditionError, NotFoundError, connection_error
 from weenats.projections.generation import POSITION, projection_bucket
 from weenats.projections.view import View
 from weenats.protocol.subjects import key_of_token, key_token
@@ -128,10 +128,11 @@ class KeyValueView(View, Generic[ValueT]):
             value: the value.
 
         Raises:
-            ValueError: the key has no text, or an empty one.
+            ValueError: the key has no text, or an empty one; the value is not of the type of the
+                values, or nothing that JSON has.
             RuntimeError: no event is being handled.
         """
-        self._change(key, value)
+        self._change(key, self._readable(value))
 
     async def delete(self, key: ViewKey) -> None:
         """Remove a value, if there is one; only handlers of events may.
@@ -160,7 +161,9 @@ class KeyValueView(View, Generic[ValueT]):
             self._has_written_all = True
             return 0
         if not POSITION.fullmatch(message.payload):
-            raise FailedPreconditionError(f"the position of {self._name} is not valid: {_REBUILD}")
+            raise connection_error(
+                FailedPreconditionError, f"the position of {self._name} is not valid: {_REBUILD}"
+            )
         self._revision = message.sequence
         self._has_written_all = False
         return int(message.payload)
@@ -188,7 +191,7 @@ class KeyValueView(View, Generic[ValueT]):
         messages = [
             BatchMessage(subject, b"", DELETED)
             if value is None
-            else BatchMessage(subject, self._type.dump_json(value, by_alias=True))
+            else BatchMessage(subject, self._type.dump_json(value, by_alias=True, warnings=False))
             for subject, value in changed.items()
         ]
         text = str(position).encode()
@@ -210,13 +213,33 @@ class KeyValueView(View, Generic[ValueT]):
             return None
         return None if is_deleted(message) else self._decoded(message.payload)
 
+    def _readable(self, value: ValueT) -> ValueT:
+        """Return a copy of a value, as it is read again.
+
+        Raises:
+            ValueError: it could not be read again.
+        """
+        try:
+            # A warning would show the value; reading it says more.
+            data = self._type.dump_json(value, by_alias=True, warnings=False)
+            copy = self._type.validate_json(data)
+        except ValueError:  # of pydantic, whose text has the value
+            copy = None
+        if copy is None and value is not None:
+            raise ValueError(
+                f"this {type(value).__name__} is not of the type of the view's values, or is"
+                " nothing that JSON has"
+            )
+        return cast("ValueT", copy)
+
     def _decoded(self, payload: bytes) -> ValueT:
         try:
             return self._type.validate_json(payload)
         except ValidationError:  # whose text has the value
-            raise FailedPreconditionError(
+            raise connection_error(
+                FailedPreconditionError,
                 f"a value in {self._name} is not of its type: {_REBUILD}; when the type changes,"
-                " raise the version of the projection"
+                " raise the version of the projection",
             ) from None
 
     def _copy(self, value: ValueT | None) -> ValueT | None:

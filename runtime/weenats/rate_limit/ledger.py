@@ -158,7 +158,8 @@ class Ledger:
         is_ahead = time > now + _MOST_AHEAD
         time = now if is_ahead else time
         elapsed = max(now - time, 0.0)
-        level = min(max(level - elapsed * limit.max_requests_per_second, 0.0), limit.capacity)
+        # Never fuller than full, else it would stay full for as long as somebody has written.
+        level = max(min(level, limit.capacity) - elapsed * limit.max_requests_per_second, 0.0)
         return level, time + elapsed, revision, is_ahead
 
     async def _store(

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -15,16 +16,19 @@ from testkit.waiting import LIMIT, ask_until, eventually
 from testkit.wallets import Wallets, builder, client, commit, wallets
 from weenats import FailedPreconditionError, InternalError, NatsTransport, UnavailableError
 from weenats.aggregates.aggregates import streams_of
+from weenats.aggregates.commits import encode_commit, new_commit, read_commit
 from weenats.aggregates.errors import AggregateBreachError
 from weenats.aggregates.state_codec import EncodedEvent, StateCodec, StoredAggregate
 from weenats.aggregates.store import CommitStore
 from weenats.aggregates.stored_result import decode_result
 from weenats.codec.operations import ContractBreachError
 from weenats.errors import NotFoundError
+from weenats.protocol.headers import NO_HEADERS
 from weenats.protocol.partitions import partition_of
+from weenats.schema import Schema
 from weenats.service import StoredEndpoint
 from weenats.testing import NatsServer
-from weenats.transport.jetstream import JetStream, StreamMissingError
+from weenats.transport.jetstream import JetStream, StoredMessage, StreamMissingError
 
 Amount = wallets.Amount
 STORED = StoredAggregate(
@@ -298,3 +302,20 @@ async def test_reply_subject_of_a_commit(
     assert (await caller.deposit(key, Amount(cents=1))).balance == 6
     stored = [each async for each in jetstream.read("wallets-commits", reply)]
     assert len(stored) == 2
+
+
+def test_what_is_stored_can_be_read() -> None:
+    """Events nest no deeper than a commit with them can be read; deeper ones are refused."""
+    event = replace(wallets.DEPOSITED, data=Schema[Any](Any))
+    stored = StoredAggregate(wallets.WALLET_AGGREGATE, {event: Wallets().deposited})
+    command = replace(wallets.DEPOSIT, emits=(event,))
+    codec, data = StateCodec(stored), reduce(lambda part, _: [part], range(190), 1)
+    context = make_context(operation=command, side="server", key="k")
+    encoded = codec.encode(command, [event.with_data(data)])
+    new = new_commit(context, encoded, result=None, fingerprint="0", previous=0, revision=1)
+    body = encode_commit(new, "wallet", "")
+    subject = f"wallets.commits.{partition_of('k', 16)}.wallet.k"
+    message = StoredMessage(subject, body, NO_HEADERS, stream="wallets-commits", sequence=1)
+    assert read_commit(message).events == tuple(encoded)
+    with pytest.raises(AggregateBreachError, match="nests deeper than 190 levels"):
+        codec.encode(command, [event.with_data([data])])

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from testkit.wallets import Wallets, wallets
-from weenats import AbortedError, InvalidArgumentError, NotFoundError
+from testkit.wallets import Wallets, commit, wallets
+from weenats import AbortedError, InternalError, InvalidArgumentError, NotFoundError
 from weenats.protocol.headers import AT_REVISION, AT_TIME, encode
+from weenats.protocol.partitions import partition_of
+from weenats.transport.jetstream import JetStream
 
 Amount = wallets.Amount
 
@@ -94,3 +96,16 @@ async def test_malformed_earlier_state(caller: Any, key: str, wrong: dict[str, s
     """It is INVALID_ARGUMENT."""
     with pytest.raises(InvalidArgumentError):
         await get_with(caller, key, **wrong)
+
+
+async def test_earlier_state_of_a_commit_with_a_time_that_does_not_exist(
+    caller: Any, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is a fault of the stored commit, not of the caller: INTERNAL, and the log says why."""
+    subject = f"wallets.commits.{partition_of(key, 16)}.wallet.{key}"
+    stored = commit(key, timestamp="2026-02-30T09:30:00.131Z")
+    await JetStream(caller.transport).publish(subject, stored)
+    assert (await get_with(caller, key, revision="1")).revision == 1
+    with pytest.raises(InternalError):
+        await get_with(caller, key, time="2999-01-01T00:00:00Z")
+    assert "does not exist" in caplog.text

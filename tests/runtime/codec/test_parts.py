@@ -28,7 +28,7 @@ from testkit.parts import (
     RefusedError,
     UnknownError,
 )
-from testkit.probe import RUN
+from testkit.probe import RUN, Run
 from testkit.wire import dump
 from weenats import (
     Entity,
@@ -43,8 +43,10 @@ from weenats.codec.events import EventCodec
 from weenats.codec.failures import encode_failure
 from weenats.codec.numbers import load_decimals
 from weenats.codec.operations import ContractBreachError, OperationCodec
+from weenats.codec.parts import UNREADABLE
 from weenats.contract import AnyOperation
 from weenats.events import ReceivedEvent
+from weenats.idempotency.entries import Entry, decode_entry, done
 from weenats.schema import Judge, Schema
 
 BOOKS, TAGS, RATES, ECHOES, GETS = map(OperationCodec, (BOOK, TAG, RATE, ECHO, GET))
@@ -367,6 +369,65 @@ def test_judged_events_of_any_type() -> None:
     assert received(codec, codec.encode("k", ["a"], 1, make_context())) == ["a"]
     with pytest.raises(InvalidArgumentError):
         codec.encode("k", ["a", "a"], 1, make_context())
+
+
+def nested(levels: int) -> Any:
+    """Return lists within lists."""
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def reversed_members(data: bytes) -> bytes:
+    """Return an object with its members in the other order."""
+    return json.dumps(dict(reversed(json.loads(data).items()))).encode()
+
+
+def test_nesting_leaves_room_for_what_is_around_a_part() -> None:
+    """What is sent can be read again in any message, whoever wrote its members in which order."""
+    codec, event = OperationCodec(ECHO), EventCodec(replace(TAGGED, data=ECHO.payload))
+    deep, deeper = nested(190), nested(191)
+    context = make_context(operation=ECHO, payload=deep)
+    request = codec.encode_request(context)
+    reply = codec.encode_success(deep, 1, context)
+    assert codec.decode_request(request).read_payload() == deep
+    assert codec.decode_request(reversed_members(request)).read_payload() == deep
+    assert codec.decode_response(reply).result == deep
+    assert received(event, event.encode("k", deep, 1, context)) == deep
+    assert decode_entry(done("f", reply)) == Entry("done", "f", reply)
+    with pytest.raises(InvalidArgumentError, match="nests deeper than 190 levels"):
+        codec.encode_request(make_context(operation=ECHO, payload=deeper))
+    with pytest.raises(InvalidArgumentError, match="nests deeper than 190 levels"):
+        event.encode("k", deeper, 1, context)
+    with pytest.raises(ContractBreachError, match="nests deeper than 190 levels"):
+        codec.encode_success(deeper, 1, context)
+    larger = request.replace(dump(deep), dump(deeper))
+    for data in (larger, reversed_members(larger)):
+        with pytest.raises(InvalidArgumentError) as refused:
+            codec.decode_request(data).read_payload()
+        assert refused.value.details["violations"] == [{"pointer": "/query", "message": UNREADABLE}]
+
+
+@pytest.mark.parametrize("value", [[[1]] * 1000, 10**4299, "9" * 5000, ["9" * 4300, 9], "[" * 500])
+def test_what_can_be_read_is_sent(value: Any) -> None:
+    """Any number of lists beside each other, and any text, may be sent."""
+    context = make_context(operation=ECHO, payload=value)
+    assert ECHOES.decode_request(ECHOES.encode_request(context)).read_payload() == value
+
+
+@pytest.mark.parametrize("digits", [4300, 4301, 8599, 20_000])
+@pytest.mark.parametrize("before", [0, 1, 4299, 4300, 5000])
+def test_integers_that_cannot_be_read_are_not_sent(digits: int, before: int) -> None:
+    """Python and its JSON parsers read 4300 digits; more are written, but not sent."""
+    context = make_context(operation=ECHO, payload=["x" * before, 10**digits])
+    with pytest.raises(InvalidArgumentError, match="an integer of more than 4300 digits"):
+        ECHOES.encode_request(context)
+    with pytest.raises(ContractBreachError, match="an integer of more than 4300 digits"):
+        ECHOES.encode_success(context.payload, 1, context)
+    run = Run(action="x" + "x" * before, retry_count=10**digits)
+    with pytest.raises(InvalidArgumentError, match="an integer of more than 4300 digits"):
+        OperationCodec(RUN).encode_request(make_context(operation=RUN, payload=run))
 
 
 SCALARS = (

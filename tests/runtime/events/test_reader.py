@@ -146,6 +146,33 @@ async def test_a_lost_message_is_read_again_although_none_follows(
     assert len(lost) == 1
 
 
+async def test_a_reader_ends_when_somebody_purges_its_stream(
+    parcels: ParcelsClient, transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not wait for the events that followed when its last one was delivered."""
+    monkeypatch.setattr("weenats.events.reader._AHEAD", 2)
+    await deliver(parcels, *range(20))
+    async with asyncio.timeout(LIMIT):
+        reading = read_events(transport, DELIVERED, follow=False)
+        read = [await anext(reading)]
+        await JetStream(transport).purge(STREAM.name)
+        read += [each async for each in reading]
+    assert [each.data.count for each in read] == list(range(len(read)))
+    assert len(read) < 20
+
+
+async def test_an_invalid_event_is_named(parcels: ParcelsClient, transport: NatsTransport) -> None:
+    """A note of the error says which one it is; those before it are read."""
+    await deliver(parcels, 1)
+    await JetStream(transport).publish("parcels.stream.0.parcel.delivered", b"{}")
+    reading = read_events(transport, DELIVERED)
+    assert (await anext(reading)).data.count == 1
+    with pytest.raises(InvalidArgumentError) as raised:
+        await anext(reading)
+    assert raised.value.__notes__ == ["event 2 of the stream parcels-events"]
+    assert raised.value.of_connection
+
+
 async def test_the_first_of_new_events_is_read_again(
     parcels: ParcelsClient, transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:

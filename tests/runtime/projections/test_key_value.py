@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from functools import reduce
 from traceback import format_exception
 from typing import Any, cast
 
@@ -76,8 +78,9 @@ async def test_a_position_that_is_not_valid(generation: Generation, position: by
     await (
         JetStream(generation.transport).key_value(f"{NAME}-projection").put("1.position", position)
     )
-    with pytest.raises(FailedPreconditionError, match="the position of generation 1"):
+    with pytest.raises(FailedPreconditionError, match="the position of generation 1") as raised:
         await view.position()
+    assert raised.value.of_connection
 
 
 async def test_a_value_that_is_not_of_its_type(generation: Generation) -> None:
@@ -91,8 +94,47 @@ async def test_a_value_that_is_not_of_its_type(generation: Generation) -> None:
     with pytest.raises(FailedPreconditionError, match="build the projection anew") as raised:
         await view.get("p-1")
     assert "secret" not in "".join(format_exception(raised.value))
+    assert raised.value.of_connection  # so callers of a handler that reads it get INTERNAL
     with pytest.raises(FailedPreconditionError, match="is not of its type"):
         _ = [each async for each in view.items()]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (float, math.nan),
+        (float | None, math.inf),
+        (int, "secret"),
+        (dict[str, Any], {"secret": "\ud800"}),
+        (Any, reduce(lambda part, _: [part], range(200), ["secret"])),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+async def test_what_could_not_be_read_again_is_not_stored(
+    generation: Generation, kind: Any, value: Any
+) -> None:
+    """The handler gets an error without the value, and the view stays readable."""
+    view = KeyValueView[Any](generation, kind)
+
+    async def put() -> None:
+        async with view.transaction(Checkpoint(0, 1)):
+            await view.put("a", value)
+
+    with pytest.raises(ValueError, match="is not of the type of the view's values") as raised:
+        await put()
+    assert "secret" not in "".join(format_exception(raised.value))
+    assert (await view.get("a"), await view.position()) == (None, 0)
+
+
+async def test_values_are_those_of_their_put(generation: Generation) -> None:
+    """What a handler does to a value after it was put changes nothing."""
+    view = KeyValueView[Any](generation, list[int])
+    async with view.transaction(Checkpoint(0, 1)):
+        value = [1]
+        await view.put("a", value)
+        value.append(2)
+        assert await view.get("a") == [1]
+    assert await view.get("a") == [1]
 
 
 async def test_what_is_no_key(generation: Generation) -> None:

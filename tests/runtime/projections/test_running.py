@@ -31,6 +31,7 @@ from weenats import (
     AbortedError,
     ConnectionClosedError,
     ConnectionOptions,
+    FailedPreconditionError,
     NatsServiceBuilder,
     NatsTransport,
     ServiceError,
@@ -363,6 +364,55 @@ async def test_a_build_begins_anew_with_the_stream(transport: NatsTransport, del
         await counts.caught_up()
         assert (await counts.status()).number == 2
         assert await (await counts.view()).get(TOTAL) == 7
+
+
+async def test_an_invalid_event_keeps_those_before_it(
+    transport: NatsTransport, deliver: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The view gets all events before one that does not match the contract; the log names it."""
+    await deliver(1, 2)
+    await JetStream(transport).publish("parcels.stream.0.parcel.delivered", b"{}")
+    await deliver(3)
+    async with COUNTS.run(transport):
+        await until(lambda: "event 3 of the stream parcels-events" in caplog.text)
+    async with opened(COUNTS, transport, 1) as view:
+        assert (await view.get(TOTAL), await view.position()) == (3, 2)
+
+
+async def test_a_view_has_what_was_delivered_before_a_purge(
+    transport: NatsTransport, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events that arrived are applied, although those that followed them never come."""
+    monkeypatch.setattr("weenats.events.reader._AHEAD", 2)
+    monkeypatch.setattr("weenats.projections.follower._AT_ONCE", 3)
+    await deliver(*range(1, 21))
+
+    class Purging(Counting):
+        async def delivered(self, event: Any) -> None:
+            await JetStream(transport).purge(PARCELS_EVENTS_STREAM.name)
+            await super().delivered(event)
+
+    builder = ProjectionBuilder(replace(COUNTS, handlers=Purging), transport)
+    await builder.create()
+    async with asyncio.timeout(LIMIT):
+        await builder.build()
+    async with opened(COUNTS, transport, 1) as view:
+        position = await view.position()
+        assert 0 < position < 20
+        assert await view.get(TOTAL) == position * (position + 1) // 2
+
+
+@pytest.mark.parametrize("entry", [b"[]", b'{"last":0,"generations":[],"stream":"of-others"}'])
+async def test_an_invalid_catalog_is_no_fault_of_callers(
+    transport: NatsTransport, entry: bytes
+) -> None:
+    """Callers of a handler that reads the view get INTERNAL, without the names of buckets."""
+    await ProjectionBuilder(COUNTS, transport).create()
+    await JetStream(transport).key_value(projection_bucket(NAME)).put("catalog", entry)
+    async with COUNTS.run(transport) as counts:
+        with pytest.raises(FailedPreconditionError) as raised:
+            await counts.view()
+        assert raised.value.of_connection
 
 
 async def test_a_late_writer_changes_nothing(transport: NatsTransport, deliver: Any) -> None:

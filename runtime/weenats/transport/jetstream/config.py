@@ -355,6 +355,7 @@ class ConsumerInfo:
         pending: how many messages were never delivered.
         waiting: how many requests for messages wait.
         paused: whether an operator lets it deliver nothing for a while.
+        deliveries: how many messages were delivered, those that were delivered again included.
     """
 
     stream: str
@@ -366,6 +367,7 @@ class ConsumerInfo:
     pending: int
     waiting: int
     paused: bool = False
+    deliveries: int = 0
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ConsumerInfo:
@@ -384,6 +386,7 @@ class ConsumerInfo:
             pending=_whole(document["num_pending"]),
             waiting=_whole(document["num_waiting"]),
             paused=document.get("paused", False),
+            deliveries=_whole(document["delivered"]["consumer_seq"]),
         )
 
 

@@ -175,6 +175,11 @@ class Pull:
         self._refill()
         return message
 
+    @property
+    def has_next(self) -> bool:
+        """Whether the next message has arrived."""
+        return bool(self._arrived) and not self._is_closed
+
     async def hand_over(self, take: Callable[[PulledMessage], None]) -> None:
         """Call a function with each message as it arrives; nothing has to wake up for it first.
 
