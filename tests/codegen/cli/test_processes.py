@@ -191,7 +191,11 @@ async def test_command_gives_up(
         for each in announced:
             os.kill(each["pid"], signal.SIGKILL)
         assert await command == 1
-    assert "no process serves: 4 starts in a row have failed; stopping" in capfd.readouterr().err
+    told = capfd.readouterr().err
+    found = re.search(r"no process serves: (\d+) starts in a row have failed; stopping", told)
+    assert found is not None, told
+    # Both try twice; one goes on while it is not seen yet that the other does not serve.
+    assert int(found[1]) >= 4
 
 
 async def test_repeated_ends_are_delayed(

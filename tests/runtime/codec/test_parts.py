@@ -41,6 +41,7 @@ from weenats import (
 )
 from weenats.codec.events import EventCodec
 from weenats.codec.failures import encode_failure
+from weenats.codec.json import is_unreadable
 from weenats.codec.numbers import load_decimals
 from weenats.codec.operations import ContractBreachError, OperationCodec
 from weenats.codec.parts import UNREADABLE
@@ -407,6 +408,17 @@ def test_nesting_leaves_room_for_what_is_around_a_part() -> None:
         with pytest.raises(InvalidArgumentError) as refused:
             codec.decode_request(data).read_payload()
         assert refused.value.details["violations"] == [{"pointer": "/query", "message": UNREADABLE}]
+
+
+@pytest.mark.parametrize("around", [[], ["]"], ["[", "]"], ['"]'], ["\\"], {"}": 1}, {'"}': "}"}])
+def test_strings_do_not_hide_how_deep_a_text_nests(around: Any) -> None:
+    """Brackets, quotes and backslashes in strings count as text, beside and around a value."""
+    for levels, is_deep in ((185, False), (195, True)):
+        value: Any = 1
+        for _ in range(levels):
+            value = [*around, value] if isinstance(around, list) else {**around, "next": value}
+        assert is_unreadable(dump(value)) is is_deep
+        assert is_unreadable(dump([value, "[" * 300, [[]] * 300])) is is_deep
 
 
 @pytest.mark.parametrize("value", [[[1]] * 1000, 10**4299, "9" * 5000, ["9" * 4300, 9], "[" * 500])
