@@ -102,10 +102,7 @@ def _check(texts: dict[str, str], folder: Path) -> None:
         try:
             read(Path(scratch))
         except ContractError as error:
-            reason = error.diagnostics[0]
-            text = f"{reason.location.pointer} {reason.message}"
-            message = f"this name makes no valid contract ({text})"
-            raise _error(folder.as_posix(), message, _OTHER_NAME) from None
+            raise _error(folder.as_posix(), error.diagnostics[0].message, _OTHER_NAME) from None
 
 
 def _write(texts: dict[str, str], schemas: Path) -> list[Path]:

@@ -100,7 +100,7 @@ def test_unusual_names_are_accepted(name: str, tmp_path: Path) -> None:
         ("../up", '"../up": is not a valid service name'),
         ("receipts\n", '"receipts\\n": is not a valid service name'),
         ("", '"": is not a valid service name'),
-        ("email", "this name makes no valid contract (/service the Python package would be email"),
+        ("email", "schemas/email: the Python package would be email, which is the name of another "),
         ("a" * 41, "use at most 40 letters"),
     ],
 )
