@@ -35,9 +35,9 @@ class _Program(TyperGroup):
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
-            from weenats_codegen.parser.diagnostics import escaped
+            from weenats_codegen.cli.output import one_line
 
-            error.message = escaped(error.message.removeprefix("Value error, "))
+            error.message = one_line(error.message.removeprefix("Value error, "))
             raise
 
 
@@ -89,7 +89,9 @@ def _print_version(requested: bool) -> None:  # noqa: FBT001 - how typer calls i
     if requested:
         from importlib.metadata import version
 
-        typer.echo(f"weenats {version('weenats')}")
+        from weenats_codegen.cli.output import write
+
+        write(f"weenats {version('weenats')}\n")
         raise typer.Exit
 
 

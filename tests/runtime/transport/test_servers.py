@@ -125,7 +125,9 @@ def test_ipv6_address_without_brackets(text: str) -> None:
 @pytest.mark.parametrize("text", ["h:4222:4223", "nats://me:x@h:4222:4223", "h:x", "h:0"])
 def test_what_is_wrong_with_a_port(text: str) -> None:
     """The error is about the port; about user and password only if the URL has them."""
-    with pytest.raises(InvalidArgumentError, match=r"its port is not a number from 1 to 65535") as e:
+    with pytest.raises(
+        InvalidArgumentError, match=r"its port is not a number from 1 to 65535"
+    ) as e:
         check_servers(text)
     assert ("percent-encoded" in str(e.value)) == ("@" in text)
 
