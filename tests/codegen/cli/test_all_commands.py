@@ -31,6 +31,7 @@ import pytest
 from testkit.cli_service import TARGET
 from testkit.forked_commands import forked_command
 from testkit.waiting import LIMIT
+from weenats.testing import NatsServer
 from weenats_codegen import generate
 from weenats_codegen.cli.app import command as program
 from weenats_codegen.cli.main import main
@@ -363,6 +364,13 @@ def test_foreign_servers(command: str, shell: Shell, foreign_urls: list[str]) ->
     assert shell.wrong == {}
 
 
+@pytest.fixture(scope="module")
+def empty_url() -> Iterator[str]:
+    """A nats-server of these tests, on which `streams apply` may create streams."""
+    with NatsServer() as server:
+        yield server.url
+
+
 FULL: Final = "weenats: cannot write to standard output: No space left on device\n"
 
 
@@ -392,10 +400,10 @@ def unwritable(how: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("as_json", [False, True])
 @pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"demo", "run", "mock"}))
 def test_unwritable_output(
-    command: str, as_json: bool, shell: Shell, nats_url: str, monkeypatch: pytest.MonkeyPatch
+    command: str, as_json: bool, shell: Shell, empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk fails a command with one line, a reader that is gone silently."""
-    line = line_of(command, {"servers": nats_url, **({"json": None} if as_json else {})})
+    line = line_of(command, {"servers": empty_url, **({"json": None} if as_json else {})})
     before = tree(shell.folder)
     code = shell.run(line, command)
     printed, told = bool(shell.out), shell.err
