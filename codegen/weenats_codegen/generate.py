@@ -4,7 +4,7 @@ import errno
 import keyword
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -40,6 +40,7 @@ __all__ = [
 _DISTRIBUTION: Final = re.compile(r"[a-z](?:[a-z0-9_-]{0,98}[a-z0-9])?")
 _PACKAGE: Final = "set the name with --package"
 _EXAMPLE: Final = "example.py"
+_OTHER_OUT: Final = "use --out for another folder, such as generated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ def generate(paths: Sequence[Path], out: Path) -> Report:
         OSError: A file cannot be written; everything is as it was before.
     """
     contracts = read_contracts(paths)
+    _check_apart(out, {contract.package for contract in contracts}, contracts)
     report = write(out, package_files(contracts), _scope(contracts, paths, out))
     notes = tuple(note for contract in contracts for note in contract.notes)
     return replace(report, mismatches=mismatches(out, contracts), notes=notes)
@@ -92,6 +94,7 @@ def check(paths: Sequence[Path], out: Path) -> Freshness:
         OSError: A package cannot be read, or another run has been writing it for too long.
     """
     contracts = read_contracts(paths)
+    _check_apart(out, {contract.package for contract in contracts}, contracts)
     files = package_files(contracts)
     with locked_for_reading(out):
         changes = diff(out, files, _scope(contracts, paths, out))
@@ -193,6 +196,7 @@ def _client_files(contract: Contract, out: Path, distribution: str) -> dict[str,
         package = check_distribution(distribution)
     except ValueError as error:
         raise ContractError([Diagnostic(Location(contract.file), str(error), _PACKAGE)]) from None
+    _check_apart(out, {package}, [contract])
     _refuse_handlers(out / package)
     rendered = render(contract, client_only=True, has_copies=True)
     rendered |= render_copies(contract.libraries)
@@ -200,6 +204,30 @@ def _client_files(contract: Contract, out: Path, distribution: str) -> dict[str,
     formatted = format_sources({**sources, _EXAMPLE: usage(contract, package)}, first_party=package)
     example = formatted.pop(_EXAMPLE)
     return formatted | render_client_project(contract, distribution, package, example)
+
+
+def _check_apart(out: Path, packages: Iterable[str], contracts: Sequence[Contract]) -> None:
+    """Refuse packages among contracts: what is generated would belong to these, and the reverse.
+
+    Raises:
+        ContractError: The folder is that of the contracts, or a package contains, is or would be
+            in the folder of a contract or a library.
+    """
+    for contract in contracts:
+        folder = Path(contract.file).parent
+        used = [folder, *(Path(library.path) for library in contract.libraries)]
+        sources = {os.path.realpath(each): each for each in used}
+        targets = [Path(os.path.realpath(out / package)) for package in packages]
+        mixed = [
+            shown
+            for real, shown in sources.items()
+            if any(each.is_relative_to(real) or Path(real).is_relative_to(each) for each in targets)
+        ]
+        if not mixed and os.path.realpath(out) == os.path.realpath(root_of(folder)):
+            mixed = [folder]
+        if mixed:
+            message = f"would mix generated files with those of {mixed[0].as_posix()}"
+            raise ContractError([Diagnostic(Location(out.as_posix()), message, _OTHER_OUT)])
 
 
 def _refuse_handlers(package: Path) -> None:

@@ -69,7 +69,7 @@ def consumer_class_name(service: str) -> str:
 def constant_name(name: str) -> str:
     """Return the descriptor of an operation or event: "add-item" -> "ADD_ITEM"."""
     joined = _snake(name).upper()
-    return f"{joined}_" if joined in reserved.constants() else joined
+    return f"{joined}_" if joined in reserved.classes() else joined
 
 
 def aggregate_constant_name(name: str) -> str:

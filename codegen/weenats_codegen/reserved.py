@@ -41,17 +41,12 @@ _DECORATOR: Final = re.compile(r"^ *@(\w+)(?:\(.*)?$", re.MULTILINE)
 
 @cache
 def classes() -> frozenset[str]:
-    """Return the names that a generated class cannot have."""
+    """Return the names that a generated class, or the descriptor of an operation, cannot have."""
     runtime = _exported("model.py") | _exported("formats.py")
     errors = frozenset(name for name in _exported("errors.py") if name.endswith("Error"))
     imported = _imported() | _imported_by_models() | _WRITTEN
-    return imported | runtime | errors | BUILTINS | _AMBIGUOUS
-
-
-@cache
-def constants() -> frozenset[str]:
-    """Return the names that the descriptor of an operation or event cannot have."""
-    return classes() | frozenset(_CONSTANT.findall(_templates()))
+    constants = frozenset(_CONSTANT.findall(_templates()))
+    return imported | runtime | errors | BUILTINS | _AMBIGUOUS | constants
 
 
 @cache

@@ -1,5 +1,6 @@
 """A new contract folder: a small contract of any name, or the sample."""
 
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -34,17 +35,16 @@ def scaffold(name: str, root: Path) -> list[Path]:
 
     Raises:
         ContractError: The name is not a valid service name, makes no valid contract, or is in
-            use; or the files cannot be written. Nothing is written then.
+            use. Nothing is written then.
+        OSError: The files cannot be written.
     """
     if not _NAME.fullmatch(name):
         raise _error(quoted(name), *SERVICE_NAME)
     if len(singular(name)) > _LONGEST:
         message = "is too long: the names of its errors begin with that of the aggregate"
         raise _error(quoted(name), message, f"use at most {_LONGEST} letters")
-    folder = root / "schemas" / name
-    texts = _render(name)
-    _check(texts, folder)
-    return _write({f"{name}/{file}": text for file, text in texts.items()}, root / "schemas")
+    texts = {f"{name}/{file}": text for file, text in _render(name).items()}
+    return _write(texts, root / "schemas")
 
 
 def scaffold_sample(root: Path) -> list[Path]:
@@ -94,25 +94,11 @@ def _scalar(text: str) -> str:
     return text if parse_yaml(text).value == text else f"'{text}'"
 
 
-def _check(texts: dict[str, str], folder: Path) -> None:
-    """Refuse a name whose contract would be invalid."""
-    with tempfile.TemporaryDirectory() as scratch:
-        for file, text in texts.items():
-            Path(scratch, file).write_text(text, encoding="utf-8")
-        try:
-            read(Path(scratch))
-        except ContractError as error:
-            reason = error.diagnostics[0]
-            text = f"{reason.location.pointer} {reason.message}"
-            message = f"this name makes no valid contract ({text})"
-            raise _error(folder.as_posix(), message, _OTHER_NAME) from None
-
-
 def _write(texts: dict[str, str], schemas: Path) -> list[Path]:
     """Write to a temporary folder first, so that an error leaves nothing incomplete.
 
     Args:
-        texts: The texts of whole folders, by path below `schemas`.
+        texts: The texts of whole folders, by path below `schemas`; the first is the contract.
         schemas: The folder for them.
     """
     folders = list(dict.fromkeys(schemas / Path(file).parent for file in texts))
@@ -126,9 +112,10 @@ def _write(texts: dict[str, str], schemas: Path) -> list[Path]:
             with tempfile.TemporaryDirectory(dir=schemas, prefix=STAGE_PREFIX) as scratch:
                 return _move(texts, folders, Path(scratch))
     except OSError as error:
-        file = error.filename if isinstance(error.filename, str) else folders[0].as_posix()
-        message = f"cannot be written ({error.strerror})"
-        raise _error(file, message, "choose another folder") from None
+        # Users know their folder, not that of the stage. A full disk has no name.
+        name = str(error.filename or STAGE_PREFIX)
+        place = folders[0] if STAGE_PREFIX in name else name
+        raise OSError(error.errno, error.strerror, os.fspath(place)) from None
 
 
 def _move(texts: dict[str, str], folders: list[Path], scratch: Path) -> list[Path]:
@@ -137,6 +124,11 @@ def _move(texts: dict[str, str], folders: list[Path], scratch: Path) -> list[Pat
         (scratch / folder.name).mkdir()
     for file, text in texts.items():
         (scratch / file).write_text(text, encoding="utf-8", newline="\n")
+    try:
+        read(scratch / folders[0].name)
+    except ContractError as error:  # the name is that of another package, for example
+        reason = error.diagnostics[0].message
+        raise _error(folders[0].as_posix(), reason, _OTHER_NAME) from None
     written = [schemas / file for file in texts]
     meta_schema = schemas / _META_SCHEMA
     if not meta_schema.exists():

@@ -15,7 +15,14 @@ import pytest
 
 from testkit.processes import without_coverage
 from weenats_codegen import naming
-from weenats_codegen.generate import Freshness, check, generate, package_files, read_contracts
+from weenats_codegen.generate import (
+    Freshness,
+    check,
+    generate,
+    generate_client,
+    package_files,
+    read_contracts,
+)
 from weenats_codegen.output import lock
 from weenats_codegen.parser.diagnostics import ContractError
 
@@ -41,6 +48,39 @@ def test_repository_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
     """generated/receipts matches schemas/receipts."""
     monkeypatch.chdir(ROOT)
     assert check([Path("schemas")], Path("generated")) == Freshness("", ())
+
+
+@pytest.mark.parametrize(
+    ("contract", "out"),
+    [
+        ("schemas/things", "schemas"),
+        ("schemas/my-things", "schemas"),
+        ("schemas/my-things", "link"),
+        ("schemas/things", "schemas/things/out"),
+        ("schemas/things", "schemas/shop"),
+        ("things/contract", "."),
+    ],
+)
+def test_packages_are_kept_apart_from_contracts(
+    contract: str, out: str, tmp_path: Path, contract_of: Contract, write_contract: Write
+) -> None:
+    """Files are not generated among those of contracts and libraries, by `generate` and `check`."""
+    (tmp_path / "link").symlink_to(Path(contract).parent)
+    folder = tmp_path / contract
+    described = contract_of({"$ref": "../shop/money.json"})
+    write_contract(folder, {**described, "python": {"package": "things"}})
+    (folder.parent / "shop").mkdir()
+    (folder.parent / "shop" / "money.json").write_text('{"type": "object"}')
+    before = content(tmp_path)
+    for command in (
+        lambda: generate([folder], tmp_path / out),
+        lambda: check([folder], tmp_path / out),
+        lambda: generate_client(folder, tmp_path / out, "things"),
+    ):
+        with pytest.raises(ContractError, match="would mix generated files with those of"):
+            command()
+    assert content(tmp_path) == before
+    assert generate([folder], folder.parent / "generated").written
 
 
 @pytest.mark.slow

@@ -47,7 +47,7 @@ def test_reserved_names_are_avoided(text: str) -> None:
     assert not hasattr(builtins, naming.class_name(text))
     assert not hasattr(builtins, naming.error_class_name(text))
     assert naming.error_class_name(text) not in reserved.classes()
-    assert naming.constant_name(text) not in reserved.constants()
+    assert naming.constant_name(text) not in reserved.classes()
     assert naming.method_name(text) not in reserved.methods()
     assert not hasattr(builtins, naming.method_name(text))
     assert "_" not in naming.class_name(text) + naming.error_class_name(text)

@@ -40,7 +40,7 @@ FIELDS = {
 """Properties that make models import all that they may import."""
 USED = sorted(
     {
-        *reserved.classes(), *reserved.methods(), *reserved.constants(), *dir(builtins),
+        *reserved.classes(), *reserved.methods(), *dir(builtins),
         *keyword.kwlist, *keyword.softkwlist, *dir(ServiceClient), *dir(ServiceHandlers),
         *weenats.__all__, *weenats.contract.__all__, *weenats.events.__all__, *pydantic.__all__,
         "key", "command", "context", "options", "data", "handler", "self", "cls", "Thing", "Things",
@@ -62,7 +62,7 @@ def names(spelling: Callable[[str], str]) -> list[str]:
         if candidate[:1].isalpha() and not candidate.lower().startswith(("publish", "subscribe")):
             methods.setdefault(naming.method_name(candidate), candidate)
     classes = {naming.class_name(each): each for each in methods.values()}
-    return [each for name, each in classes.items() if name not in {"Thing", name.upper()}]
+    return [each for name, each in classes.items() if name != "Thing"]
 
 
 @pytest.mark.slow
@@ -113,6 +113,15 @@ def test_any_used_name_is_a_query_or_an_error(
     check_package(package, {naming.method_name(name) for name in every[half:]})
 
 
+def test_schema_named_like_a_constant(generated: Generate, contract_of: Contract) -> None:
+    """A class has not the name of the constant that each package exports."""
+    contract = contract_of()
+    contract["aggregates"]["CONTRACT"] = contract["aggregates"]["thing"]
+    package = generated(contract)
+    assert package.CONTRACT.name == "things"
+    assert package.CONTRACT_AGGREGATE.state is package.CONTRACTModel
+
+
 def is_defined_in(value: object, module: ModuleType) -> bool:
     """Return whether a value is a class of a module."""
     return isinstance(value, type) and value.__module__ == module.__name__
@@ -126,6 +135,7 @@ def check_package(package: ModuleType, methods: set[str]) -> None:
     (handlers,) = (each for each in vars(module).values() if is_defined_in(each, module))
     assert len(handlers().endpoints()) == len(methods)
     assert methods <= set(dir(package.ThingsClient))
+    assert len({*package.__all__}) == len(package.__all__)
     for name in package.__all__:
         assert getattr(package, name).__module__.startswith(package.__name__) or name.isupper()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 from typing_extensions import override
 
 from weenats_codegen.cli.durable_app import dead_letters, streams
@@ -26,8 +26,24 @@ from weenats_codegen.cli.options import (
 from weenats_codegen.cli.permissions_app import permissions
 from weenats_codegen.cli.rebuild_app import rebuild
 
+
+class _Program(TyperGroup):
+    """Shows what is wrong with a value without the words of the library that found it."""
+
+    @override
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            from weenats_codegen.cli.output import one_line
+
+            error.message = one_line(error.message.removeprefix("Value error, "))
+            raise
+
+
 app = typer.Typer(
     name="weenats",
+    cls=_Program,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -73,7 +89,9 @@ def _print_version(requested: bool) -> None:  # noqa: FBT001 - how typer calls i
     if requested:
         from importlib.metadata import version
 
-        typer.echo(f"weenats {version('weenats')}")
+        from weenats_codegen.cli.output import write
+
+        write(f"weenats {version('weenats')}\n")
         raise typer.Exit
 
 

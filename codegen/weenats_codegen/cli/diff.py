@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from weenats_codegen.cli.errors import CliError, describe
-from weenats_codegen.cli.output import console, emit, plain, warn, write
+from weenats_codegen.cli.output import console, discard, emit, plain, warn, write
 from weenats_codegen.cli.time_limit import time_limit
 from weenats_codegen.compatibility.compare import compare, compare_all, ordered
 from weenats_codegen.compatibility.findings import (
@@ -188,8 +188,9 @@ def _reported(compared: Callable[[], _Outcome], output: str) -> int:
     try:
         found = compared()
         _print(found, output)
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError:  # 1 would stand for a breaking change
+        discard()
+        return _USAGE
     except (ContractError, RevisionError, CliError, OSError) as error:
         for line in [str(error)] if isinstance(error, RevisionError) else describe(error):
             warn(line)

@@ -57,11 +57,10 @@ def _text(error: Exception) -> str:
     """Return what an error says; without the number with which that of a file begins."""
     if not isinstance(error, OSError) or not error.strerror:
         return str(error)
-    if error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    if isinstance(error, FileNotFoundError) and not _has_folder():
+    file = None if error.filename is None else str(error.filename)
+    if not Path(file or "").is_absolute() and not _has_folder():
         return "the working directory does not exist any more: change to another one"
-    return error.strerror
+    return error.strerror if file is None else f"{file}: {error.strerror}"
 
 
 def _has_folder() -> bool:

@@ -74,6 +74,8 @@ def discard() -> None:
 def output_named() -> Generator[None]:
     """Name standard output in errors of writing to it: the system gives them no file name.
 
+    What is buffered is discarded then, or it would fail once more at the end.
+
     Raises:
         OSError: It cannot be written.
     """
@@ -82,6 +84,7 @@ def output_named() -> Generator[None]:
     except BrokenPipeError:  # its reader has seen enough
         raise
     except OSError as error:
+        discard()
         raise OSError(error.errno, error.strerror, CANNOT_WRITE) from None
 
 
@@ -91,7 +94,7 @@ def output_optional() -> Generator[None]:
     try:
         yield
     except OSError as error:
-        discard()
+        discard()  # also after the reader of a pipe is gone
         warn(f"{CANNOT_WRITE}: {error.strerror or 'it is closed'}")
 
 
@@ -211,9 +214,15 @@ class WarningLog(logging.Handler):
 
 
 def one_line(text: str) -> str:
-    """Return text on one line; what is not printable is escaped."""
+    """Return text on one line; what is not printable is escaped.
+
+    Of a long text the middle is left out: what is wrong, and a remedy, are often at its end.
+    """
     shown = escaped(" ".join(text.split()))
-    return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}..."
+    if len(shown) <= _LONGEST_LINE:
+        return shown
+    half = _LONGEST_LINE // 2
+    return f"{shown[:half]}...{shown[-half:]}"
 
 
 def console() -> "Console":

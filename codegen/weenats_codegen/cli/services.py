@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeVar
 
 from weenats.discovery import list_infos, list_instances, list_stats
+from weenats.errors import InternalError
 from weenats.protocol.messages import (
     EndpointInfo,
     EndpointStats,
@@ -71,13 +72,23 @@ async def find_instances(
         The instances, and the error if the requested service has none.
     """
     on_invalid = warn_once()
+    invalid: dict[str, list[str]] = {"INFO": [], "STATS": []}
+
+    def on_invalid_reply_to(verb: str) -> Callable[[InternalError], None]:
+        def report(error: InternalError) -> None:
+            on_invalid(error)
+            invalid[verb].append(error.message)
+
+        return report
+
     async with connection(servers) as transport:
         pings, infos, stats = await asyncio.gather(
             list_instances(transport, service, on_invalid=on_invalid),
-            list_infos(transport, service, on_invalid=on_invalid),
-            list_stats(transport, service, on_invalid=on_invalid),
+            list_infos(transport, service, on_invalid=on_invalid_reply_to("INFO")),
+            list_stats(transport, service, on_invalid=on_invalid_reply_to("STATS")),
         )
         found = _joined(pings, infos, stats)
+        _warn_of_silence(found, invalid)
         missing = None
         if service is not None and not found:
             missing = await not_running(transport, service)
@@ -96,14 +107,20 @@ def _joined(
         for ping, info, statistics in replies:
             identity = ping or info or statistics
             found.append(Instance(identity, info, statistics))
-    for each in found:
+    return found
+
+
+def _warn_of_silence(instances: Sequence[Instance], invalid: Mapping[str, Sequence[str]]) -> None:
+    """Warn of instances that did not answer; those whose answers are invalid were reported."""
+    for each in instances:
+        name = f"{each.identity.name} {each.identity.id}"
         silent = [
-            verb for verb, reply in (("INFO", each.info), ("STATS", each.stats)) if reply is None
+            verb
+            for verb, reply in (("INFO", each.info), ("STATS", each.stats))
+            if reply is None and not any(told.startswith(f"{name} ") for told in invalid[verb])
         ]
         if silent:
-            name = f"{each.identity.name} {each.identity.id}"
-            warn(f"{name} does not answer: no valid reply to {' and '.join(silent)}")
-    return found
+            warn(f"{name} does not answer: no reply to {' and '.join(silent)}")
 
 
 def _by_instance(replies: Sequence[ReplyT]) -> dict[tuple[str, str], list[ReplyT]]:

@@ -98,13 +98,15 @@ class Reader:
             if not real.is_relative_to(self._home(relative)):
                 return "is a link out of its folder", "put the file itself there"
             if not real.exists():
-                return "does not exist", self._meant(relative)
+                return self._absence(relative)
             if not real.is_file():
                 return "is not a regular file", "put a file there"
             if not self._is_spelled_right(relative):
                 return "is spelled in another way", "use the upper and lower case of its name"
-        except (OSError, RuntimeError, ValueError):  # no permission, circular links, a NUL
-            return "cannot be accessed", "fix its permissions or links"
+        except (OSError, RuntimeError, ValueError) as error:  # also circular links, a NUL
+            reason = error.strerror if isinstance(error, OSError) else None
+            message = "cannot be accessed" if reason is None else f"cannot be accessed ({reason})"
+            return message, "fix its name, permissions or links"
         return None
 
     def read(self, relative: str) -> Node | None:
@@ -158,6 +160,12 @@ class Reader:
                 and self.refusal(relative) is None
             ):
                 yield relative
+
+    def _absence(self, relative: str) -> tuple[str, str]:
+        """Return that a file does not exist, and what to do about it."""
+        if self._path(relative).is_symlink():
+            return "is a link that leads nowhere", "put the file itself there"
+        return "does not exist", self._meant(relative)
 
     def _meant(self, relative: str) -> str:
         """Return a remedy for a file that does not exist."""

@@ -14,6 +14,11 @@ def is_ip(host: str) -> bool:
     return True
 
 
+def is_ipv6(host: str) -> bool:
+    """Return whether a host is an IPv6 address, without brackets."""
+    return ":" in host and is_ip(host)
+
+
 def is_loopback(host: str) -> bool:
     """Return whether a host is certainly this machine."""
     if host.lower() == "localhost":

@@ -10,7 +10,7 @@ from urllib.parse import ParseResult, unquote, urlparse
 from typing_extensions import override
 
 from weenats._internal.extras import check_installed
-from weenats._internal.hosts import is_ip
+from weenats._internal.hosts import is_ip, is_ipv6
 from weenats.errors import InvalidArgumentError, connection_error
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _HOST: Final = re.compile(r"([\w.-]+|\[[0-9a-f:.]+(%[\w.%-]+)?\])(:[0-9]*)?", re
 """Host and port: a name, which may be international, or an address, which may have a zone."""
 _PORT: Final = 4222
 _WEBSOCKET_PORTS: Final = {"ws": 80, "wss": 443}
-_ENCODE: Final = "reserved characters of user and password must be percent-encoded"
+_ENCODE: Final = "; reserved characters of user and password must be percent-encoded"
 
 
 class ServerUrl(ParseResult):
@@ -156,31 +156,31 @@ def _parse(text: str) -> ServerUrl:
         )
     if not text.isprintable() or " " in text:
         raise _malformed("it contains spaces or characters that are not printable")
+    hint = _ENCODE if "@" in text else ""
     try:
-        url = ServerUrl(*urlparse(text if scheme else f"nats://{text}"))
+        return _checked(ServerUrl(*urlparse(text if scheme else f"nats://{text}")), hint)
     except ValueError:
-        raise _malformed(f"its host is invalid; {_ENCODE}") from None
-    return _checked(url)
+        raise _malformed(f"its host is invalid{hint}") from None
 
 
-def _checked(url: ServerUrl) -> ServerUrl:
+def _checked(url: ServerUrl, hint: str) -> ServerUrl:
     host = url.netloc.rpartition("@")[2]
-    if host.count(":") > 1 and "[" not in host:
-        raise _malformed(f"an IPv6 address is in brackets: nats://[::1]:4222; {_ENCODE}")
+    if is_ipv6(host) or is_ipv6(host.rpartition(":")[0]):
+        raise _malformed(f"an IPv6 address is in brackets: nats://[::1]:4222{hint}")
     try:
         port = url.port
     except ValueError:
         port = 0
     if port == 0:
-        raise _malformed(f"its port is not a number from 1 to 65535; {_ENCODE}")
+        raise _malformed(f"its port is not a number from 1 to 65535{hint}")
     if not url.hostname:
-        raise _malformed(f"it has no host; {_ENCODE}")
+        raise _malformed(f"it has no host{hint}")
     if _HOST.fullmatch(host) is None or not _is_host(url.hostname):
-        raise _malformed(f"its host is invalid; {_ENCODE}")
+        raise _malformed(f"its host is invalid{hint}")
     if url.scheme in _TCP and (url.path not in {"", "/"} or url.query or url.fragment):
-        raise _malformed(f"it has a path, a query or a fragment; {_ENCODE}")
+        raise _malformed(f"it has a path, a query or a fragment{hint}")
     if url.netloc.count("@") > 1:  # programs differ in which one ends the password
-        raise _malformed(f"it has more than one @; {_ENCODE}")
+        raise _malformed(f"it has more than one @{hint}")
     try:
         _ = url.username, url.password
     except UnicodeDecodeError:

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections to nats-servers are given up after 0.2 seconds instead of 5."""
+    """Connections to nats-servers are given up after 0.02 seconds instead of 5."""
     check = ConnectionOptions.__post_init__
 
     def shorten(options: ConnectionOptions) -> None:
-        object.__setattr__(options, "connect_timeout", min(seconds(options.connect_timeout), 0.2))
+        object.__setattr__(options, "connect_timeout", min(seconds(options.connect_timeout), 0.02))
         check(options)
 
     monkeypatch.setattr(ConnectionOptions, "__post_init__", shorten)

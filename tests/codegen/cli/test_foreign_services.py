@@ -98,6 +98,20 @@ def test_services_lists_foreign_services(
     assert ("sent an invalid reply to" in shown.err) == (b"garbage" in answers.values())
 
 
+@pytest.mark.parametrize("verb", ["INFO", "STATS"])
+def test_invalid_reply_is_reported_once(
+    verb: str, nats_url: str, capsys: pytest.CaptureFixture[str], expect_answers: ExpectAnswers
+) -> None:
+    """An instance whose reply is invalid has answered."""
+    expect_answers(1)
+    answers = micro()
+    broken = answers[verb].replace(b'"endpoints": [', b'"endpoints": [1, ')
+    with foreign_service(nats_url, {**answers, verb: broken}):
+        assert main(["services", "--servers", nats_url]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"weenats: odd odd-1 sent an invalid reply to {verb}: /endpoints/0: ")
+
+
 def test_service_with_an_invalid_ping_alone(
     receipts_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,54 +122,21 @@ def test_payload_from_stdin_is_utf_8(receipts_url: str) -> None:
     assert json.loads(done.stdout)["result"]["items"][0]["name"] == TEXT
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["check", "--json"]])
-def test_closed_pipe_is_silent(arguments: list[str], stale: Path) -> None:
-    """A reader that is gone ends a command with 1 and without a message or a traceback."""
+def test_closed_pipe_is_silent() -> None:
+    """A reader that is gone ends the help with 1 and without a message or a traceback."""
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "wb") as gone:
         done = subprocess.run(
-            [*WEENATS, *arguments],
+            [*WEENATS, "--help"],
             stdout=gone,
             stderr=subprocess.PIPE,
-            cwd=stale,
             check=False,
             timeout=60,
         )
     assert done.returncode == 1
     assert b"Broken" not in done.stderr
     assert b"Traceback" not in done.stderr
-
-
-def test_closed_pipe_ends_top_with_success(nats_url: str) -> None:
-    """A table that `top` cannot print any more ends it with 0, as JSON does."""
-    read, write = os.pipe()
-    os.close(read)
-    with os.fdopen(write, "wb") as gone:
-        done = subprocess.run(
-            [*WEENATS, "top", "--once", "--interval", "0.1", "--servers", nats_url],
-            stdout=gone,
-            stderr=subprocess.PIPE,
-            check=False,
-            timeout=60,
-        )
-    assert (done.returncode, done.stderr) == (0, b"")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_full_disk_is_reported(stale: Path) -> None:
-    """Output that cannot be written is a failure with one line."""
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [*WEENATS, "check", "--json"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            cwd=stale,
-            check=False,
-            timeout=60,
-        )
-    assert done.returncode == 1
-    assert done.stderr == b"weenats: cannot write to standard output: No space left on device\n"
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])

@@ -116,7 +116,7 @@ def test_package_of_a_broken_contract_is_kept(write: Callable[..., None], kind: 
         main.symlink_to("nowhere.json")
     else:
         os.mkfifo(main)
-    with pytest.raises(ContractError, match=r"orders/service.json.*(does not exist|regular file)"):
+    with pytest.raises(ContractError, match=r"orders/service.json.*(leads nowhere|regular file)"):
         generate([SCHEMAS], OUT)
     assert (OUT / "orders/client.py").is_file()
 

@@ -111,6 +111,25 @@ def test_circular_symlink_is_problem(folder: Path) -> None:
     assert len(messages(folder)) == 1
 
 
+def test_symlink_to_nothing_is_named(folder: Path) -> None:
+    """A link to nothing is not a file that does not exist, for which its own name is suggested."""
+    (folder / "parcel.yaml").symlink_to("nothing.yaml")
+    (message,) = messages(folder)
+    assert message.endswith('"parcel.yaml" refers to a file that is a link that leads nowhere')
+    (folder / "service.yaml").unlink()
+    (folder / "service.yaml").symlink_to("nothing.yaml")
+    with pytest.raises(ContractError, match="is a link that leads nowhere"):
+        load(folder)
+
+
+def test_reason_of_the_system_is_named(folder: Path) -> None:
+    """What keeps a file from being opened is said, such as a name that is too long."""
+    service = (folder / "service.yaml").read_text()
+    (folder / "service.yaml").write_text(service.replace("parcel.yaml", f"{'x' * 300}.yaml"))
+    (message,) = messages(folder)
+    assert message.endswith("refers to a file that cannot be accessed (File name too long)")
+
+
 def test_symlinked_service_file_is_rejected(folder: Path) -> None:
     """service.yaml itself must not be a symbolic link out of its folder."""
     (folder / "service.yaml").rename(folder.parent / "service.yaml")

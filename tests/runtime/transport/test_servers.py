@@ -122,6 +122,16 @@ def test_ipv6_address_without_brackets(text: str) -> None:
         check_servers(text)
 
 
+@pytest.mark.parametrize("text", ["h:4222:4223", "nats://me:x@h:4222:4223", "h:x", "h:0"])
+def test_what_is_wrong_with_a_port(text: str) -> None:
+    """The error is about the port; about user and password only if the URL has them."""
+    with pytest.raises(
+        InvalidArgumentError, match=r"its port is not a number from 1 to 65535"
+    ) as e:
+        check_servers(text)
+    assert ("percent-encoded" in str(e.value)) == ("@" in text)
+
+
 def test_websocket_urls_are_not_mixed_with_others() -> None:
     """A connection cannot change between WebSocket and TCP."""
     assert len(check_servers("ws://a,wss://b")) == 2
