@@ -115,6 +115,19 @@ def test_run_prints_server_url(repository: Path) -> None:
     assert line.endswith("; press Ctrl-C to stop\n")
 
 
+def test_announcement_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever waits for it in a pipe finds it whole, however many servers it names."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    url = ", ".join(f"nats://nats-{number}.example.com:4222" for number in range(5))
+    service = NatsServiceBuilder(Receipts(), url).build()
+    announce(service, url, as_json=False)
+    assert capsys.readouterr().out == (
+        f"receipts 1.0.0 is running on {url}; press Ctrl-C to stop\n"
+    )
+
+
 def test_announcement_shows_brackets_of_ipv6(capsys: pytest.CaptureFixture[str]) -> None:
     """The brackets of an IPv6 address are shown, with one process and with several."""
     url = "nats://[fd00::1]:4222"
