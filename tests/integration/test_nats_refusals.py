@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,7 +23,7 @@ from testkit.transports import (
     fence_all,
     soon,
 )
-from testkit.waiting import LIMIT, ask_until
+from testkit.waiting import LIMIT, ask_until, until
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -323,3 +324,16 @@ async def test_large_messages_split_across_reads() -> None:
             requests = [transport.request("echo", each, b"A: b\r\n", soon()) for each in payloads]
             replies = await asyncio.gather(*requests)
             assert [reply.payload for reply in replies] == payloads
+
+
+async def test_log_says_that_the_connection_is_back(
+    configured: NatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Operators see the end of an outage as they saw its beginning."""
+    caplog.set_level(logging.INFO, "weenats.transport")
+    async with connected(configured.url, ME) as transport:
+        configured.kill()
+        await disconnected(transport)
+        configured.start()
+        back = f"reconnected to NATS at 127.0.0.1:{configured.port}"
+        await until(lambda: back in caplog.messages)
