@@ -307,10 +307,15 @@ class Shaper:
         return {**ANY}
 
     def _branch_name(self, branch: Json, number_: int) -> str:
-        """Name a branch by its title, by the constant of a member, or by its number."""
+        """Name a branch by its title, by the constant of a member, or by its number.
+
+        A `discriminator` with a mapping adds the constant in an `allOf`, as the only value of an
+        `enum`.
+        """
         if isinstance(branch, dict):
-            properties: dict[str, Json] = branch.get("properties", {})
-            tags = [part.get("const") for part in properties.values() if isinstance(part, dict)]
+            parts = [part for part in [branch, *branch.get("allOf", [])] if isinstance(part, dict)]
+            members = [each for part in parts for each in part.get("properties", {}).values()]
+            tags = [_constant(member) for member in members if isinstance(member, dict)]
             for candidate in (branch.get("title"), *tags):
                 if isinstance(candidate, str) and naming.words(candidate):
                     return self.class_name(candidate)
@@ -402,6 +407,12 @@ class Shaper:
             found = f"{name}{self._numbers[name]}"
         self._taken.add(found)
         return found
+
+
+def _constant(schema: Schema) -> Json:
+    """Return the only value that a schema states, None if there is none."""
+    values: list[Json] = schema.get("enum", [schema.get("const")])
+    return values[0] if len(values) == 1 else None
 
 
 def _unenforced(keywords: Schema) -> Iterator[str]:
