@@ -256,7 +256,7 @@ async def test_error_of_a_call_that_is_passed_on_is_logged(
     raised: type[ServiceError],
     logged: int,
 ) -> None:
-    """The caller takes it for its own; the log has the call, not the text, which may have values."""
+    """The log says which call it was, but not the text of the error, which may have values."""
 
     async def call(key: str, command: Run, context: RequestContext) -> Outcome:
         return await client.run(key, Run(action="fail"))

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
 _MAX_WAIT: Final = 2.0
 """Seconds to wait for the contract of a service, which not everyone may read."""
-_TOKEN_MISSING: Final = "pass a token with --token or WEENATS_TOKEN"
-_TOKEN_REFUSED: Final = "the token was refused; the log of the service says why"
+_UNAUTHENTICATED: Final = "pass a token with --token or WEENATS_TOKEN"
+_REFUSED: Final = "the token was refused; the log of the service says why"
 Reply = messages.CommandSuccess | messages.QuerySuccess | messages.Failure
 
 
@@ -457,7 +457,7 @@ def failure_line(failure: messages.Failure, *, with_token: bool = False) -> str:
         return f"{line} (retry in {wait:g} s)"
     if error.code != "UNAUTHENTICATED":
         return line
-    return f"{line} ({_TOKEN_REFUSED if with_token else _TOKEN_MISSING})"
+    return f"{line} ({_REFUSED if with_token else _UNAUTHENTICATED})"
 
 
 def _violations(details: dict[str, JsonValue]) -> list[str]:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
+
 from weenats.errors import UnavailableError
 from weenats.logging import JsonFormatter, LineFormatter, MessageFilter
 from weenats.service import NatsService, NatsServiceBuilder

@@ -277,10 +277,10 @@ class EndpointRunner:
         self._answer_failure(job, failure, started, context)
         if failure is not error:
             self._log(error, "" if context is None else context.key)
-        elif error.remote:
-            self._log_of_call(error)
-        elif isinstance(error, UnimplementedError):
-            self._log_unimplemented(error)
+        elif failure.remote:
+            self._log_of_call(failure)
+        elif isinstance(failure, UnimplementedError):
+            self._log_unimplemented(failure)
         release_frames(error)
 
     def _answer_failure(

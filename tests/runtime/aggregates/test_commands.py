@@ -195,7 +195,9 @@ async def test_data_of_two_events_of_one_command_needs_the_event() -> None:
         wallets.WALLET_AGGREGATE, {wallets.DEPOSITED: print, wallets.WITHDRAWN: print}
     )
     command = replace(wallets.DEPOSIT, emits=(wallets.DEPOSITED, wallets.WITHDRAWN))
-    with pytest.raises(AggregateBreachError, match=r"may be the data of deposited and withdrawn: emit"):
+    with pytest.raises(
+        AggregateBreachError, match=r"may be the data of deposited and withdrawn: emit"
+    ):
         StateCodec(stored).encode(command, [CHANGE])
     (event,) = StateCodec(stored).encode(command, [wallets.WITHDRAWN.with_data(CHANGE)])
     assert event == ("withdrawn", b'{"cents":1,"balance":1}', 1)

@@ -504,7 +504,7 @@ async def test_no_connection_to_nats_is_no_failure_of_the_projection(
 async def test_a_failing_call_of_a_handler_is_a_failure_of_the_projection(
     transport: NatsTransport, deliver: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The service that a handler calls may be away: the view gets events, and the log says where."""
+    """The view gets events although a service that is called is away; the log says where."""
 
     class Calling(Counting):
         async def delivered(self, event: Any) -> None:

@@ -31,7 +31,9 @@ async def test_log_names_the_line_once(caplog: pytest.LogCaptureFixture) -> None
     assert record.getMessage() == expected
 
 
-async def test_error_of_another_service_is_not_logged_as_a_stub(caplog: pytest.LogCaptureFixture) -> None:
+async def test_error_of_another_service_is_not_logged_as_a_stub(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """A handler that passes on the error of a service that it called is implemented."""
 
     async def forward(*_: Any) -> Any:

@@ -313,9 +313,8 @@ class Shaper:
         `enum`.
         """
         if isinstance(branch, dict):
-            parts = [part for part in [branch, *branch.get("allOf", [])] if isinstance(part, dict)]
-            members = [each for part in parts for each in part.get("properties", {}).values()]
-            tags = [_constant(member) for member in members if isinstance(member, dict)]
+            parts: list[Json] = [branch, *branch.get("allOf", [])]
+            tags = [tag for part in parts for tag in _constants(part)]
             for candidate in (branch.get("title"), *tags):
                 if isinstance(candidate, str) and naming.words(candidate):
                     return self.class_name(candidate)
@@ -409,10 +408,13 @@ class Shaper:
         return found
 
 
-def _constant(schema: Schema) -> Json:
-    """Return the only value that a schema states, None if there is none."""
-    values: list[Json] = schema.get("enum", [schema.get("const")])
-    return values[0] if len(values) == 1 else None
+def _constants(schema: Json) -> Iterator[Json]:
+    """Yield the values of members that have only one."""
+    properties: dict[str, Json] = schema.get("properties", {}) if isinstance(schema, dict) else {}
+    for member in properties.values():
+        if isinstance(member, dict):
+            values: list[Json] = member.get("enum", [member.get("const")])
+            yield from values if len(values) == 1 else ()
 
 
 def _unenforced(keywords: Schema) -> Iterator[str]:

@@ -85,9 +85,7 @@ def is_final(error: Exception) -> bool:
     return isinstance(error, kinds) or refuses_credentials(error)
 
 
-def permission_denied(
-    what: str, subject: str, *, of_inbox: bool = False
-) -> PermissionDeniedError:
+def permission_denied(what: str, subject: str, *, of_inbox: bool = False) -> PermissionDeniedError:
     """Return the error for a subject that the server denies.
 
     Args:
