@@ -73,7 +73,6 @@ def test_algorithms_of_common_issuers(algorithm: str) -> None:
     assert algorithm in config.algorithms
 
 
-
 def test_credentials_and_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths of credentials, tokens of connections, and the address of probes are taken."""
     for name in ("credentials", "nkey_seed", "auth_token"):
