@@ -191,7 +191,9 @@ async def test_command_gives_up(
         for each in announced:
             os.kill(each["pid"], signal.SIGKILL)
         assert await command == 1
-    assert "no process serves: 4 starts in a row have failed; stopping" in capfd.readouterr().err
+    # Starts of one that fail before the end of the other is noticed are counted too.
+    errors = capfd.readouterr().err
+    assert re.search("no process serves: [4-9] starts in a row have failed; stopping", errors)
 
 
 async def test_repeated_ends_are_delayed(
