@@ -92,7 +92,8 @@ class RateLimit:
             type(burst) not in (int, float) or not max(rate, 1) <= burst <= _MAX_BURST
         ):
             raise ValueError(
-                f"burst is from max(max_requests_per_second, 1) to {_MAX_BURST}, not {burst!r}"
+                f"burst is from {max(rate, 1)} to {_MAX_BURST}, not {burst!r}: at least what passes"
+                " in one second"
             )
 
     @property

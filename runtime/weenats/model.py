@@ -143,7 +143,8 @@ def _names(*schemas: object, with_values: bool = False) -> frozenset[str]:
 @cache
 def _shown_in_errors(model: Any) -> frozenset[str]:  # noqa: ANN401 - a class of models
     """Return the names that locations of errors may have: of members, classes and values."""
-    return _names(model.model_json_schema(), with_values=True) | _LABELS
+    by_alias, by_name = model.model_json_schema(), model.model_json_schema(by_alias=False)
+    return _names(by_alias, by_name, with_values=True) | _LABELS
 
 
 def _without_keys(model: "type[Model]", error: ValidationError) -> ValidationError:

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["EnvironmentSettings", "SettingsError", "Variable"]
 _PREFIX: Final = "WEENATS_"
 _LOCAL: Final = "nats://localhost:4222"
-_ALGORITHMS: Final = ("EdDSA", "ES256")
+_ALGORITHMS: Final = ("EdDSA", "ES256", "PS256", "RS256")
+"""What issuers sign with, most of them with RS256; each public key is of one type."""
 
 
 class SettingsError(ValueError):

@@ -365,6 +365,17 @@ async def test_nested_calls_do_not_inherit_the_token(client: ProbeClient, handle
     assert callers(handlers) == ["outer"]
 
 
+async def test_nested_call_for_the_caller(client: ProbeClient, handlers: Probe) -> None:
+    """A handler that passes the token of the request on calls as its caller."""
+
+    async def nest(key: str, command: Run, context: RequestContext) -> Outcome:
+        return await client.run("inner", GO, token=context.token)
+
+    handlers.actions["nest"] = nest
+    await client.with_token(probe_token("outer")).run("outer", Run(action="nest"))
+    assert callers(handlers) == ["outer", "outer"]
+
+
 def non_loopback_address() -> str:
     """Return an address of this machine that is not loopback, or an empty string."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testkit.probe import Outcome, Probe, ProbeClient, Run, UndeclaredError
+from testkit.probe import NotReadyError, Outcome, Probe, ProbeClient, Run, UndeclaredError
 from testkit.waiting import LIMIT, exceed_deadline
 from weenats import (
     CallNext,
@@ -22,6 +22,7 @@ from weenats import (
     NatsServiceBuilder,
     NatsTransport,
     NotFoundError,
+    PermissionDeniedError,
     RequestContext,
     ResourceExhaustedError,
     Response,
@@ -242,6 +243,36 @@ async def test_keys_in_text_of_connections_are_not_logged(
             await client.run(key, Run(action="fail"))
     assert caplog.text.count("no responders on things.commits.3.thing.KEY") == 2
     assert "ann" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("raised", "logged"),
+    [(PermissionDeniedError, 1), (InternalError, 1), (UnavailableError, 0), (NotReadyError, 0)],
+)
+async def test_error_of_a_call_that_is_passed_on_is_logged(
+    client: ProbeClient,
+    handlers: Probe,
+    caplog: pytest.LogCaptureFixture,
+    raised: type[ServiceError],
+    logged: int,
+) -> None:
+    """The log says which call it was, but not the text of the error, which may have values."""
+
+    async def call(key: str, command: Run, context: RequestContext) -> Outcome:
+        return await client.run(key, Run(action="fail"))
+
+    async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise raised("s3cret")
+
+    handlers.actions |= {"call": call, "fail": fail}
+    with pytest.raises(raised):
+        await client.run("k", Run(action="call"))
+    lines = [each for each in caplog.messages if "passes on" in each]
+    assert len(lines) == logged
+    assert "s3cret" not in caplog.text
+    for line in lines:
+        assert f"passes on {raised.code}, the error of a call (" in line
+        assert line.endswith(" in run)")
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # nothing is closed

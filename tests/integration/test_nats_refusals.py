@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,7 +23,7 @@ from testkit.transports import (
     fence_all,
     soon,
 )
-from testkit.waiting import LIMIT, ask_until
+from testkit.waiting import LIMIT, ask_until, until
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -48,6 +49,9 @@ authorization {
   ]
 }
 """
+
+INBOX = r"connection use _INBOX\..* \(subscription\), on which replies arrive: set inbox_prefix of"
+"""What is denied, and which setting leads to other subjects."""
 
 
 @pytest.fixture
@@ -127,9 +131,9 @@ async def test_denied_inbox(configured: NatsServer, free: NatsTransport) -> None
 
         async def refused() -> None:
             for _ in range(2):
-                with pytest.raises(PermissionDeniedError, match="_INBOX"):
+                with pytest.raises(PermissionDeniedError, match=INBOX):
                     await asyncio.wait_for(transport.request("open", b"", b"", soon()), LIMIT)
-            with pytest.raises(PermissionDeniedError, match="_INBOX"):
+            with pytest.raises(PermissionDeniedError, match=INBOX):
                 await transport.request_many("open", b"", timeout=10, quiet=10)
 
         await refused()
@@ -166,7 +170,7 @@ async def test_inbox_allowed_later(
     free.subscribe("Secret.b", answering(free))
     await free.fence()
     async with connected(configured.url, ConnectionOptions(user="deaf", password="right")) as deaf:
-        with pytest.raises(PermissionDeniedError, match="_INBOX"):
+        with pytest.raises(PermissionDeniedError, match=INBOX):
             await deaf.request("open", b"", b"", soon())
         reload(PERMISSIONS.replace("_INBOX.>", "Secret.a"))
 
@@ -189,9 +193,9 @@ async def test_inbox_denied_later(
         await transport.fence()
         denied = 'subscribe: {deny: ["Secret.>", "_INBOX.>"]}}}\n    {user: "deaf"'
         reload(PERMISSIONS.replace('subscribe: {deny: ["Secret.>"]}}}\n    {user: "deaf"', denied))
-        with pytest.raises(PermissionDeniedError, match="_INBOX"):
+        with pytest.raises(PermissionDeniedError, match=INBOX):
             await asyncio.wait_for(waiting, LIMIT)
-        with pytest.raises(PermissionDeniedError, match="_INBOX"):
+        with pytest.raises(PermissionDeniedError, match=INBOX):
             await transport.request("open", b"2", b"", soon())
         reload(PERMISSIONS)
         assert await reply_once_allowed(transport, b"3") == b"3"
@@ -320,3 +324,16 @@ async def test_large_messages_split_across_reads() -> None:
             requests = [transport.request("echo", each, b"A: b\r\n", soon()) for each in payloads]
             replies = await asyncio.gather(*requests)
             assert [reply.payload for reply in replies] == payloads
+
+
+async def test_log_says_that_the_connection_is_back(
+    configured: NatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Operators see the end of an outage as they saw its beginning."""
+    caplog.set_level(logging.INFO, "weenats.transport")
+    async with connected(configured.url, ME) as transport:
+        configured.kill()
+        await disconnected(transport)
+        configured.start()
+        back = f"reconnected to NATS at 127.0.0.1:{configured.port}"
+        await until(lambda: back in caplog.messages)

@@ -217,6 +217,8 @@ def test_repr_counts_undeclared_members() -> None:
         ({"pet": {"kind": "cat", "s3cret": 1}, "parts": "s3cret"}, "parts"),
         ({"parts": [{**GOOD, "kind": "s3cret"}]}, "parts.0.kind"),
         ({"parts": [{**GOOD, "lineTotal": "s3cret"}]}, "parts.0.lineTotal"),
+        ({"line_total": "s3cret"}, "line_total"),
+        ({"parts": [{**GOOD, "line_total": "s3cret"}]}, "parts.0.line_total"),
     ],
 )
 def test_validation_error_shows_declared_names_alone(members: dict[str, Any], where: str) -> None:

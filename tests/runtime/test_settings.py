@@ -64,6 +64,15 @@ def test_variables_set_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.jwks is not None
 
 
+@pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "PS256", "RS256"])
+def test_algorithms_of_common_issuers(algorithm: str) -> None:
+    """Tokens of most issuers have RS256, which nothing but the URL of their keys has to say."""
+    settings = EnvironmentSettings(jwks_uri="https://issuer.example/jwks")
+    config = settings.authentication("receipts")
+    assert config is not None
+    assert algorithm in config.algorithms
+
+
 def test_credentials_and_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths of credentials, tokens of connections, and the address of probes are taken."""
     for name in ("credentials", "nkey_seed", "auth_token"):

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 _MAX_WAIT: Final = 2.0
 """Seconds to wait for the contract of a service, which not everyone may read."""
+_UNAUTHENTICATED: Final = "pass a token with --token or WEENATS_TOKEN"
+_REFUSED: Final = "the token was refused; the log of the service says why"
 Reply = messages.CommandSuccess | messages.QuerySuccess | messages.Failure
 
 
@@ -84,7 +86,7 @@ def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None
     if as_json or not isinstance(reply, messages.Failure):
         show(reply.model_dump(by_alias=True), as_json=as_json)
     if isinstance(reply, messages.Failure):
-        raise CliError(failure_line(reply))
+        raise CliError(failure_line(reply, with_token=bool(arguments.token)))
 
 
 def parse_payload(text: str | None) -> bytes:
@@ -433,8 +435,13 @@ def show(reply: dict[str, JsonValue], *, as_json: bool) -> None:
         emit(reply, as_json=as_json, render=lambda: "[green]done[/]")
 
 
-def failure_line(failure: messages.Failure) -> str:
-    """Return an error as one line: code, declared name, message, then what the details add."""
+def failure_line(failure: messages.Failure, *, with_token: bool = False) -> str:
+    """Return an error as one line: code, declared name, message, then what the details add.
+
+    Args:
+        failure: The error.
+        with_token: Whether the call had a token.
+    """
     error = failure.error
     details = error.details if isinstance(error.details, dict) else {}
     declared = details.get("error")
@@ -448,8 +455,9 @@ def failure_line(failure: messages.Failure) -> str:
         return f"{line}; {violations}"
     if wait is not None:
         return f"{line} (retry in {wait:g} s)"
-    hint = " (pass a token with --token or WEENATS_TOKEN)"
-    return f"{line}{hint}" if error.code == "UNAUTHENTICATED" else line
+    if error.code != "UNAUTHENTICATED":
+        return line
+    return f"{line} ({_REFUSED if with_token else _UNAUTHENTICATED})"
 
 
 def _violations(details: dict[str, JsonValue]) -> list[str]:

@@ -1,6 +1,7 @@
 """The command `demo`: shows the demo on a terminal, or prints it as one JSON document."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from rich.console import RenderableType
 from rich.highlighter import ReprHighlighter
@@ -14,6 +15,9 @@ from weenats.protocol.messages import EndpointStats
 from weenats_codegen.cli.output import console, emit, milliseconds
 from weenats_codegen.demo.recorder import Recorder
 from weenats_codegen.demo.runner import demo as run_demo
+
+_PIPED_WIDTH: Final = 80
+"""Columns in a pipe: remarks stand at the right border."""
 
 
 def demo(*, as_json: bool) -> None:
@@ -29,7 +33,7 @@ class Presenter(Recorder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._console = console()
+        self._console = console(piped_width=_PIPED_WIDTH)
         self._highlight = ReprHighlighter()
         self._chapters = 0
 

@@ -109,10 +109,7 @@ def emit(value: object, *, as_json: bool, render: Callable[[], "RenderableType"]
     if as_json:
         write(f"{shown_json(value, indent=2)}\n")
         return
-    terminal = console()
-    if not terminal.is_terminal and "COLUMNS" not in os.environ:
-        terminal.width = _PIPED_WIDTH
-    terminal.print(render())
+    console().print(render())
 
 
 def emit_value(value: object) -> None:
@@ -225,11 +222,18 @@ def one_line(text: str) -> str:
     return f"{shown[:half]}...{shown[-half:]}"
 
 
-def console() -> "Console":
-    """Return the terminal; it has colors only if standard output is a terminal."""
+def console(*, piped_width: int = _PIPED_WIDTH) -> "Console":
+    """Return the terminal; it has colors only if standard output is a terminal.
+
+    Args:
+        piped_width: Its width if standard output is no terminal and COLUMNS is not set.
+    """
     from weenats_codegen.cli.terminal import Terminal
 
-    return Terminal(highlight=False)
+    terminal = Terminal(highlight=False)
+    if not terminal.is_terminal and "COLUMNS" not in os.environ:
+        terminal.width = piped_width
+    return terminal
 
 
 def plain(text: str) -> str:

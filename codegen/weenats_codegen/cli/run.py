@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
 from weenats.errors import UnavailableError
-from weenats.logging import LineFormatter
+from weenats.logging import JsonFormatter, LineFormatter, MessageFilter
 from weenats.service import NatsService, NatsServiceBuilder
 from weenats.service.event_loop import run as run_on_loop
 from weenats.service.signals import StopSignals
@@ -23,6 +25,7 @@ from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import console, emit_line, output_optional, plain, warn
 from weenats_codegen.cli.targets import build, builder_of, of_process, user_error
 
+_LOG_JSON: Final = "WEENATS_LOG_JSON"
 _PATIENCE: Final = 0.5
 """Seconds that connecting may take until the user is told of it."""
 _YOUNG_OBJECTS: Final = 10_000
@@ -56,11 +59,11 @@ def run(
     """Serve MODULE:NAME on the given servers, on an embedded one, or on those of its builder."""
     pipe = None if process is None else os.fstat(process.report_to)
     is_first = process is None or process.number == 1
-    builder = builder_of(target, warn_of_defaults if is_first else lambda _: None)
-    place = "" if process is None else " [process %(process)d]"
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter(f"%(levelname)s %(name)s{place}: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    builder = builder_of(
+        target,
+        warn_of_defaults if is_first else lambda _: None,
+        partial(_log, of_many=process is not None),
+    )
     announce_it = partial(announce, as_json=as_json)
     if process is not None and pipe is not None:
         builder = of_process(builder, process.number)
@@ -75,13 +78,43 @@ def run(
         run_on_loop(serve(builder, "", announce_it))
 
 
+def _log(*, of_many: bool) -> None:
+    """Log to standard error, unless the module of the user has set up logging itself.
+
+    Args:
+        of_many: Whether this is one of several processes: records have its id.
+
+    Raises:
+        CliError: WEENATS_LOG_JSON is not a boolean.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    try:
+        as_json = TypeAdapter(bool).validate_python(os.environ.get(_LOG_JSON) or "false")
+    except ValidationError as error:
+        raise CliError(f"{_LOG_JSON}: {error.errors()[0]['msg']}") from None
+    if as_json:
+        handler.addFilter(MessageFilter())
+        handler.setFormatter(JsonFormatter())
+        if of_many:
+            handler.addFilter(_name_process)
+    else:
+        place = " [process %(process)d]" if of_many else ""
+        handler.setFormatter(LineFormatter(f"%(levelname)s %(name)s{place}: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _name_process(record: logging.LogRecord) -> bool:
+    record.process_id = record.process
+    return True
+
+
 def warn_of_defaults(app: str) -> None:
     """Warn that handlers are served with default settings, whatever the environment says.
 
     Args:
         app: The target of the builder beside the handlers, "" if there is none.
     """
-    variables = {name for name, *_ in EnvironmentSettings.variables()} - {"NATS_URL"}
+    variables = {name for name, *_ in EnvironmentSettings.variables()} - {"NATS_URL", _LOG_JSON}
     ignored = ", ".join(sorted(variables & os.environ.keys()))
     warn(
         "handlers are served with the defaults of NatsServiceBuilder"

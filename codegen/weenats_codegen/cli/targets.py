@@ -27,7 +27,9 @@ _SUFFIX: Final = ".py"
 
 
 def builder_of(
-    target: str, on_handlers: Callable[[str], None] = lambda _: None
+    target: str,
+    on_handlers: Callable[[str], None] = lambda _: None,
+    on_import: Callable[[], None] = lambda: None,
 ) -> NatsServiceBuilder:
     """Return the builder of a service.
 
@@ -36,11 +38,13 @@ def builder_of(
             that is annotated to return a builder.
         on_handlers: Called when these are handlers, whose builder has nothing but defaults, with
             the target of a builder beside them, "" if there is none.
+        on_import: Called when the module has been imported, before a function or class is called.
 
     Raises:
         CliError: The target does not exist, is none of these, or has operations without handlers.
     """
     found = _import(target, _to_serve)
+    on_import()
     kind = _kind(found)
     if _returns_builder(found):
         found = _called(found, target)

@@ -46,6 +46,11 @@ def compare_events(old: Contract, new: Contract, schemas: MessageSchemas) -> Ite
         if subjects[0] != subjects[1]:
             message = f"{name} is published to {subjects[1]} and no more to {subjects[0]}"
             yield Finding(RULES["event-moved"], message, place, old_place, (name,))
+        if len(event.previous) < len(after[name].previous):
+            message = f"consumers of the old contract refuse {name}, whose data has a newer version"
+            message += "; update them before the service"
+            at = place.child("previous")
+            yield Finding(RULES["event-version-raised"], message, at, old_place, (name,))
         yield from _compare_streams(event, after[name], place, old_place)
         yield from schemas.compare(EVENT, event.data, after[name].data, name)
 

@@ -90,6 +90,9 @@ _ALL: Final = (
     _error("event-not-durable", _CONSUMER, "A stream does not keep an event any more."),
     _error("event-stream-changed", _CONSUMER, "An event is kept by another stream."),
     _error("partitions-changed", _CONSUMER, "The keys of events move to other partitions."),
+    _warning(
+        "event-version-raised", _CONSUMER, "Old consumers refuse an event; update them first."
+    ),
     _note("event-durable", _PUBLISHER, "A stream keeps an event; publishing needs it."),
     _warning("event-kept-shorter", _CONSUMER, "A stream removes events earlier."),
     _note("stream-changed", _NOBODY, "A stream has other settings."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from inspect import isclass
 from typing import Any, Final, NamedTuple, TypeVar
 
 from weenats._internal.validation import check_plain
@@ -203,13 +204,16 @@ class StateCodec:
                 return event.event, event.data
             kind = event.event.name
         else:
-            fitting = [each for each in command.emits if declared_type(each.data) is type(event)]
+            types = {each: declared_type(each.data) for each in command.emits}
+            fitting = [each for each, declared in types.items() if declared is type(event)]
+            if not fitting:  # maps, lists and unions have no class of their own
+                fitting = [each for each, declared in types.items() if not isclass(declared)]
             if len(fitting) == 1:
                 return fitting[0], event
             if fitting:
                 names = " and ".join(each.name for each in fitting)
                 raise AggregateBreachError(
-                    f"{command.name} emitted a {kind}, which is the data of {names}: emit"
+                    f"{command.name} emitted a {kind}, which may be the data of {names}: emit"
                     " EVENT.with_data(...) of one of them"
                 )
         names = ", ".join(each.name for each in command.emits) or "no events"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from weenats.admission.scope import SCOPE
+from weenats.errors import DeadlineExceededError, ServiceError, UnavailableError
 from weenats.projections.bucket import UnusableBucketError
 from weenats.projections.lease import LeaseLostError
 from weenats.protocol.messages import HealthCheckEntry
@@ -26,7 +27,16 @@ _NO_EVENTS: Final = (
     StreamReplacedError,
     UnusableBucketError,
 )
-"""With these errors the view gets no events, whatever the handlers do."""
+"""With these errors the view gets no events, also where its methods raise them in a handler."""
+
+
+def _gets_no_events(error: BaseException) -> TypeGuard[ServiceError]:
+    """Return whether it is the connection that fails, not a handler: that leaves a note."""
+    if isinstance(error, _NO_EVENTS):
+        return True
+    is_noted = bool(getattr(error, "__notes__", ()))
+    is_away = isinstance(error, UnavailableError | DeadlineExceededError) and error.of_connection
+    return is_away and not is_noted
 
 
 class ProjectionHealth:
@@ -51,7 +61,7 @@ class ProjectionHealth:
             another one than the one whose events the view has; or its bucket cannot be used.
         """
         self._error = error
-        return isinstance(error, _NO_EVENTS)
+        return _gets_no_events(error)
 
     def succeeded(self) -> None:
         """Forget the last failure."""
@@ -60,7 +70,7 @@ class ProjectionHealth:
     def check(self) -> HealthCheckEntry:
         """Return its health: an error when the view gets no events, else what stops it."""
         error = self._error
-        if isinstance(error, _NO_EVENTS):
+        if error is not None and _gets_no_events(error):
             return HealthCheckEntry(name=self._name, status="error", message=error.message)
         why = None if error is None else f"stopped by {type(error).__name__}; see the log"
         return HealthCheckEntry(name=self._name, status="ok", message=why)

@@ -574,8 +574,10 @@ class NatsServiceBuilder:
             ValueError: the contract requires authentication and with_auth() is missing or turned it
                 off; a rate limit per client comes before with_auth(); or `self_eject` is set
                 without circuit breakers and health checks.
+            TypeError: a handler is not async, or a method of an event is.
         """
         settings = self._settings
+        self._handlers.stored_aggregates()  # checks the methods of events
         chain = build_chain(settings.members, Host(self._operations()))
         remedy = _AUTH_IS_OFF if settings.auth_is_off else _NO_AUTH
         unauthenticated = [

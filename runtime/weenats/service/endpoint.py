@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 from time import monotonic_ns, perf_counter_ns
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Final
@@ -16,6 +18,7 @@ from weenats.codec.failures import (
     broken_rule,
     encode_error_headers,
     encode_failure,
+    is_temporary,
     without_key,
     without_text,
 )
@@ -50,6 +53,7 @@ __all__ = ["EndpointRunner"]
 _LOG: Final = LimitedLogger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
 _NANOSECONDS_PER_SECOND: Final = 1e9
+_PACKAGE: Final = f"{Path(__file__).parents[1]}{os.sep}"
 _NO_REPLY: Final = "a request on %s has no reply subject and was dropped"
 _NO_INBOX: Final = "a request on %s was dropped, since its reply subject is no inbox: %s"
 _TOO_LARGE: Final = (
@@ -208,10 +212,26 @@ class EndpointRunner:
     def _log_unimplemented(self, error: UnimplementedError) -> None:
         """Log once which line raises the error; callers do not get to know it."""
         frames = extract_tb(error.__traceback__)
-        if frames and not error.remote and not self._logged_unimplemented:
+        if frames and not self._logged_unimplemented:
             self._logged_unimplemented = True
             place = f"{frames[-1].filename}:{frames[-1].lineno}"
             _LOG.warning("%s is not implemented: see %s", self.operation.subject, place)
+
+    def _log_of_call(self, error: ServiceError) -> None:
+        """Log which call of a handler failed, unless the caller may try again or expects it.
+
+        To the caller it looks as if its own request, or its token, had been refused. The text of
+        the error, which another service wrote, may have values of the payload.
+        """
+        if error.name or is_temporary(error):
+            return
+        places = [
+            f" ({frame.filename}:{frame.lineno} in {frame.name})"
+            for frame in extract_tb(error.__traceback__)
+            if not frame.filename.startswith(_PACKAGE)
+        ]
+        text, place = "%s passes on %s, the error of a call%s", "".join(places[-1:])
+        _LOG.warning(text, self.operation.subject, error.code, place)
 
     def _answer(self, job: Job, reply: bytes, headers: bytes, elapsed: int) -> None:
         if job.answered:
@@ -257,8 +277,10 @@ class EndpointRunner:
         self._answer_failure(job, failure, started, context)
         if failure is not error:
             self._log(error, "" if context is None else context.key)
-        elif isinstance(error, UnimplementedError):
-            self._log_unimplemented(error)
+        elif failure.remote:
+            self._log_of_call(failure)
+        elif isinstance(failure, UnimplementedError):
+            self._log_unimplemented(failure)
         release_frames(error)
 
     def _answer_failure(

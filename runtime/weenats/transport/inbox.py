@@ -243,7 +243,7 @@ class ReplyInbox:
             if self.interest is None:
                 interest.drop()
         if interest.denied:
-            raise permission_denied("subscription", interest.subject)
+            raise permission_denied("subscription", interest.subject, of_inbox=True)
 
     def on_denied(self, subject: str) -> None:
         """Fail all requests if the server has denied the inbox; the next one opens it again.
@@ -253,7 +253,9 @@ class ReplyInbox:
         """
         if self.interest is not None and subject == self.interest.subject:
             interest, self.interest = self.interest, None
-            self.mux.fail(lambda _: permission_denied("subscription", subject), subject)
+            self.mux.fail(
+                lambda _: permission_denied("subscription", subject, of_inbox=True), subject
+            )
             interest.drop()
 
 

@@ -302,7 +302,9 @@ class NatsTransport(Uncopyable):
         connection = self._opened()
         await connection.fence(seconds(self._options.connect_timeout))
         if denied := {each.subject for each in connection.interests if each.denied}:
-            raise permission_denied("subscription", ", ".join(sorted(denied)))
+            subjects, prefix = ", ".join(sorted(denied)), f"{self._options.inbox_prefix}."
+            of_inbox = any(each.startswith(prefix) for each in denied)
+            raise permission_denied("subscription", subjects, of_inbox=of_inbox)
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Unsubscribe and wait for a fence; see `Transport`."""

@@ -259,6 +259,7 @@ def shell(
     return Shell(tmp_path, capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_odd_values(command: str, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -371,6 +371,8 @@ def test_call_sends_token(nats_url: str, capsys: pytest.CaptureFixture[str]) -> 
     try:
         assert main(call) == 1
         assert "(pass a token with --token or WEENATS_TOKEN)" in capsys.readouterr().err
+        assert main([*call, "--token", "invented"]) == 1
+        assert "(the token was refused; the log of the service says why)" in capsys.readouterr().err
         assert main([*call, "--token", token()]) == 0
         assert json.loads(capsys.readouterr().out)["total"] == 0.3
     finally:

@@ -1,6 +1,7 @@
 """The `weenats run` command: targets, servers and shutdown."""
 
 import io
+import json
 import os
 import signal
 import socket
@@ -112,6 +113,19 @@ def test_run_prints_server_url(repository: Path) -> None:
         line = process.stdout.readline()
     assert line.startswith("receipts 1.0.0 is running on nats://127.0.0.1:")
     assert line.endswith("; press Ctrl-C to stop\n")
+
+
+def test_announcement_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever waits for it in a pipe finds it whole, however many servers it names."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    url = ", ".join(f"nats://nats-{number}.example.com:4222" for number in range(5))
+    service = NatsServiceBuilder(Receipts(), url).build()
+    announce(service, url, as_json=False)
+    assert capsys.readouterr().out == (
+        f"receipts 1.0.0 is running on {url}; press Ctrl-C to stop\n"
+    )
 
 
 def test_announcement_shows_brackets_of_ipv6(capsys: pytest.CaptureFixture[str]) -> None:
@@ -397,3 +411,36 @@ def test_handlers_without_a_builder(
         "weenats: handlers are served with the defaults of NatsServiceBuilder (ignored:"
         " WEENATS_PASSWORD); use receipts.app:builder to read the WEENATS_ variables"
     )
+
+
+@pytest.mark.parametrize(
+    ("target", "options"),
+    [(TARGET, ()), ("receipts.app:builder", ("--processes", "2"))],
+    ids=["handlers", "processes"],
+)
+def test_run_logs_json(
+    target: str, options: tuple[str, ...], repository: Path, nats_url: str
+) -> None:
+    """WEENATS_LOG_JSON makes the log JSON: `run` sets up logging, not the `main` of an app.py."""
+    environment = {**os.environ, "NATS_URL": nats_url, "WEENATS_LOG_JSON": "true"}
+    with forked_command("run", target, *options, cwd=repository, environment=environment) as served:
+        assert served.stdout is not None
+        assert "is running" in served.stdout.readline()
+        served.terminate()
+        _, errors = served.communicate(LIMIT)
+    lines = [line for line in errors.splitlines() if not line.startswith("weenats: ")]
+    records = [json.loads(line) for line in lines]
+    assert "receipts.app" in {each["logger"] for each in records} or not options  # of `builder`
+    [stop, *_] = [each for each in records if "stops on a signal" in each["message"]]
+    assert stop["logger"] == "weenats.service"
+    assert isinstance(stop.get("process_id"), int) == bool(options)
+    assert "ignored" not in errors
+
+
+def test_run_rejects_log_json_that_is_not_boolean(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error names the variable."""
+    monkeypatch.setenv("WEENATS_LOG_JSON", "yess")
+    assert main(["run", TARGET]) == 1
+    assert "weenats: WEENATS_LOG_JSON: Input should be a valid boolean" in capsys.readouterr().err

@@ -23,9 +23,11 @@ from testkit.forks import CONTEXT, forked
 from testkit.waiting import LIMIT
 from weenats import NatsServiceBuilder
 from weenats.errors import UnavailableError
+from weenats.streams.consumer_states import ConsumerState
 from weenats.testing import NatsServer
 from weenats_codegen.cli.main import main
-from weenats_codegen.cli.top import Poll, poll, watch
+from weenats_codegen.cli.top import Poll, poll, screen, watch
+from weenats_codegen.cli.top_consumers import Consumers
 
 TEA = AddItem(name="Tea", price=0.1, quantity=3)
 
@@ -98,6 +100,17 @@ def test_top_once_json(
     assert 0 < monitored["p50"] <= monitored["p99"]
     assert monitored["queued"] == 0
     assert [silent[each] for each in ("p50", "p99", "inFlight", "queued")] == [None] * 4
+
+
+def test_piped_table_has_whole_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row stays one line in a pipe, however long the names of a service and a consumer are."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    state = ConsumerState("t" * 50, "c" * 50, 1, 2, 3, lag=4.5, paused=False)
+    with screen(as_json=False) as show:
+        show([], Consumers(durable={"s" * 50: [state]}))
+    assert len(capsys.readouterr().out.rstrip().split("\n")) == 4
 
 
 def test_top_once_prints_plain_table(

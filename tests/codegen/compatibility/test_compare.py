@@ -271,6 +271,11 @@ CASES: Final[list[tuple[str, Edit, str]]] = [
         "/events/shut",
     ),
     ("event-moved", _moved_event, "/aggregates/order/events/opened"),
+    (
+        "event-version-raised",
+        lambda c: _kept(c).update(previous=[{"data": _TEXT}]),
+        "/events/kept/previous",
+    ),
     ("event-durable", lambda c: _order(c)["events"]["placed"].update(durable=True), "/placed"),
     ("event-not-durable", lambda c: _kept(c).pop("stream"), "/events/kept"),
     ("event-stream-changed", lambda c: _kept(c)["stream"].update(name="kept"), "/events/kept"),

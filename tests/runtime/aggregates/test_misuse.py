@@ -13,6 +13,7 @@ from weenats import (
     AbortedError,
     FailedPreconditionError,
     InternalError,
+    NatsServiceBuilder,
     NotFoundError,
     RequestContext,
 )
@@ -71,10 +72,11 @@ async def test_decision_that_breaks_the_contract_and_circuit_breaker(
 def test_method_of_an_event_that_is_no_plain_function(
     method: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An async method is refused when the service starts: nobody would await it."""
+    """An async method is refused when the service is built: nobody would await it."""
     monkeypatch.setattr(Wallets, "deposited", method)
+    builder = NatsServiceBuilder(Wallets())
     with pytest.raises(TypeError, match="the method of wallet for deposited must be a plain"):
-        Wallets().stored_aggregates()
+        builder.build()
 
 
 async def test_handler_with_a_stream_of_its_own(handlers: Wallets, caller: Any, key: str) -> None:

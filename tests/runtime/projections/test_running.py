@@ -38,6 +38,7 @@ from weenats import (
     UnavailableError,
     WrongEventLoopError,
 )
+from weenats.errors import connection_error
 from weenats.events import consume
 from weenats.projections import KeyValueView, Projection
 from weenats.projections import running as running_module
@@ -529,6 +530,42 @@ async def test_a_lost_connection_is_no_unexpected_error(
             patch.setattr(ProjectionBuilder, "remove_outdated", fail)
             await until(lambda: text in caplog.text)
     assert not any(each.exc_info for each in caplog.records if "remove old" in each.message)
+
+
+async def test_no_connection_to_nats_is_no_failure_of_the_projection(
+    transport: NatsTransport, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says so in a line, without a traceback, and the view gets no events meanwhile."""
+
+    async def fail(*_: Any, **__: Any) -> None:
+        raise connection_error(UnavailableError, "there was no connection")
+
+    async with COUNTS.run(transport) as counts:
+        await counts.caught_up()
+        with monkeypatch.context() as patch:
+            patch.setattr(Catalog, "records", fail)
+            await until(lambda: counts.health.check().status == "error")
+        await until(lambda: counts.health.check().status == "ok")
+    text = "projection parcel-counts gets no events, retrying: UNAVAILABLE: there was no connection"
+    assert text in caplog.text
+    assert not any(each.exc_info for each in caplog.records)
+
+
+async def test_a_failing_call_of_a_handler_is_a_failure_of_the_projection(
+    transport: NatsTransport, deliver: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The view gets events although a service that is called is away; the log says where."""
+
+    class Calling(Counting):
+        async def delivered(self, event: Any) -> None:
+            raise connection_error(UnavailableError, "no responders")
+
+    calling = Projection(NAME, COUNTS.view, Calling, stream=PARCELS_EVENTS_STREAM)
+    await deliver(1)
+    async with calling.run(transport) as counts:
+        await until(lambda: "projection parcel-counts failed" in caplog.text)
+        assert counts.health.check().status == "ok"
+    assert "the handler of event 1, parcel.delivered" in caplog.text
 
 
 async def test_what_is_left_of_a_lease_is_taken_over(transport: NatsTransport) -> None:

@@ -307,10 +307,14 @@ class Shaper:
         return {**ANY}
 
     def _branch_name(self, branch: Json, number_: int) -> str:
-        """Name a branch by its title, by the constant of a member, or by its number."""
+        """Name a branch by its title, by the constant of a member, or by its number.
+
+        A `discriminator` with a mapping adds the constant in an `allOf`, as the only value of an
+        `enum`.
+        """
         if isinstance(branch, dict):
-            properties: dict[str, Json] = branch.get("properties", {})
-            tags = [part.get("const") for part in properties.values() if isinstance(part, dict)]
+            parts: list[Json] = [branch, *branch.get("allOf", [])]
+            tags = [tag for part in parts for tag in _constants(part)]
             for candidate in (branch.get("title"), *tags):
                 if isinstance(candidate, str) and naming.words(candidate):
                     return self.class_name(candidate)
@@ -402,6 +406,15 @@ class Shaper:
             found = f"{name}{self._numbers[name]}"
         self._taken.add(found)
         return found
+
+
+def _constants(schema: Json) -> Iterator[Json]:
+    """Yield the values of members that have only one."""
+    properties: dict[str, Json] = schema.get("properties", {}) if isinstance(schema, dict) else {}
+    for member in properties.values():
+        if isinstance(member, dict):
+            values: list[Json] = member.get("enum", [member.get("const")])
+            yield from values if len(values) == 1 else ()
 
 
 def _unenforced(keywords: Schema) -> Iterator[str]:

@@ -69,6 +69,8 @@ async def open_connection(
 
     async def on_reconnected() -> None:
         reported.clear()
+        host, port = connection.server_address or ("", 0)
+        _LOG.info("reconnected to NATS at %s:%d", host, port)
         await connection.on_reconnected()
 
     connecting = start_task(

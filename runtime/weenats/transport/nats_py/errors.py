@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 
+_INBOX_HINT: Final = (
+    ", on which replies arrive: set inbox_prefix of ConnectionOptions, or WEENATS_INBOX_PREFIX, to"
+    " the prefix that its user may subscribe to"
+)
 _REFUSALS: Final = (
     "authorization violation",
     "authentication expired",
@@ -81,17 +85,16 @@ def is_final(error: Exception) -> bool:
     return isinstance(error, kinds) or refuses_credentials(error)
 
 
-def permission_denied(what: str, subject: str) -> PermissionDeniedError:
+def permission_denied(what: str, subject: str, *, of_inbox: bool = False) -> PermissionDeniedError:
     """Return the error for a subject that the server denies.
 
     Args:
         what: "publish" or "subscription".
         subject: the subject.
+        of_inbox: whether replies arrive on it.
     """
-    return connection_error(
-        PermissionDeniedError,
-        f"the NATS server does not let this connection use {subject} ({what})",
-    )
+    text = f"the NATS server does not let this connection use {subject} ({what})"
+    return connection_error(PermissionDeniedError, f"{text}{_INBOX_HINT if of_inbox else ''}")
 
 
 def text_of(error: Exception) -> str:

@@ -43,6 +43,8 @@ OBJECT = members(a=BOUNDED)
         (members(a={"type": "object", "additionalProperties": OBJECT}), ["RootAValue"]),
         (members(a={"oneOf": [{"title": "Big one", **OBJECT}, {"type": "null"}]}), ["RootA"]),
         (members(a={"anyOf": [members(k={"const": "x-y"}), OBJECT]}), ["RootAOption2", "RootAXY"]),
+        (members(a={"anyOf": [{"allOf": [OBJECT, members(k={"enum": [each]})]} for each in "xy"]}),
+         ["RootAX", "RootAY"]),  # as branches of a discriminator with a mapping
         (members(a={"anyOf": [{"title": "--", **OBJECT}, {"type": "array"}]}), ["RootAOption1"]),
         (members(a={"type": ["string", "integer"], "minimum": 1}), ["RootAInteger"]),
         (members(a={"type": ["object", "null"], "properties": {"b": BOUNDED}}), ["RootA"]),
