@@ -247,7 +247,13 @@ async def test_keys_in_text_of_connections_are_not_logged(
 
 @pytest.mark.parametrize(
     ("raised", "logged"),
-    [(PermissionDeniedError, 1), (InternalError, 1), (UnavailableError, 0), (NotReadyError, 0)],
+    [
+        (PermissionDeniedError, 1),
+        (InternalError, 1),
+        (UnavailableError, 0),
+        (NotFoundError, 0),
+        (NotReadyError, 0),
+    ],
 )
 async def test_error_of_a_call_that_is_passed_on_is_logged(
     client: ProbeClient,

@@ -39,7 +39,6 @@ __all__ = [
     "details_decoder",
     "encode_error_headers",
     "encode_failure",
-    "is_temporary",
     "without_key",
     "without_text",
 ]
@@ -125,15 +124,6 @@ def without_text(error: ServiceError) -> ServiceError:
         error: the error.
     """
     return _KEPT.get(error.code, InternalError)()
-
-
-def is_temporary(error: ServiceError) -> bool:
-    """Return whether an error says something about the moment, not about the request.
-
-    Args:
-        error: the error.
-    """
-    return error.code in _KEPT
 
 
 def encode_failure(error: ServiceError, duration: float, request: MessageContext | None) -> bytes:

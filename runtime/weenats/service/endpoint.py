@@ -18,7 +18,6 @@ from weenats.codec.failures import (
     broken_rule,
     encode_error_headers,
     encode_failure,
-    is_temporary,
     without_key,
     without_text,
 )
@@ -27,6 +26,7 @@ from weenats.codec.violations import SchemaError
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response, UnreadContext
 from weenats.errors import (
     CancelledError,
+    Code,
     InternalError,
     InvalidArgumentError,
     MessageTooLargeError,
@@ -54,6 +54,14 @@ _LOG: Final = LimitedLogger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
 _NANOSECONDS_PER_SECOND: Final = 1e9
 _PACKAGE: Final = f"{Path(__file__).parents[1]}{os.sep}"
+_OF_REQUESTS: Final = {
+    Code.INVALID_ARGUMENT,
+    Code.UNAUTHENTICATED,
+    Code.PERMISSION_DENIED,
+    Code.UNIMPLEMENTED,
+    Code.INTERNAL,
+}
+"""The codes that say what is wrong with a request or a service, and nothing about its data."""
 _NO_REPLY: Final = "a request on %s has no reply subject and was dropped"
 _NO_INBOX: Final = "a request on %s was dropped, since its reply subject is no inbox: %s"
 _TOO_LARGE: Final = (
@@ -218,12 +226,11 @@ class EndpointRunner:
             _LOG.warning("%s is not implemented: see %s", self.operation.subject, place)
 
     def _log_of_call(self, error: ServiceError) -> None:
-        """Log which call of a handler failed, unless the caller may try again or expects it.
+        """Log which call of a handler failed where the caller takes the error for one of its own.
 
-        To the caller it looks as if its own request, or its token, had been refused. The text of
-        the error, which another service wrote, may have values of the payload.
+        The text of the error, which another service wrote, may have values of the payload.
         """
-        if error.name or is_temporary(error):
+        if error.name or error.code not in _OF_REQUESTS:
             return
         places = [
             f" ({frame.filename}:{frame.lineno} in {frame.name})"
