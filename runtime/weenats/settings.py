@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from difflib import get_close_matches
+from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Self
 
@@ -34,8 +37,10 @@ if TYPE_CHECKING:
     from weenats.service import ServiceHandlers
 
 __all__ = ["EnvironmentSettings", "SettingsError", "Variable"]
+_LOG: Final = getLogger("weenats.settings")
 _PREFIX: Final = "WEENATS_"
 _LOCAL: Final = "nats://localhost:4222"
+_SIMILAR: Final = 0.85
 _ALGORITHMS: Final = ("EdDSA", "ES256", "PS256", "RS256")
 """What issuers sign with, most of them with RS256; each public key is of one type."""
 
@@ -92,7 +97,7 @@ class EnvironmentSettings(BaseSettings):
 
     The variable of an attribute is `WEENATS_` with its name, and that of `servers` is `NATS_URL`;
     empty variables count as not set. A subclass adds settings of your own; give them an `alias` for
-    variables without the prefix.
+    variables without the prefix. A variable that looks like one of these, but is none, is logged.
 
     Args:
         values: values of attributes, which take precedence over variables.
@@ -206,6 +211,7 @@ class EnvironmentSettings(BaseSettings):
         except ValidationError as error:
             problems = _described(type(self), error)
         else:
+            _warn_of_misspelled([each.name for each in self.variables()])
             return
         raise SettingsError(problems)  # not chained to the error, which has the values
 
@@ -345,6 +351,19 @@ def _described(settings: type[EnvironmentSettings], error: ValidationError) -> s
         name = settings._variable(names.get(where) or where) if where else ""  # pyright: ignore[reportPrivateUsage]
         lines.append(f"{name}: {reason}" if name else reason)
     return "; ".join(lines)
+
+
+def _warn_of_misspelled(names: list[str]) -> None:
+    """Log variables that look like known ones which are not set, such as WEENATS_JWKS_URL.
+
+    Args:
+        names: the known variables.
+    """
+    unset = [name for name in names if name not in os.environ]
+    for name in sorted(os.environ.keys() - set(names)):
+        meant = get_close_matches(name, unset, n=1, cutoff=_SIMILAR)
+        if meant and name.startswith(_PREFIX):
+            _LOG.warning("%s is not a setting and has no effect: did you mean %s?", name, meant[0])
 
 
 def _secret(value: SecretStr | None) -> str | None:

@@ -39,6 +39,20 @@ def test_without_variables_defaults_hold() -> None:
         assert settings.is_default(name)
 
 
+def test_misspelled_variables_are_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A typo says what was meant, without its value; other variables with the prefix do not."""
+    for name in ("WEENATS_JWKS_URL", "WEENATS_TOKEN", "WEENATS_DATABASE", "WEENATS_USERS"):
+        monkeypatch.setenv(name, SECRET)
+    for name in ("WEENATS_USER", "WEENATS_PASSWORD"):
+        monkeypatch.setenv(name, "ada")
+    EnvironmentSettings()
+    assert caplog.messages == [
+        "WEENATS_JWKS_URL is not a setting and has no effect: did you mean WEENATS_JWKS_URI?"
+    ]
+
+
 def test_variables_set_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each variable reaches the builder; empty ones count as not set."""
     for name, value in {
