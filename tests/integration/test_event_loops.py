@@ -109,6 +109,7 @@ async def check_refusals(uses: Uses) -> None:
         except (Exception, StopAsyncIteration) as error:  # noqa: BLE001 - which names the use
             outcome = error
         assert isinstance(outcome, WrongEventLoopError), (name, outcome)
+        assert outcome.of_connection, name  # so that no service sends it to a caller
         assert asyncio.all_tasks() == tasks, name
 
 

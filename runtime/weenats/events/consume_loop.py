@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self
 from typing_extensions import TypeVar, Unpack, override
 
 from weenats._internal.tasks import start_task
-from weenats.errors import ConnectionClosedError, WrongEventLoopError, connection_error
+from weenats.errors import ConnectionClosedError, connection_error
 from weenats.events.consumer_base import EventConsumer, EventRoute
 from weenats.events.received_event import EventReturnedError
 from weenats.events.running_consumer import consume
 from weenats.telemetry.manager import SILENT, TelemetryManager
+from weenats.transport.event_loop import check_event_loop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -120,7 +121,7 @@ class _Loop(EventConsumer, Generic[DataT]):
         return self
 
     async def __anext__(self) -> ReceivedEvent[DataT, Any]:
-        self._check_event_loop()
+        check_event_loop(self._event_loop)
         self._settle_current(None)
         while not (self._is_ended or self._is_closed):
             handed = await self._handed.get()
@@ -138,7 +139,7 @@ class _Loop(EventConsumer, Generic[DataT]):
         Raises:
             WrongEventLoopError: it runs on another event loop.
         """
-        self._check_event_loop()
+        check_event_loop(self._event_loop)
         self._is_ended = True
         self._settle_current(error)
         while not self._handed.empty():
@@ -146,10 +147,6 @@ class _Loop(EventConsumer, Generic[DataT]):
             if handed is not None and not handed.processed.done():
                 handed.processed.set_exception(EventReturnedError())
         self._handed.put_nowait(None)
-
-    def _check_event_loop(self) -> None:
-        if asyncio.get_running_loop() is not self._event_loop:
-            raise WrongEventLoopError
 
     def _settle_current(self, error: BaseException | None) -> None:
         current, self._current = self._current, None

@@ -26,6 +26,7 @@ from weenats.projections.generation_catalog import Record, current
 from weenats.projections.health import ProjectionHealth
 from weenats.projections.status import GenerationStatus, generation_status
 from weenats.projections.view import View
+from weenats.transport.event_loop import check_event_loop
 from weenats.transport.jetstream import StreamMissingError, StreamReplacedError
 
 if TYPE_CHECKING:
@@ -87,18 +88,9 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         return self._views[-1][1]
 
     def _check_running(self) -> None:
-        self.check_loop()
+        check_event_loop(self._loop)
         if self._has_ended:
             raise UnavailableError(f"projection {self._projection.name} runs no more")
-
-    def check_loop(self) -> None:
-        """Check that it is used on its event loop.
-
-        Raises:
-            WrongEventLoopError: the projection runs on another event loop.
-        """
-        if asyncio.get_running_loop() is not self._loop:
-            raise WrongEventLoopError
 
     async def status(self) -> GenerationStatus:
         """Return how far the view is that is read.
@@ -108,7 +100,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
             WrongEventLoopError: the projection runs on another event loop.
             ServiceError: see JetStream.last.
         """
-        self.check_loop()
+        check_event_loop(self._loop)
         record, records = await self._current()
         return await generation_status(self._projection, self._transport, record, records)
 
@@ -142,7 +134,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         Raises:
             WrongEventLoopError: the projection runs on another event loop.
         """
-        self.check_loop()
+        check_event_loop(self._loop)
         self._has_ended = True
         await cancel_and_wait(self._looking)
         while self._views:
@@ -280,7 +272,7 @@ async def running(
         WrongEventLoopError: the connection belongs to another event loop, or the block is left on
             another one.
     """
-    found = RunningProjection(projection, transport, telemetry)
+    loop, found = asyncio.get_running_loop(), RunningProjection(projection, transport, telemetry)
     if transport.is_connected:
         await transport.connect()  # at once; refuses another event loop
     # An empty context: the task belongs to no request and no trace.
@@ -289,7 +281,7 @@ async def running(
         with found.health.shown():
             yield found
     finally:
-        found.check_loop()
+        check_event_loop(loop)
         await finish(_end(found, following))
 
 

@@ -14,7 +14,7 @@ from weenats._internal.tasks import cancel_and_wait, start_task
 from weenats._internal.uncopyable import Uncopyable
 from weenats.admission.scope import SCOPE
 from weenats.context import CURRENT, RequestContext
-from weenats.errors import ConnectionLostError, UnavailableError, WrongEventLoopError
+from weenats.errors import ConnectionLostError, UnavailableError
 from weenats.protocol import subjects
 from weenats.protocol.identifiers import STAMPER
 from weenats.service.assembly import Assembly
@@ -27,6 +27,7 @@ from weenats.service.signals import StopSignals
 from weenats.service.threads import use_handler_threads
 from weenats.telemetry.gauges import OF_SERVICES, observe
 from weenats.telemetry.semconv import DRAINING, INSTANCE, SERVICE
+from weenats.transport.event_loop import check_event_loop
 from weenats.transport.nats import NatsTransport
 
 if TYPE_CHECKING:
@@ -307,8 +308,8 @@ class NatsService(Uncopyable):
         await transport.fence()
 
     def _check_loop(self) -> None:
-        if self._loop not in {None, asyncio.get_running_loop()}:
-            raise WrongEventLoopError
+        if self._loop is not None:  # it was started
+            check_event_loop(self._loop)
 
     def _serves_caller(self) -> bool:
         """Return whether the stop waits for the caller: a handler, a check, or the lifespan."""
