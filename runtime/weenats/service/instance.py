@@ -290,7 +290,9 @@ class NatsService(Uncopyable):
         transport, health = self._transport, self._settings.health
         if health is None or health.enabled:
             self._subscriptions += answer_health(transport, assembly.instance)
-        self._lifespan = Lifespan(self._handlers, assembly.scope.variables, self._on_lifespan_end)
+        self._lifespan = Lifespan(
+            self._handlers, assembly.scope.variables, self._on_lifespan_end, self._loop_ends
+        )
         await self._lifespan.enter()
         await assembly.health.start()
         if assembly.monitor is not None:
@@ -342,6 +344,14 @@ class NatsService(Uncopyable):
         if self._stopping is None:
             self._ended = self.lifespan_error
             self._begin_stop(self._settings.drain_timeout)
+
+    def _loop_ends(self) -> bool:
+        """Return whether `asyncio.run` cancels all tasks, since nobody has stopped the service.
+
+        A stop that began then would not end: asyncio waits for those tasks alone.
+        """
+        is_cancelled = self._watch is not None and self._watch.cancelling() > 0
+        return is_cancelled and self._stopping is None
 
     async def _stop_without_connection(self) -> None:
         """Stop when the connection was closed for good: no request can arrive any more."""

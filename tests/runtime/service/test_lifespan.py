@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -210,6 +211,30 @@ async def test_service_stops_when_its_lifespan_fails(caplog: pytest.LogCaptureFi
         await asyncio.wait_for(service.wait_until_stopped(), LIMIT)
     assert str(raised.value.exceptions[0]) == "the feed is broken"
     assert any(text.startswith("probe stops: its lifespan failed") for text in caplog.messages)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # nothing is closed
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_program_that_ends_without_a_stop(
+    is_interrupted: bool, nats_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The lifespan is left; no stop begins that would not end, and nothing is logged."""
+    handlers = Lived()
+
+    async def serve() -> NatsService:
+        service = NatsServiceBuilder(handlers, nats_url).build()
+        await service.start()
+        await asyncio.sleep(0)  # then SIGINT is that of the application again
+        if is_interrupted:
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.Event().wait()
+        return service
+
+    with pytest.raises(KeyboardInterrupt) if is_interrupted else nullcontext():
+        asyncio.run(serve())
+    gc.collect()
+    assert handlers.log == ["enter", "leave"]
+    assert not caplog.records
 
 
 async def test_lifespan_that_ends_during_the_first_checks() -> None:
