@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from typing_extensions import TypeVar
 
+from weenats._internal.tasks import retrieve, start_task
 from weenats.codec.events import event_codec
 from weenats.errors import ServiceError
 from weenats.events.received_event import ReceivedEvent
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.subjects import stored_event
 from weenats.streams.store import missing
+from weenats.transport.event_loop import finish_on
 from weenats.transport.jetstream import (
     ConsumerConfig,
     ConsumerMissingError,
@@ -241,6 +243,7 @@ class _Reader:
         self, jetstream: JetStream, stream: Stream, events: Sequence[Event[Any]], start: Start
     ) -> None:
         self._jetstream = jetstream
+        self._loop = asyncio.get_running_loop()
         self._stream = stream.name
         self._config = ConsumerConfig(
             f"reader-{STAMPER.new_id()}",
@@ -254,13 +257,23 @@ class _Reader:
         )
 
     async def __aenter__(self) -> ConsumerInfo:
+        creating = start_task(self._jetstream.create_consumer(self._stream, self._config))
         try:
-            return await self._jetstream.create_consumer(self._stream, self._config)
+            await asyncio.wait([creating])
+            return creating.result()
         except BaseException:
-            self._discard()
+            # Not before it has ended: the server may execute what comes next first.
+            creating.add_done_callback(self._on_created)
             raise
 
+    def _on_created(self, creating: asyncio.Task[ConsumerInfo]) -> None:
+        retrieve(creating)
+        self._discard()
+
     async def __aexit__(self, *_: object) -> None:
+        await finish_on(self._loop, self._end)
+
+    async def _end(self) -> None:
         self._discard()
 
     def _discard(self) -> None:

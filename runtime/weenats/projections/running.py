@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from contextvars import Context
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import cancel_and_wait, ends_task, finish, retrieve, start_task
+from weenats._internal.tasks import cancel_and_wait, ends_task, retrieve, start_task
 from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import (
     ConnectionClosedError,
@@ -26,7 +27,7 @@ from weenats.projections.generation_catalog import Record, current
 from weenats.projections.health import ProjectionHealth
 from weenats.projections.status import GenerationStatus, generation_status
 from weenats.projections.view import View
-from weenats.transport.event_loop import check_event_loop
+from weenats.transport.event_loop import check_event_loop, finish_on
 from weenats.transport.jetstream import StreamMissingError, StreamReplacedError
 
 if TYPE_CHECKING:
@@ -270,7 +271,7 @@ async def running(
     Raises:
         ValueError: its events are not those of one stream.
         WrongEventLoopError: the connection belongs to another event loop, or the block is left on
-            another one.
+            another one: the projection ends on its own.
     """
     loop, found = asyncio.get_running_loop(), RunningProjection(projection, transport, telemetry)
     if transport.is_connected:
@@ -281,8 +282,7 @@ async def running(
         with found.health.shown():
             yield found
     finally:
-        check_event_loop(loop)
-        await finish(_end(found, following))
+        await finish_on(loop, partial(_end, found, following))
 
 
 async def _end(running: RunningProjection[Any], following: asyncio.Task[None]) -> None:

@@ -757,7 +757,7 @@ async def test_another_event_loop_is_refused(
 
 
 async def test_leaving_the_block_on_another_event_loop(nats_url: str, deliver: Any) -> None:
-    """Leaving the block elsewhere fails at once; the projection ends with its connection."""
+    """Leaving the block elsewhere fails at once, whether the projection can end or not."""
     await deliver(1)
     async with connected(nats_url) as transport:
         block = COUNTS.run(transport)

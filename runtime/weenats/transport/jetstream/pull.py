@@ -18,7 +18,7 @@ from weenats.errors import (
     ServiceError,
 )
 from weenats.transport.base import DENIED
-from weenats.transport.event_loop import check_event_loop
+from weenats.transport.event_loop import check_event_loop, finish_on
 from weenats.transport.jetstream.api import PREFIX
 from weenats.transport.jetstream.errors import (
     ConsumerMissingError,
@@ -130,7 +130,7 @@ class Pull:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        await finish_on(self._loop, self._end)
 
     async def close(self) -> None:
         """End it; messages that were not taken go back to the server at once.
