@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from weenats.admission.scope import SCOPE
+from weenats.errors import ConnectionLostError, UnavailableError
 from weenats.projections.bucket import UnusableBucketError
 from weenats.projections.lease import LeaseLostError
 from weenats.protocol.messages import HealthCheckEntry
@@ -27,6 +28,8 @@ _NO_EVENTS: Final = (
     UnusableBucketError,
 )
 """With these errors the view gets no events, whatever the handlers do."""
+_NO_CONNECTION: Final = "there is no connection to NATS"
+"""What the health has in place of the text of the error, which names servers."""
 
 
 class ProjectionHealth:
@@ -51,7 +54,7 @@ class ProjectionHealth:
             another one than the one whose events the view has; or its bucket cannot be used.
         """
         self._error = error
-        return isinstance(error, _NO_EVENTS)
+        return isinstance(error, _NO_EVENTS) or _is_disconnection(error)
 
     def succeeded(self) -> None:
         """Forget the last failure."""
@@ -62,6 +65,8 @@ class ProjectionHealth:
         error = self._error
         if isinstance(error, _NO_EVENTS):
             return HealthCheckEntry(name=self._name, status="error", message=error.message)
+        if _is_disconnection(error):
+            return HealthCheckEntry(name=self._name, status="error", message=_NO_CONNECTION)
         why = None if error is None else f"stopped by {type(error).__name__}; see the log"
         return HealthCheckEntry(name=self._name, status="ok", message=why)
 
@@ -86,3 +91,10 @@ class ProjectionHealth:
 
     def abort(self) -> None:
         """Do nothing: the projection ends with the lifespan."""
+
+
+def _is_disconnection(error: BaseException | None) -> bool:
+    """Return whether there was no connection when an error was raised, or it broke."""
+    return isinstance(error, ConnectionLostError) or (
+        type(error) is UnavailableError and error.of_connection
+    )

@@ -30,6 +30,7 @@ from testkit.waiting import LIMIT, ask_until, eventually, settle, until
 from weenats import (
     AbortedError,
     ConnectionClosedError,
+    ConnectionLostError,
     ConnectionOptions,
     NatsServiceBuilder,
     NatsTransport,
@@ -37,6 +38,7 @@ from weenats import (
     UnavailableError,
     WrongEventLoopError,
 )
+from weenats.errors import connection_error
 from weenats.events import consume
 from weenats.projections import KeyValueView, Projection
 from weenats.projections import running as running_module
@@ -479,6 +481,29 @@ async def test_a_lost_connection_is_no_unexpected_error(
             patch.setattr(ProjectionBuilder, "remove_outdated", fail)
             await until(lambda: text in caplog.text)
     assert not any(each.exc_info for each in caplog.records if "remove old" in each.message)
+
+
+@pytest.mark.parametrize("kind", [ConnectionLostError, UnavailableError])
+async def test_a_projection_without_a_connection_says_so_in_a_line(
+    kind: type[ServiceError],
+    transport: NatsTransport,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A server that is away is no failure of the projection; its health does not name servers."""
+
+    async def fail(*_: Any, **__: Any) -> None:
+        raise connection_error(kind, "nats://hidden:4222 is away")
+
+    async with COUNTS.run(transport) as counts:
+        await counts.caught_up()
+        with monkeypatch.context() as patch:
+            patch.setattr(Catalog, "records", fail)
+            await until(lambda: counts.health.check().status == "error")
+            assert counts.health.check().message == "there is no connection to NATS"
+        await until(lambda: counts.health.check().status == "ok")
+    assert "projection parcel-counts gets no events, retrying: UNAVAILABLE" in caplog.text
+    assert not any(each.exc_info for each in caplog.records)
 
 
 async def test_what_is_left_of_a_lease_is_taken_over(transport: NatsTransport) -> None:
