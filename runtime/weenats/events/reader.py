@@ -290,16 +290,16 @@ def stream_of(events: Iterable[Event[Any]]) -> Stream:
     Raises:
         ValueError: there is no event, or they are not durable events of one stream.
     """
-    streams: set[Stream] = set()
+    streams: dict[str, Stream] = {}  # events that were pickled have copies
     for event in events:
         if event.stream is None:
             raise ValueError(f"{event.path} is not a durable event: no stream stores it")
-        streams.add(event.stream)
+        streams[event.stream.name] = event.stream
     if not streams:
         raise ValueError("there are no events")
     if len(streams) > 1:
-        names = ", ".join(sorted(each.name for each in streams))
+        names = ", ".join(sorted(streams))
         raise ValueError(
             f"the events are in several streams ({names}); a projection selects one with stream="
         )
-    return streams.pop()
+    return next(iter(streams.values()))

@@ -108,8 +108,8 @@ async def consume(
     subjects.check_queue_group(name)
     await transport.connect()
     routes = consumer.routes()
-    streams = dict.fromkeys(stream for each in routes if (stream := each.event.stream) is not None)
-    consumers = [StreamConsumer(transport, stream, name) for stream in streams]
+    streams = {s.name: s for each in routes if (s := each.event.stream) is not None}
+    consumers = [StreamConsumer(transport, stream, name) for stream in streams.values()]
     for each in consumers:
         await each.prepare(settings.start, settings.ack_wait)
     scope = SCOPE.get()
