@@ -331,6 +331,8 @@ class WrongEventLoopError(UnavailableError):
     It belongs to the event loop that connected or started it, in the process that did so.
     """
 
+    of_connection = True
+
     description = (
         "a connection belongs to the event loop that opened it: create the client, transport or"
         " service in the coroutine that uses it, or run all calls on one loop"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -38,6 +39,21 @@ class Principal:
 
     def __repr__(self) -> str:
         return "Principal(...)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Mapping proxies cannot be pickled, and the constructor makes them anew.
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return partial(type(self), **{**values, "claims": _plain(self.claims)}), ()
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return a value of which `read_only` makes the given one."""
+    if isinstance(value, MappingProxyType):
+        members = cast("MappingProxyType[str, Any]", value)
+        return {name: _plain(member) for name, member in members.items()}
+    if isinstance(value, tuple):
+        return tuple(_plain(item) for item in cast("Sequence[Any]", value))
+    return value
 
 
 def read_only(value: Any) -> Any:  # noqa: ANN401 - JSON

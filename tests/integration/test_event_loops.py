@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, Final
 
 import pytest
 
-from testkit.parcels import DELIVERED, Delivered, ParcelsClient, Recorder, parcel_streams
+from testkit.parcels import (
+    DELIVERED,
+    PARCELS_EVENTS_STREAM,
+    Delivered,
+    ParcelsClient,
+    Recorder,
+    parcel_streams,
+)
 from testkit.probe import HAPPENED, Happened, Probe, ProbeClient, Run
 from testkit.projections import COUNTS, TOTAL
-from testkit.waiting import LIMIT, eventually, until
-from weenats import NatsServiceBuilder, ReceivedEvent, WrongEventLoopError
+from testkit.waiting import LIMIT, ask_until, eventually, until
+from weenats import NatsServiceBuilder, NatsTransport, ReceivedEvent, WrongEventLoopError
 from weenats.discovery import list_infos, list_instances, list_stats
 from weenats.events import consume, consuming, publish, read_events, subscribe
 from weenats.events import pulling as pulling_module
 from weenats.events import running_consumer as consumer_module
+from weenats.transport.jetstream.api import call
 
+STREAM: Final = PARCELS_EVENTS_STREAM.name
 Uses = dict[str, Callable[[], Awaitable[Any]]]
 
 
@@ -109,6 +118,7 @@ async def check_refusals(uses: Uses) -> None:
         except (Exception, StopAsyncIteration) as error:  # noqa: BLE001 - which names the use
             outcome = error
         assert isinstance(outcome, WrongEventLoopError), (name, outcome)
+        assert outcome.of_connection, name  # so that no service sends it to a caller
         assert asyncio.all_tasks() == tasks, name
 
 
@@ -127,3 +137,43 @@ def test_every_use_on_another_event_loop(
         else:
             asyncio.run(check_refusals(uses))
         runner.run(block.__aexit__(None, None, None))
+
+
+@asynccontextmanager
+async def reading(transport: NatsTransport) -> AsyncGenerator[object]:
+    """Read an event, and another one at the end, which ends the reader elsewhere."""
+    reader = read_events(transport, DELIVERED)
+    await anext(reader)
+    yield reader
+    await anext(reader)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [reading, COUNTS.run, lambda transport: consuming(transport, "left", DELIVERED)],
+    ids=["read_events", "projection", "consuming"],
+)
+async def test_what_is_left_on_another_event_loop_ends_on_its_own(
+    block: Callable[[NatsTransport], AbstractAsyncContextManager[object]], nats_url: str
+) -> None:
+    """Its tasks and subscriptions end, and its consumer is gone, before the connection closes."""
+
+    async def leave() -> None:
+        async with asyncio.timeout(LIMIT):
+            await entered.__aexit__(None, None, None)
+
+    async with parcel_streams(nats_url) as transport:
+        await ParcelsClient(transport).publish_delivered("p-1", Delivered(count=1))
+        connection: Any = transport._connection
+        before, subscriptions = asyncio.all_tasks(), len(connection.interests)
+        entered = block(transport)
+        await entered.__aenter__()
+        with pytest.raises(WrongEventLoopError):
+            await asyncio.to_thread(lambda: asyncio.run(leave()))
+        await eventually(
+            lambda: asyncio.all_tasks() == before and len(connection.interests) == subscriptions
+        )
+        await ask_until(
+            lambda found: not [each for each in found["consumers"] or () if "reader" in each],
+            lambda: call(transport, f"CONSUMER.NAMES.{STREAM}", {}, what=STREAM, timeout=LIMIT),
+        )

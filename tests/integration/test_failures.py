@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from testkit.probe import NotReadyError, Outcome, Probe, ProbeClient, Run, UndeclaredError
+from testkit.projections import COUNTS
 from testkit.waiting import LIMIT, exceed_deadline
 from weenats import (
     CallNext,
@@ -192,9 +193,16 @@ async def raise_again(servers: Any) -> None:
         raise error.with_traceback(None) from None
 
 
+async def use_elsewhere(transport: Any) -> None:
+    """Use a projection on another event loop than its own."""
+    async with COUNTS.run(transport) as counts:
+        await asyncio.to_thread(lambda: asyncio.run(counts.view()))
+
+
 @pytest.mark.parametrize(
     ("use", "code", "told"),
     [
+        (use_elsewhere, 503, "belongs to the event loop"),
         (lambda inner: inner.request("hidden.subject", b"", b"", monotonic() + LIMIT), 503, ""),
         (lambda inner: inner.publish("hidden subject", b""), 500, "hidden subject"),
         (lambda inner: inner.publish("hidden.subject", b"x" * 2_000_000), 429, "2000000 bytes"),

@@ -1,4 +1,4 @@
-"""A limit of the size of messages that changes while clients are away."""
+"""Limits of the size of messages that change while clients are away, or are not announced."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 
 from testkit.tcp_proxy import TcpProxy
 from testkit.transports import FAST, connected, disconnected, reconnected
-from testkit.waiting import LIMIT
+from testkit.waiting import LIMIT, until
+from weenats import ConnectionOptions, MessageTooLargeError
 from weenats.protocol.subjects import decode_subject
 from weenats.testing import NatsServer
 
@@ -59,3 +60,21 @@ async def test_kept_reply_to_an_odd_subject_lets_it_reconnect(
         await reconnected(sender)
         await sender.fence()
     assert [each for each in caplog.messages if r"inbox.\xff was dropped" in each]
+
+
+async def test_limit_of_an_account_is_an_option(caplog: pytest.LogCaptureFixture) -> None:
+    """Servers do not announce it: the option has it, and without it the log names it."""
+    caplog.set_level(logging.WARNING)
+    limited = "accounts: {A: {limits: {max_payload: 1000}, users: [{user: a, password: a}]}}"
+    with NatsServer(config=limited) as server:
+        url = server.url.replace("//", "//a:a@")
+        async with connected(url, ConnectionOptions(max_payload=1000)) as transport:
+            assert transport.max_payload == 1000
+            with pytest.raises(MessageTooLargeError):
+                transport.publish("large", b"x" * 990, b"A: bcdefghij\r\n")
+            await transport.fence()
+            assert not caplog.messages
+        async with connected(url, ConnectionOptions(max_payload=2**30)) as transport:
+            assert transport.max_payload == 2**20  # that of the server, which is smaller
+            transport.publish("large", b"x" * 1001)
+            await until(lambda: any("set max_payload of" in each for each in caplog.messages))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -71,3 +73,25 @@ async def test_whoever_is_cancelled_while_a_socket_closes_is_alone(nats_url: str
     await asyncio.wait([first])
     socket.close()
     await asyncio.wait_for(socket.wait_closed(), LIMIT)
+
+
+def test_a_reset_that_nobody_waits_for_is_not_logged(
+    nats_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that ends a connection at once resets it, perhaps while it is being closed."""
+
+    async def close() -> None:
+        socket = GreetedTcp()
+        await socket.open("127.0.0.1", int(nats_url.rpartition(":")[2]), None, "", LIMIT)
+        waiting = asyncio.create_task(socket.wait_closed())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        writer: Any = socket._io_writer
+        writer.transport._fatal_error(ConnectionResetError())
+        with suppress(ConnectionResetError):
+            await asyncio.wait_for(socket.wait_closed(), LIMIT)
+
+    asyncio.run(close())
+    gc.collect()
+    assert not caplog.records

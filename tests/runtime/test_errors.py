@@ -312,7 +312,11 @@ def test_retry_after_header_matches_the_details(milliseconds: int) -> None:
     assert f"Wee-Retry-After: {milliseconds}\r\n" in lines
 
 
-CANONICAL: Final = {each for each in errors.__all__ if each.endswith("Error")}
+CANONICAL: Final = {
+    each
+    for each in errors.__all__
+    if each.endswith("Error") and not getattr(errors, each).of_connection
+}
 """The classes that handlers raise for their callers too."""
 
 

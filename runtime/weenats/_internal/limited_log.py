@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import override
+
+from weenats._internal.process_lock import process_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ _OF_TEXT: Final = 10
 _MAX_KINDS: Final = 1000
 """How many kinds of records are counted at a time; beyond it counting begins anew."""
 _ANY: Final = object()
+_LOCK: Final = process_lock()
 _Kind = tuple[object, object, object]
 
 
@@ -41,7 +43,6 @@ class LimitedLogger(logging.LoggerAdapter[logging.Logger]):
     def __init__(self, name: str, clock: Callable[[], float] = monotonic) -> None:
         super().__init__(logging.getLogger(name), {})
         self._clock = clock
-        self._lock = Lock()
         self._kinds: dict[_Kind, _Allowance] = {}
 
     @override
@@ -61,7 +62,7 @@ class LimitedLogger(logging.LoggerAdapter[logging.Logger]):
 
     def _take(self, kind: _Kind) -> int | None:
         """Count a record; return how many were left out before, None if it is left out as well."""
-        with self._lock:
+        with _LOCK:
             now = self._clock()
             left_out = self._allowance(kind, now).take(now)
             if left_out is None or kind[1] is None:

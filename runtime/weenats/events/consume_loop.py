@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self
 from typing_extensions import TypeVar, Unpack, override
 
 from weenats._internal.tasks import start_task
-from weenats.errors import ConnectionClosedError, WrongEventLoopError, connection_error
+from weenats.errors import ConnectionClosedError, connection_error
 from weenats.events.consumer_base import EventConsumer, EventRoute
 from weenats.events.received_event import EventReturnedError
 from weenats.events.running_consumer import consume
 from weenats.telemetry.manager import SILENT, TelemetryManager
+from weenats.transport.event_loop import check_event_loop, finish_on
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -61,24 +62,30 @@ async def consuming(
     Raises:
         ValueError: there is no event, one is not durable, or an option is out of range.
         ConnectionClosedError: raised by `async for` when the connection is closed for good.
-        WrongEventLoopError: raised by `async for` on another event loop.
+        WrongEventLoopError: raised by `async for` on another event loop, and when the block is left
+            on another one: the loop ends on its own.
         ServiceError: see `consume`.
     """
     if not events:
         raise ValueError("consuming takes at least one event")
-    loop = _Loop[DataT](events)
+    own, loop = asyncio.get_running_loop(), _Loop[DataT](events)
     options["max_concurrency"] = 1
     running = await consume(transport, loop, name, telemetry, **options)
     watching = start_task(loop.watch(transport), context=Context())
+    failure = ""
     try:
         yield loop
     except BaseException as error:
-        loop.settle(error)
+        failure = type(error).__name__
         raise
     finally:
-        loop.settle(None)
-        watching.cancel()
-        await running.stop()
+
+        async def end() -> None:
+            loop.settle(failure)
+            watching.cancel()
+            await running.stop()
+
+        await finish_on(own, end)
 
 
 class _Handed(NamedTuple, Generic[DataT]):
@@ -120,8 +127,8 @@ class _Loop(EventConsumer, Generic[DataT]):
         return self
 
     async def __anext__(self) -> ReceivedEvent[DataT, Any]:
-        self._check_event_loop()
-        self._settle_current(None)
+        check_event_loop(self._event_loop)
+        self._settle_current()
         while not (self._is_ended or self._is_closed):
             handed = await self._handed.get()
             if handed is not None and not handed.processed.done():  # its attempt is not over
@@ -132,30 +139,25 @@ class _Loop(EventConsumer, Generic[DataT]):
             raise StopAsyncIteration
         raise connection_error(ConnectionClosedError, "the connection was closed: no event comes")
 
-    def settle(self, error: BaseException | None) -> None:
-        """End the loop; the event that it has was processed, or not.
+    def settle(self, failure: str) -> None:
+        """End the loop; the event that it has was processed, unless an exception ends the loop.
 
-        Raises:
-            WrongEventLoopError: it runs on another event loop.
+        Args:
+            failure: the name of the exception; "" for none.
         """
-        self._check_event_loop()
         self._is_ended = True
-        self._settle_current(error)
+        self._settle_current(failure)
         while not self._handed.empty():
             handed = self._handed.get_nowait()
             if handed is not None and not handed.processed.done():
                 handed.processed.set_exception(EventReturnedError())
         self._handed.put_nowait(None)
 
-    def _check_event_loop(self) -> None:
-        if asyncio.get_running_loop() is not self._event_loop:
-            raise WrongEventLoopError
-
-    def _settle_current(self, error: BaseException | None) -> None:
+    def _settle_current(self, failure: str = "") -> None:
         current, self._current = self._current, None
         if current is None or current.done():
             return
-        if error is None:
-            current.set_result(None)
+        if failure:
+            current.set_exception(RuntimeError(f"the loop ended: {failure}"))
         else:
-            current.set_exception(RuntimeError(f"the loop ended: {type(error).__name__}"))
+            current.set_result(None)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
 from typing_extensions import TypeVar
 
+from weenats._internal.tasks import retrieve, start_task
 from weenats.codec.events import event_codec
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.events.received_event import ReceivedEvent
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.subjects import stored_event
 from weenats.streams.store import missing
+from weenats.transport.event_loop import finish_on
 from weenats.transport.jetstream import (
     ConsumerConfig,
     ConsumerMissingError,
@@ -327,6 +329,7 @@ class _Reader:
         self, jetstream: JetStream, stream: Stream, events: Sequence[Event[Any]], start: Start
     ) -> None:
         self._jetstream = jetstream
+        self._loop = asyncio.get_running_loop()
         self._stream = stream.name
         self._config = ConsumerConfig(
             f"reader-{STAMPER.new_id()}",
@@ -340,13 +343,23 @@ class _Reader:
         )
 
     async def __aenter__(self) -> ConsumerInfo:
+        creating = start_task(self._jetstream.create_consumer(self._stream, self._config))
         try:
-            return await self._jetstream.create_consumer(self._stream, self._config)
+            await asyncio.wait([creating])
+            return creating.result()
         except BaseException:
-            self._discard()
+            # Not before it has ended: the server may execute what comes next first.
+            creating.add_done_callback(self._on_created)
             raise
 
+    def _on_created(self, creating: asyncio.Task[ConsumerInfo]) -> None:
+        retrieve(creating)
+        self._discard()
+
     async def __aexit__(self, *_: object) -> None:
+        await finish_on(self._loop, self._end)
+
+    async def _end(self) -> None:
         self._discard()
 
     def _discard(self) -> None:
@@ -363,16 +376,16 @@ def stream_of(events: Iterable[Event[Any]]) -> Stream:
     Raises:
         ValueError: there is no event, or they are not durable events of one stream.
     """
-    streams: set[Stream] = set()
+    streams: dict[str, Stream] = {}  # events that were pickled have copies
     for event in events:
         if event.stream is None:
             raise ValueError(f"{event.path} is not a durable event: no stream stores it")
-        streams.add(event.stream)
+        streams[event.stream.name] = event.stream
     if not streams:
         raise ValueError("there are no events")
     if len(streams) > 1:
-        names = ", ".join(sorted(each.name for each in streams))
+        names = ", ".join(sorted(streams))
         raise ValueError(
             f"the events are in several streams ({names}); a projection selects one with stream="
         )
-    return streams.pop()
+    return next(iter(streams.values()))

@@ -11,7 +11,6 @@ from weenats._internal.tasks import finish
 from weenats._internal.uncopyable import Uncopyable
 from weenats._internal.validation import check_options
 from weenats.admission.scope import SCOPE
-from weenats.errors import WrongEventLoopError
 from weenats.events.consume_options import ConsumeOptions, ConsumeSettings
 from weenats.events.consumer_base import EventConsumer
 from weenats.events.processing import EventRunners, EventWorker
@@ -21,6 +20,7 @@ from weenats.streams.consumer_health import ConsumerHealth, Source
 from weenats.streams.consumers import StreamConsumer
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.transport.base import check_transport
+from weenats.transport.event_loop import check_event_loop
 
 if TYPE_CHECKING:
     from weenats.transport.base import Transport
@@ -47,8 +47,7 @@ class Consumption(Uncopyable):
         Raises:
             WrongEventLoopError: the consumer runs on another event loop.
         """
-        if asyncio.get_running_loop() is not self._loop:
-            raise WrongEventLoopError
+        check_event_loop(self._loop)
         await finish(self._work.end(DRAIN_TIMEOUT))
 
     async def __aenter__(self) -> Self:
@@ -109,8 +108,8 @@ async def consume(
     subjects.check_queue_group(name)
     await transport.connect()
     routes = consumer.routes()
-    streams = dict.fromkeys(stream for each in routes if (stream := each.event.stream) is not None)
-    consumers = [StreamConsumer(transport, stream, name) for stream in streams]
+    streams = {s.name: s for each in routes if (s := each.event.stream) is not None}
+    consumers = [StreamConsumer(transport, stream, name) for stream in streams.values()]
     for each in consumers:
         await each.prepare(settings.start, settings.ack_wait)
     scope = SCOPE.get()

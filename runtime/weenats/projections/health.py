@@ -28,6 +28,8 @@ _NO_EVENTS: Final = (
     UnusableBucketError,
 )
 """With these errors the view gets no events, also where its methods raise them in a handler."""
+_NO_NATS: Final = "NATS cannot be reached"
+"""What the health has in place of the text of an error that names servers."""
 
 
 def _gets_no_events(error: BaseException) -> TypeGuard[ServiceError]:
@@ -71,7 +73,8 @@ class ProjectionHealth:
         """Return its health: an error when the view gets no events, else what stops it."""
         error = self._error
         if error is not None and _gets_no_events(error):
-            return HealthCheckEntry(name=self._name, status="error", message=error.message)
+            text = error.message if isinstance(error, _NO_EVENTS) else _NO_NATS
+            return HealthCheckEntry(name=self._name, status="error", message=text)
         why = None if error is None else f"stopped by {type(error).__name__}; see the log"
         return HealthCheckEntry(name=self._name, status="ok", message=why)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from contextvars import Context
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats._internal.tasks import cancel_and_wait, ends_task, finish, retrieve, start_task
+from weenats._internal.tasks import cancel_and_wait, ends_task, retrieve, start_task
 from weenats._internal.uncopyable import Uncopyable
 from weenats.errors import (
     ConnectionClosedError,
@@ -26,6 +27,7 @@ from weenats.projections.generation_catalog import Record, current
 from weenats.projections.health import ProjectionHealth
 from weenats.projections.status import GenerationStatus, generation_status
 from weenats.projections.view import View
+from weenats.transport.event_loop import check_event_loop, finish_on
 from weenats.transport.jetstream import StreamMissingError, StreamReplacedError
 
 if TYPE_CHECKING:
@@ -87,18 +89,9 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         return self._views[-1][1]
 
     def _check_running(self) -> None:
-        self.check_loop()
+        check_event_loop(self._loop)
         if self._has_ended:
             raise UnavailableError(f"projection {self._projection.name} runs no more")
-
-    def check_loop(self) -> None:
-        """Check that it is used on its event loop.
-
-        Raises:
-            WrongEventLoopError: the projection runs on another event loop.
-        """
-        if asyncio.get_running_loop() is not self._loop:
-            raise WrongEventLoopError
 
     async def status(self) -> GenerationStatus:
         """Return how far the view is that is read.
@@ -108,7 +101,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
             WrongEventLoopError: the projection runs on another event loop.
             ServiceError: see JetStream.last.
         """
-        self.check_loop()
+        check_event_loop(self._loop)
         record, records = await self._current()
         return await generation_status(self._projection, self._transport, record, records)
 
@@ -142,7 +135,7 @@ class RunningProjection(Uncopyable, Generic[ViewT]):
         Raises:
             WrongEventLoopError: the projection runs on another event loop.
         """
-        self.check_loop()
+        check_event_loop(self._loop)
         self._has_ended = True
         await cancel_and_wait(self._looking)
         while self._views:
@@ -278,9 +271,9 @@ async def running(
     Raises:
         ValueError: its events are not those of one stream.
         WrongEventLoopError: the connection belongs to another event loop, or the block is left on
-            another one.
+            another one: the projection ends on its own.
     """
-    found = RunningProjection(projection, transport, telemetry)
+    loop, found = asyncio.get_running_loop(), RunningProjection(projection, transport, telemetry)
     if transport.is_connected:
         await transport.connect()  # at once; refuses another event loop
     # An empty context: the task belongs to no request and no trace.
@@ -289,8 +282,7 @@ async def running(
         with found.health.shown():
             yield found
     finally:
-        found.check_loop()
-        await finish(_end(found, following))
+        await finish_on(loop, partial(_end, found, following))
 
 
 async def _end(running: RunningProjection[Any], following: asyncio.Task[None]) -> None:

@@ -14,7 +14,7 @@ from weenats._internal.tasks import cancel_and_wait, start_task
 from weenats._internal.uncopyable import Uncopyable
 from weenats.admission.scope import SCOPE
 from weenats.context import CURRENT, RequestContext
-from weenats.errors import ConnectionLostError, UnavailableError, WrongEventLoopError
+from weenats.errors import ConnectionLostError, UnavailableError
 from weenats.protocol import subjects
 from weenats.protocol.identifiers import STAMPER
 from weenats.service.assembly import Assembly
@@ -27,6 +27,7 @@ from weenats.service.signals import StopSignals
 from weenats.service.threads import use_handler_threads
 from weenats.telemetry.gauges import OF_SERVICES, observe
 from weenats.telemetry.semconv import DRAINING, INSTANCE, SERVICE
+from weenats.transport.event_loop import check_event_loop
 from weenats.transport.nats import NatsTransport
 
 if TYPE_CHECKING:
@@ -289,7 +290,9 @@ class NatsService(Uncopyable):
         transport, health = self._transport, self._settings.health
         if health is None or health.enabled:
             self._subscriptions += answer_health(transport, assembly.instance)
-        self._lifespan = Lifespan(self._handlers, assembly.scope.variables, self._on_lifespan_end)
+        self._lifespan = Lifespan(
+            self._handlers, assembly.scope.variables, self._on_lifespan_end, self._loop_ends
+        )
         await self._lifespan.enter()
         await assembly.health.start()
         if assembly.monitor is not None:
@@ -307,8 +310,8 @@ class NatsService(Uncopyable):
         await transport.fence()
 
     def _check_loop(self) -> None:
-        if self._loop not in {None, asyncio.get_running_loop()}:
-            raise WrongEventLoopError
+        if self._loop is not None:  # it was started
+            check_event_loop(self._loop)
 
     def _serves_caller(self) -> bool:
         """Return whether the stop waits for the caller: a handler, a check, or the lifespan."""
@@ -341,6 +344,14 @@ class NatsService(Uncopyable):
         if self._stopping is None:
             self._ended = self.lifespan_error
             self._begin_stop(self._settings.drain_timeout)
+
+    def _loop_ends(self) -> bool:
+        """Return whether `asyncio.run` cancels all tasks, since nobody has stopped the service.
+
+        A stop that began then would not end: asyncio waits for those tasks alone.
+        """
+        is_cancelled = self._watch is not None and self._watch.cancelling() > 0
+        return is_cancelled and self._stopping is None
 
     async def _stop_without_connection(self) -> None:
         """Stop when the connection was closed for good: no request can arrive any more."""

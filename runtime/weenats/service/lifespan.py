@@ -31,19 +31,25 @@ class Lifespan:
         handlers: the handlers.
         variables: the context variables of the task.
         on_end: called when it ends after it was entered and before `leave` is called.
+        loop_ends: returns whether the event loop ends, which cancels all tasks.
 
     Attributes:
         error: what it raised, None if nothing.
     """
 
     def __init__(
-        self, handlers: ServiceHandlers, variables: Context, on_end: Callable[[], None]
+        self,
+        handlers: ServiceHandlers,
+        variables: Context,
+        on_end: Callable[[], None],
+        loop_ends: Callable[[], bool],
     ) -> None:
         self.error: Exception | None = None
         self._handlers = handlers
         self._name = handlers.contract.name
         self._variables = variables
         self._on_end = on_end
+        self._loop_ends = loop_ends
         self._entered = asyncio.Event()
         self._is_entered = False
         self._leaving = asyncio.Event()
@@ -114,7 +120,7 @@ class Lifespan:
         return "%s does not start: its lifespan failed: %s"
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
-        if self._is_entered and not self._leaving.is_set():
+        if self._is_entered and not (self._leaving.is_set() or self._loop_ends()):
             if self.error is None:
                 self.error = RuntimeError("the lifespan ended while the service was running")
                 _LOG.error("%s stops: its lifespan was cancelled", self._name)

@@ -7,13 +7,13 @@ and before metrics are collected.
 
 from __future__ import annotations
 
-from threading import Lock
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
+from weenats._internal.process_lock import process_lock
 from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _MAX_SAMPLED: Final = 16
 """The same for durations of sampled traces: each of them keeps its span in memory."""
 _BEFORE_COLLECTION: Final = "weenats.durations"
 """An instrument without values: its callback is called before metrics are collected."""
+_LOCK: Final = process_lock()
 _NO_SPAN: Final = set_span_in_context(INVALID_SPAN, Context())
 
 
@@ -103,7 +104,7 @@ class _Series:
             the provider say since when they count.
     """
 
-    __slots__ = ("_add", "_attributes", "_histogram", "_lock", "limit", "sampled", "values")
+    __slots__ = ("_add", "_attributes", "_histogram", "limit", "sampled", "values")
 
     def __init__(self, histogram: Histogram, attributes: Attributes) -> None:
         self.values: list[float] = []
@@ -111,12 +112,11 @@ class _Series:
         self.limit = 1
         self._histogram = histogram
         self._attributes = attributes
-        self._lock = Lock()
         self._add: Callable[[Any, Attributes, list[float], list[Sampled]], None] | None = None
 
     def hand_over(self) -> None:
         """Add the durations to the histogram of the provider."""
-        with self._lock:
+        with _LOCK:
             values, sampled = _taken(self.values), _taken(self.sampled)
             if self.values or self.sampled:
                 _pending.add(self)

@@ -9,7 +9,7 @@ use of the span first runs the constructor of the SDK; from then on the span is 
 from __future__ import annotations
 
 from os import environ
-from threading import Lock, RLock
+from threading import Lock
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,7 @@ from opentelemetry.trace import (
 )
 from typing_extensions import override
 
+from weenats._internal.process_lock import process_lock
 from weenats.telemetry.propagation import span_context, span_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _MAX_ATTRIBUTES: Final = 64
 _OWN_METRICS: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 _SAMPLED: Final = TraceFlags.SAMPLED
 _RANDOM: Final = TraceFlags.RANDOM_TRACE_ID
-_CONSTRUCTING: Final = RLock()
+_CONSTRUCTING: Final = process_lock()
 
 
 class LateTracer:

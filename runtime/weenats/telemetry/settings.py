@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import partial
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Final, Literal, TypedDict, cast, get_args
+from typing import Any, Final, Literal, TypedDict, cast, get_args
 from urllib.parse import unquote
 
 from weenats._internal.urls import split_http
@@ -93,6 +94,11 @@ class TelemetrySettings:
     exporter_url: str | None = field(default=None, repr=False)  # it may have a password
     attributes: Level = "standard"
     principal: PrincipalMode = "plain"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A mapping proxy cannot be pickled, and the constructor makes it anew.
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return partial(type(self), **{**values, "sampling": dict(self.sampling)}), ()
 
     def __post_init__(self) -> None:
         sampling = {**DEFAULT_SAMPLING, **_checked(self.sampling)}

@@ -15,7 +15,6 @@ from weenats.errors import (
     ConnectionClosedError,
     ConnectionLostError,
     DeadlineExceededError,
-    WrongEventLoopError,
     connection_error,
 )
 from weenats.protocol.headers import Headers
@@ -25,6 +24,7 @@ from weenats.testing.memory_events import MemoryEvents
 from weenats.testing.memory_streams import Answer, MemoryStreams
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription
 from weenats.transport.cancellation import send_cancellation
+from weenats.transport.event_loop import check_event_loop
 from weenats.transport.inbox import RequestMux, gather_replies
 from weenats.transport.message_checks import (
     DEFAULT_MAX_CONTROL_LINE,
@@ -316,5 +316,4 @@ class MemoryTransport(Uncopyable):
             )
         if self._loop is None:
             raise connection_error(ConnectionLostError, "the connection to NATS is not open yet")
-        if self._loop is not asyncio.get_running_loop():
-            raise connection_error(WrongEventLoopError)
+        check_event_loop(self._loop)

@@ -21,13 +21,13 @@ from weenats.errors import (
     DeadlineExceededError,
     ServiceError,
     UnavailableError,
-    WrongEventLoopError,
     connection_error,
 )
 from weenats.protocol.subjects import encode_subject
 from weenats.protocol.timeouts import seconds
 from weenats.transport.base import DENIED
 from weenats.transport.cancellation import send_cancellation
+from weenats.transport.event_loop import check_event_loop, end_on
 from weenats.transport.inbox import ReplyInbox, gather_replies
 from weenats.transport.message_checks import check_reply
 from weenats.transport.migration import Migration
@@ -41,7 +41,7 @@ from weenats.transport.nats_py.connection import (
 from weenats.transport.nats_py.errors import permission_denied
 from weenats.transport.options import ConnectionOptions, checked_options
 from weenats.transport.servers import Server, check_servers
-from weenats.transport.unclosed import abandon, weak_async_method, weak_method
+from weenats.transport.unclosed import weak_async_method, weak_method
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +119,7 @@ class NatsTransport(Uncopyable):
         if connection is None or self._closed is not None:
             return
         if self._loop is not None:
-            abandon(connection, self._loop)
+            end_on(self._loop, connection.close)
         warn(
             f"the connection to NATS at {self.servers} was not closed: use `async with` or"
             " `await close()` of the client or the transport",
@@ -370,12 +370,9 @@ class NatsTransport(Uncopyable):
         Raises:
             WrongEventLoopError: the transport belongs to another event loop.
         """
-        loop = get_running_loop()
-        if loop is self._loop:
-            return
-        if self._loop is not None and (self._connection is not None or not self._loop.is_closed()):
-            raise connection_error(WrongEventLoopError)
-        self._begin(loop)
+        if self._loop is None or (self._connection is None and self._loop.is_closed()):
+            self._begin(get_running_loop())
+        check_event_loop(self._loop)
 
     def _opened(self) -> NatsConnection:
         self._check_open()

@@ -58,6 +58,8 @@ class ConnectionOptions:
         max_control_line: the `max_control_line` of the servers in bytes, which they do not
             announce: a message or subscription whose subjects are longer is refused, as the servers
             would close the connection.
+        max_payload: the maximum size of a message in bytes, if the account of the connection has a
+            smaller one than the servers, which they do not announce.
 
     Example:
         ```python
@@ -72,7 +74,8 @@ class ConnectionOptions:
     Raises:
         InvalidArgumentError: an option has the wrong type, a duration is not positive, credentials
             contradict each other or are given in place of the path of their file, `inbox_prefix` is
-            not a valid subject, `max_control_line` is not at least 256, or `tls` is not a context.
+            not a valid subject, `max_control_line` is not at least 256, `max_payload` is not
+            positive, or `tls` is not a context.
         ImportError: `credentials` or `nkey_seed` is given without the extra `nkeys`.
     """
 
@@ -90,6 +93,7 @@ class ConnectionOptions:
     ping_interval: Duration = 15.0
     inbox_prefix: str = "_INBOX"
     max_control_line: int = DEFAULT_MAX_CONTROL_LINE
+    max_payload: int | None = None
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -101,10 +105,7 @@ class ConnectionOptions:
             check_inbox_prefix(self.inbox_prefix)
         except SubjectError as error:
             raise connection_error(InvalidArgumentError, f"inbox_prefix: {error}") from None
-        try:
-            check_integer("max_control_line", self.max_control_line, _MIN_CONTROL_LINE)
-        except ValueError as error:
-            raise connection_error(InvalidArgumentError, str(error)) from None
+        self._check_sizes()
         signed = (self.credentials is not None) + (self.nkey_seed is not None)
         if signed + (self.user is not None) > 1 or (self.user and self.auth_token is not None):
             raise connection_error(
@@ -130,6 +131,14 @@ class ConnectionOptions:
                 "tls is an SSLContext, such as ssl.create_default_context(cafile=...), or a"
                 f" function that returns one, not {type(tls).__name__}",
             )
+
+    def _check_sizes(self) -> None:
+        try:
+            check_integer("max_control_line", self.max_control_line, _MIN_CONTROL_LINE)
+            if self.max_payload is not None:
+                check_integer("max_payload", self.max_payload, 1)
+        except ValueError as error:
+            raise connection_error(InvalidArgumentError, str(error)) from None
 
     def _check_types(self) -> None:
         """Check the types of texts, paths and flags, without showing values that may be secret.

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from contextvars import Context
-from typing import TYPE_CHECKING, Final, ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 from weakref import WeakMethod
 
-from weenats._internal.background import Background
-
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
 
-    from weenats.transport.nats_py.connection import NatsConnection
-
-__all__ = ["abandon", "weak_async_method", "weak_method"]
+__all__ = ["weak_async_method", "weak_method"]
 Parameters = ParamSpec("Parameters")
-_CLOSING: Final = Background()
 
 
 def weak_method(method: Callable[Parameters, None]) -> Callable[Parameters, None]:
@@ -52,18 +44,3 @@ def weak_async_method(
             await found(*args, **named)
 
     return call
-
-
-def abandon(connection: NatsConnection, loop: asyncio.AbstractEventLoop) -> None:
-    """Close a connection soon, from any thread.
-
-    Args:
-        connection: the connection.
-        loop: its event loop, which may have ended.
-    """
-    with suppress(RuntimeError):  # the loop is closed, and the socket will be
-        loop.call_soon_threadsafe(_close, connection, context=Context())
-
-
-def _close(connection: NatsConnection) -> None:
-    _CLOSING.run(connection.close())

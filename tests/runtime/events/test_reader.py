@@ -22,7 +22,7 @@ from testkit.parcels import (
     remove_streams,
 )
 from testkit.transports import connected
-from testkit.waiting import LIMIT, ask_until, until
+from testkit.waiting import LIMIT, ask_until, eventually, until
 from weenats import (
     ConnectionClosedError,
     ConnectionOptions,
@@ -331,6 +331,35 @@ async def test_loops_on_another_event_loop_are_refused(
     reading = read_events(transport, DELIVERED)
     await anext(reading)
     await asyncio.wait_for(next_on_another_loop(reading), LIMIT)
+
+
+async def test_a_reader_that_is_cancelled_at_once_deletes_its_consumer_when_it_is_there(
+    transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server may execute two requests in another order: it deletes nothing, then creates it."""
+    log: list[str] = []
+    create, discard, go_on = JetStream.create_consumer, JetStream.discard_consumer, asyncio.Event()
+
+    async def slow(self: JetStream, *arguments: Any) -> Any:
+        log.append("begun")
+        await go_on.wait()
+        info = await create(self, *arguments)
+        log.append("created")
+        return info
+
+    def noted(self: JetStream, *arguments: Any) -> None:
+        log.append("discarded")
+        discard(self, *arguments)
+
+    monkeypatch.setattr(JetStream, "create_consumer", slow)
+    monkeypatch.setattr(JetStream, "discard_consumer", noted)
+    reading = asyncio.create_task(anext(read_events(transport, DELIVERED)))  # type: ignore[arg-type]
+    await until(lambda: log)
+    reading.cancel()
+    await asyncio.wait([reading])
+    assert reading.cancelled()
+    go_on.set()
+    await eventually(lambda: log == ["begun", "created", "discarded"])
 
 
 async def test_a_loop_ends_with_its_block(transport: NatsTransport) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from testkit.forks import Connection, fork
+from testkit.forks import Connection, fork, run_program
 from testkit.probe import Happened, OddError, Outcome, Probe, ProbeClient, Run, echo
 from testkit.waiting import LIMIT, until
 from weenats import (
@@ -210,6 +210,52 @@ async def test_service_stops_when_its_lifespan_fails(caplog: pytest.LogCaptureFi
         await asyncio.wait_for(service.wait_until_stopped(), LIMIT)
     assert str(raised.value.exceptions[0]) == "the feed is broken"
     assert any(text.startswith("probe stops: its lifespan failed") for text in caplog.messages)
+
+
+WITHOUT_STOP = """
+import asyncio, gc, logging, signal
+from contextlib import asynccontextmanager
+from testkit.probe import Probe
+from weenats import NatsServiceBuilder
+
+url, is_interrupted = arguments
+log = []
+
+class Log(logging.Handler):
+    def emit(self, record):
+        log.append(record.getMessage())
+
+class Handlers(Probe):
+    @asynccontextmanager
+    async def lifespan(self):
+        try:
+            yield
+        finally:
+            log.append("left")
+
+async def serve():
+    await NatsServiceBuilder(Handlers(), url).build().start()
+    await asyncio.sleep(0)  # then SIGINT is that of the application again
+    if is_interrupted:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.Event().wait()
+
+logging.getLogger().addHandler(Log(logging.WARNING))
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    asyncio.run(serve())
+except KeyboardInterrupt:
+    log.append("interrupted")
+gc.collect()
+send(log)
+"""
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True])
+async def test_program_that_ends_without_a_stop(is_interrupted: bool, nats_url: str) -> None:
+    """The lifespan is left; no stop begins that would not end, and nothing is logged."""
+    with fork(run_program, WITHOUT_STOP, nats_url, is_interrupted) as program:
+        assert await program.receive() == ["left"] + ["interrupted"] * is_interrupted
 
 
 async def test_lifespan_that_ends_during_the_first_checks() -> None:

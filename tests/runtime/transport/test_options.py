@@ -151,3 +151,10 @@ def test_limit_of_lines_is_checked(given: Any) -> None:
     """It is an integer that leaves room for the line with which a client connects."""
     with pytest.raises(InvalidArgumentError, match="an integer of at least 256"):
         ConnectionOptions(max_control_line=given)
+
+
+@pytest.mark.parametrize("given", [0, -1, 1e6, True, "1048576"])
+def test_limit_of_messages_is_checked(given: Any) -> None:
+    """It is an integer: that of an account without a limit is None."""
+    with pytest.raises(InvalidArgumentError, match="max_payload is an integer"):
+        ConnectionOptions(max_payload=given)

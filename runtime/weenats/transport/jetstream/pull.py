@@ -16,10 +16,9 @@ from weenats.errors import (
     ConnectionClosedError,
     PermissionDeniedError,
     ServiceError,
-    WrongEventLoopError,
-    connection_error,
 )
 from weenats.transport.base import DENIED
+from weenats.transport.event_loop import check_event_loop, finish_on
 from weenats.transport.jetstream.api import PREFIX
 from weenats.transport.jetstream.errors import (
     ConsumerMissingError,
@@ -131,7 +130,7 @@ class Pull:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        await finish_on(self._loop, self._end)
 
     async def close(self) -> None:
         """End it; messages that were not taken go back to the server at once.
@@ -141,7 +140,7 @@ class Pull:
         Raises:
             WrongEventLoopError: it was made on another event loop.
         """
-        self._check_loop()
+        check_event_loop(self._loop)
         await finish(self._end())
 
     async def _end(self) -> None:
@@ -200,7 +199,7 @@ class Pull:
             StopAsyncIteration: it was closed.
             ServiceError: see `__anext__`.
         """
-        self._check_loop()
+        check_event_loop(self._loop)
         while True:
             if self._is_closed:
                 raise StopAsyncIteration
@@ -210,10 +209,6 @@ class Pull:
                 raise self._failure
             self._arrival.clear()
             await self._arrival.wait()
-
-    def _check_loop(self) -> None:
-        if asyncio.get_running_loop() is not self._loop:
-            raise connection_error(WrongEventLoopError)
 
     def _on_delivery(self, delivery: Delivery) -> None:
         self._last_sign = monotonic()

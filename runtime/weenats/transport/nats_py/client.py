@@ -40,7 +40,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SteadyClient", "end_task", "socket_of"]
 _LOG: Final = LimitedLogger("weenats.transport")
-_LINE_REMEDY: Final = "; set max_control_line of ConnectionOptions to that of the server"
+_REMEDIES: Final = {
+    "maximum control line": "; set max_control_line of ConnectionOptions to that of the server",
+    "maximum payload": "; set max_payload of ConnectionOptions if the account has a smaller one",
+}
+"""What helps where a limit is not announced, by a part of the server's reason."""
 _MAX_SHARES: Final = 3
 """The first handshake may take a third of `connect_timeout`, or more if there are fewer servers."""
 _MALFORMED: Final = (
@@ -72,11 +76,15 @@ class SteadyClient(Client):
 
     Args:
         identify: returns the identity that signs, for each attempt to connect; None for none.
+        max_payload: the maximum size of a message, if it is smaller than what servers announce.
     """
 
-    def __init__(self, identify: Callable[[], Identity] | None) -> None:
+    def __init__(
+        self, identify: Callable[[], Identity] | None, max_payload: int | None = None
+    ) -> None:
         super().__init__()
         self._identify = identify
+        self._limit = max_payload
         self._was_connected = False
 
     @property
@@ -202,6 +210,8 @@ class SteadyClient(Client):
             raise nats.errors.ProtocolError
         if info.get("max_payload", 0) < 0:  # how a server says that there is no limit
             info["max_payload"] = MAX_SIZE
+        if self._limit is not None and "max_payload" in info:
+            info["max_payload"] = min(info["max_payload"], self._limit)
         scheme = "" if self._current_server is None else self._current_server.uri.scheme
         wants_tls = scheme == "tls" or (scheme != "wss" and "tls" in self.options)
         if initial_connection and wants_tls and not self.options["tls_handshake_first"]:
@@ -302,8 +312,8 @@ class SteadyClient(Client):
         elif "maximum subscriptions exceeded" in err_msg.lower() and self.is_connected:
             await self._on_too_many_subscriptions()  # the server keeps the connection
         elif self.is_connected:
-            remedy = _LINE_REMEDY if "maximum control line" in err_msg else ""
-            _LOG.warning("NATS ended the connection: %s%s", err_msg, remedy)
+            remedies = [text for reason, text in _REMEDIES.items() if reason in err_msg]
+            _LOG.warning("NATS ended the connection: %s%s", err_msg, "".join(remedies))
             # nats-py would close for good, for example after an expired credential. The server
             # closes the connection where it has to, and a new one may succeed.
             await self._process_op_err(nats.errors.Error(err_msg))

@@ -48,7 +48,9 @@ async def open_connection(
         PermissionDeniedError: the server refused the credentials.
         InvalidArgumentError: a file of credentials cannot be used.
     """
-    connection = NatsConnection(events, options.max_control_line, _identification(options))
+    connection = NatsConnection(
+        events, options.max_control_line, _identification(options), options.max_payload
+    )
     failures: list[Exception] = []
     opened = False
     reported: set[str] = set()

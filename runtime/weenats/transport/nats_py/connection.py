@@ -104,6 +104,7 @@ class NatsConnection(SteadyClient):
         events: the callbacks.
         max_control_line: the maximum length of a protocol line, see `check_control_line`.
         identify: see SteadyClient.
+        max_payload: see SteadyClient.
     """
 
     def __init__(
@@ -111,8 +112,9 @@ class NatsConnection(SteadyClient):
         events: ConnectionEvents,
         max_control_line: int,
         identify: Callable[[], Identity] | None = None,
+        max_payload: int | None = None,
     ) -> None:
-        super().__init__(identify)
+        super().__init__(identify, max_payload)
         self._events = events
         self._max_control_line = max_control_line
         self._interests: dict[int, Interest] = {}

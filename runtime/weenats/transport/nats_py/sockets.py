@@ -15,6 +15,7 @@ import nats.errors
 from nats.aio.transport import TcpTransport, WebSocketTransport
 from typing_extensions import override
 
+from weenats._internal.tasks import retrieve
 from weenats.transport.nats_py.errors import NOT_NATS, NotNatsError
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ class GreetedTcp(TcpTransport):
         # Awaited in a task of its own: asyncio has one future for all who wait, and whoever is
         # cancelled while waiting would cancel it, with it those who close or reconnect afterwards.
         closed = asyncio.ensure_future(self._io_writer.wait_closed())
+        closed.add_done_callback(retrieve)  # that the server has reset the connection
         await asyncio.wait([closed])
         await closed
 

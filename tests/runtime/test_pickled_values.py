@@ -1,0 +1,45 @@
+"""Values that programs give to processes of their own: they arrive whole."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from testkit.parcels import DELIVERED, PARCELS_EVENTS_STREAM, SHIPPED
+from weenats import ConnectionOptions, Principal, TelemetrySettings
+from weenats.events.reader import stream_of
+
+CLAIMS = {"sub": "ann", "groups": [{"name": "a", "roles": ["x"]}], "tenant": {"id": 7}}
+
+
+def pickled(value: Any) -> Any:
+    """Return what another process gets."""
+    return pickle.loads(pickle.dumps(value))  # noqa: S301 - it was pickled here
+
+
+@pytest.mark.parametrize("copied", [pickled, copy.copy, copy.deepcopy])
+@pytest.mark.parametrize(
+    "value",
+    [
+        Principal(id="ann", issuer="i", scopes=frozenset({"s"}), claims=CLAIMS, expires_at=1.0),
+        TelemetrySettings(sampling={"queries": 0.25}, environment="test"),
+        ConnectionOptions(user="ann", password="secret", max_payload=1000),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_settings_and_principals(value: Any, copied: Callable[[Any], Any]) -> None:
+    """A copy equals its original, and is as read-only."""
+    found = copied(value)
+    assert found == value
+    for name in ("claims", "sampling"):
+        with pytest.raises((TypeError, AttributeError)):
+            getattr(found, name)["new"] = 1
+
+
+def test_events_that_were_pickled_one_by_one() -> None:
+    """They have the same stream, although each has a copy of it."""
+    assert stream_of([pickled(DELIVERED), SHIPPED]).name == PARCELS_EVENTS_STREAM.name
