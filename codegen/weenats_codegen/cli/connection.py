@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from math import inf
 from typing import Any, Final
 
 from weenats.errors import PermissionDeniedError, ServiceError, UnavailableError
@@ -18,7 +19,6 @@ from weenats.transport.servers import ServerUrl, check_servers
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import WarningLog, warn
 
-_DEFAULT_TIMEOUT: Final = seconds(ConnectionOptions().connect_timeout)
 _HINT: Final = "set NATS_URL or --servers"
 _PATIENCE: Final = 1.0
 """Seconds without a greeting until servers are asked whether they are HTTP servers."""
@@ -30,7 +30,7 @@ _DIGEST_LENGTH: Final = 15
 
 @asynccontextmanager
 async def connection(
-    servers: Sequence[str], timeout: float = _DEFAULT_TIMEOUT, *, hint: str = _HINT
+    servers: Sequence[str], timeout: float = inf, *, hint: str = _HINT
 ) -> AsyncGenerator[NatsTransport]:
     """Connect for the duration of a command.
 
@@ -43,9 +43,9 @@ async def connection(
         CliError: No server is available.
     """
     logging.basicConfig(handlers=[WarningLog()])
-    timeout = min(timeout, _DEFAULT_TIMEOUT)
-    options = replace(_options(servers), connect_timeout=timeout)
-    transport = NatsTransport(servers, options)
+    options = _options(servers)
+    timeout = min(timeout, seconds(options.connect_timeout))
+    transport = NatsTransport(servers, replace(options, connect_timeout=timeout))
     try:
         try:
             await _connect(transport, servers, timeout)
