@@ -288,7 +288,7 @@ class Shaper:
         shapes: list[Schema] = []
         for at, branch in enumerate(branches):
             keeps_name = is_single and not place.is_whole
-            suffix = "" if keeps_name else self._branch_name(branch, at + 1)
+            suffix = "" if keeps_name else self._branch_name(branch, at + 1, tag)
             has_room = is_single and (place.is_member or place.is_whole)
             inner = place.inside(suffix, keyword, at)._replace(is_member=has_room)
             shapes.append(self._branch(self._shape(branch, inner), inner))
@@ -306,16 +306,16 @@ class Shaper:
         self.drop(place, keyword)
         return {**ANY}
 
-    def _branch_name(self, branch: Json, number_: int) -> str:
-        """Name a branch by its title, by the constant of a member, or by its number.
+    def _branch_name(self, branch: Json, number_: int, tag: str) -> str:
+        """Name a branch by its title, by the value of a member, or by its number.
 
-        A `discriminator` with a mapping adds the constant in an `allOf`, as the only value of an
-        `enum`.
+        Args:
+            branch: The branch.
+            number_: Its number.
+            tag: The member whose value comes first, that of a `discriminator`.
         """
         if isinstance(branch, dict):
-            parts: list[Json] = [branch, *branch.get("allOf", [])]
-            tags = [tag for part in parts for tag in _constants(part)]
-            for candidate in (branch.get("title"), *tags):
+            for candidate in (branch.get("title"), *_tag_values(branch, tag), *_constants(branch)):
                 if isinstance(candidate, str) and naming.words(candidate):
                     return self.class_name(candidate)
         return f"Option{number_}"
@@ -408,13 +408,25 @@ class Shaper:
         return found
 
 
-def _constants(schema: Json) -> Iterator[Json]:
-    """Yield the values of members that have only one."""
-    properties: dict[str, Json] = schema.get("properties", {}) if isinstance(schema, dict) else {}
-    for member in properties.values():
+def _constants(branch: Schema) -> Iterator[Json]:
+    """Yield the constants of members."""
+    for member in branch.get("properties", {}).values():
         if isinstance(member, dict):
-            values: list[Json] = member.get("enum", [member.get("const")])
-            yield from values if len(values) == 1 else ()
+            yield member.get("const")
+
+
+def _tag_values(branch: Schema, tag: str) -> Iterator[Json]:
+    """Yield the values that a branch allows for the member of its `discriminator`.
+
+    The names in a `mapping` are demanded by the last part of an `allOf`; the parts before may hold
+    for all branches.
+    """
+    own: Json = branch.get("allOf", [branch])[-1]
+    members: dict[str, Json] = own.get("properties", {}) if isinstance(own, dict) else {}
+    member = members.get(tag)
+    if isinstance(member, dict):
+        yield member.get("const")
+        yield from member.get("enum", [])
 
 
 def _unenforced(keywords: Schema) -> Iterator[str]:

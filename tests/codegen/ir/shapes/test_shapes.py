@@ -19,6 +19,11 @@ def members(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties}
 
 
+def tagged(tag: str, *branches: Any) -> dict[str, Any]:
+    """Return a union whose branches are told apart by a member."""
+    return {"anyOf": [*branches], "discriminator": {"propertyName": tag}}
+
+
 def ref(name: str) -> dict[str, Any]:
     """Return a reference."""
     return {"$ref": f"#/$defs/{name}"}
@@ -43,8 +48,13 @@ OBJECT = members(a=BOUNDED)
         (members(a={"type": "object", "additionalProperties": OBJECT}), ["RootAValue"]),
         (members(a={"oneOf": [{"title": "Big one", **OBJECT}, {"type": "null"}]}), ["RootA"]),
         (members(a={"anyOf": [members(k={"const": "x-y"}), OBJECT]}), ["RootAOption2", "RootAXY"]),
-        (members(a={"anyOf": [{"allOf": [OBJECT, members(k={"enum": [each]})]} for each in "xy"]}),
-         ["RootAX", "RootAY"]),  # as branches of a discriminator with a mapping
+        (members(a=tagged("k", {"allOf": [OBJECT, members(k={"enum": ["x"]})]},
+                          {"allOf": [OBJECT, members(k={"enum": ["y", "z"]})]})),
+         ["RootA", "RootAX", "RootAY"]),  # as branches of a discriminator with a mapping
+        (members(a=tagged("k", *(members(v={"const": "v1"}, k={"const": each}) for each in "xy"))),
+         ["RootA", "RootAX", "RootAY"]),
+        (members(a={**members(all={"const": "x"}), "anyOf": [OBJECT, members(b=BOUNDED)]}),
+         ["RootAOption1", "RootAOption2"]),
         (members(a={"anyOf": [{"title": "--", **OBJECT}, {"type": "array"}]}), ["RootAOption1"]),
         (members(a={"type": ["string", "integer"], "minimum": 1}), ["RootAInteger"]),
         (members(a={"type": ["object", "null"], "properties": {"b": BOUNDED}}), ["RootA"]),
