@@ -20,7 +20,7 @@ from weenats_codegen.output.stubs import HandlerMismatch, is_stub, mismatches, s
 from weenats_codegen.output.transaction import is_interrupted
 from weenats_codegen.output.writer import Report, diff, write
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
-from weenats_codegen.parser.source import find_contracts, root_of
+from weenats_codegen.parser.source import contract_files, find_contracts, root_of
 from weenats_codegen.render.client_project import render_client_project, usage
 from weenats_codegen.render.formatter import format_sources
 from weenats_codegen.render.libraries import render_copies, render_libraries
@@ -207,27 +207,32 @@ def _client_files(contract: Contract, out: Path, distribution: str) -> dict[str,
 
 
 def _check_apart(out: Path, packages: Iterable[str], contracts: Sequence[Contract]) -> None:
-    """Refuse packages among contracts: what is generated would belong to these, and the reverse.
+    """Refuse packages among the files of contracts, and contracts within packages.
+
+    A folder of its own within that of a contract is apart from it: the contract of the only service
+    of a repository may be in the outermost folder.
 
     Raises:
-        ContractError: The folder is that of the contracts, or a package contains, is or would be
-            in the folder of a contract or a library.
+        ContractError: The folder is that of a contract, of a library, or of several contracts; or a
+            package is or contains the folder of one.
     """
+    targets = [Path(os.path.realpath(out / package)) for package in packages]
+    shared: dict[str, Path] = {}
     for contract in contracts:
         folder = Path(contract.file).parent
-        used = [folder, *(Path(library.path) for library in contract.libraries)]
-        sources = {os.path.realpath(each): each for each in used}
-        targets = [Path(os.path.realpath(out / package)) for package in packages]
-        mixed = [
-            shown
-            for real, shown in sources.items()
-            if any(each.is_relative_to(real) or Path(real).is_relative_to(each) for each in targets)
-        ]
-        if not mixed and os.path.realpath(out) == os.path.realpath(root_of(folder)):
-            mixed = [folder]
-        if mixed:
-            message = f"would mix generated files with those of {mixed[0].as_posix()}"
-            raise ContractError([Diagnostic(Location(out.as_posix()), message, _OTHER_OUT)])
+        for each in (folder, *(Path(library.path) for library in contract.libraries)):
+            real = os.path.realpath(each)
+            if any(Path(real).is_relative_to(target) for target in targets):
+                raise _mixed(out, each)
+            shared[real] = each
+        shared.setdefault(os.path.realpath(root_of(folder)), folder)
+    if mixed := shared.get(os.path.realpath(out), out if contract_files(out) else None):
+        raise _mixed(out, mixed)
+
+
+def _mixed(out: Path, folder: Path) -> ContractError:
+    message = f"would mix generated files with those of {folder.as_posix()}"
+    return ContractError([Diagnostic(Location(out.as_posix()), message, _OTHER_OUT)])
 
 
 def _refuse_handlers(package: Path) -> None:

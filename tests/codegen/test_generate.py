@@ -56,7 +56,8 @@ def test_repository_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
         ("schemas/things", "schemas"),
         ("schemas/my-things", "schemas"),
         ("schemas/my-things", "link"),
-        ("schemas/things", "schemas/things/out"),
+        ("schemas/things", "schemas/things"),
+        ("schemas/things", "schemas/other"),
         ("schemas/things", "schemas/shop"),
         ("things/contract", "."),
     ],
@@ -71,6 +72,7 @@ def test_packages_are_kept_apart_from_contracts(
     write_contract(folder, {**described, "python": {"package": "things"}})
     (folder.parent / "shop").mkdir()
     (folder.parent / "shop" / "money.json").write_text('{"type": "object"}')
+    write_contract(folder.parent / "other", contract_of())
     before = content(tmp_path)
     for command in (
         lambda: generate([folder], tmp_path / out),
@@ -81,6 +83,17 @@ def test_packages_are_kept_apart_from_contracts(
             command()
     assert content(tmp_path) == before
     assert generate([folder], folder.parent / "generated").written
+
+
+def test_contract_of_a_whole_repository(
+    tmp_path: Path, contract_of: Contract, write_contract: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The contract of the only service may be in the outermost folder, its package below it."""
+    write_contract(tmp_path, contract_of())
+    monkeypatch.chdir(tmp_path)
+    assert generate([Path()], Path("generated")).written
+    assert check([Path()], Path("generated")) == Freshness("", ())
+    assert generate_client(Path(), Path("client"), "a-client").written
 
 
 @pytest.mark.slow

@@ -110,9 +110,15 @@ def program(
 
 Schemas = Annotated[
     list[Path],
-    typer.Argument(metavar="SCHEMAS", help="Contract folders, or folders that contain some."),
+    typer.Argument(
+        readable=False,  # the commands say what to do then
+        metavar="SCHEMAS",
+        help="Contract folders, or folders that contain some.",
+    ),
 ]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="The folder of the packages.")]
+Out = Annotated[
+    Path, typer.Option(readable=False, metavar="DIR", help="The folder of the packages.")
+]
 ClientOnly = Annotated[
     bool,
     typer.Option(
@@ -146,7 +152,8 @@ def new(
         str | None, typer.Argument(metavar="NAME", help="The service: lower case, digits, dashes.")
     ] = None,
     root: Annotated[
-        Path, typer.Option(metavar="DIR", help="The folder that contains `schemas`.")
+        Path,
+        typer.Option(readable=False, metavar="DIR", help="The folder that contains `schemas`."),
     ] = Path(),
     *,
     sample: Annotated[
@@ -275,7 +282,10 @@ def docs(  # noqa: PLR0913 - the options of the command
     context: typer.Context,
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="The folder of the page and the documents.")
+        Path,
+        typer.Option(
+            readable=False, metavar="DIR", help="The folder of the page and the documents."
+        ),
     ] = Path("site"),
     *,
     serve: Annotated[
@@ -362,10 +372,16 @@ def run(  # noqa: PLR0913 - the options of the command
         typer.Option("--reload", help="Restart when modules or contracts change (development)."),
     ] = False,
     schemas: Annotated[
-        Path, typer.Option(metavar="DIR", help="With --reload: the folder of the contracts.")
+        Path,
+        typer.Option(
+            readable=False, metavar="DIR", help="With --reload: the folder of the contracts."
+        ),
     ] = Path("schemas"),
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="With --reload: the folder of their packages.")
+        Path,
+        typer.Option(
+            readable=False, metavar="DIR", help="With --reload: the folder of their packages."
+        ),
     ] = Path("generated"),
     processes: Annotated[
         str | None,

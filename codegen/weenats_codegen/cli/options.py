@@ -21,7 +21,9 @@ Timeout = Annotated[
 Token = Annotated[
     str | None, typer.Option(envvar="WEENATS_TOKEN", metavar="TOKEN", help="A JSON Web Token.")
 ]
-OneContract = Annotated[Path, typer.Argument(metavar="CONTRACT", help="The contract's folder.")]
+OneContract = Annotated[
+    Path, typer.Argument(readable=False, metavar="CONTRACT", help="The contract's folder.")
+]
 
 
 def example(command: str) -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from weenats.transport.nats import NatsTransport
 
 _MAX_DIGITS: Final = 18
+_NEARLY_FULL: Final = 0.9
 
 
 def plan(folder: Path, servers: Sequence[str], *, as_json: bool) -> None:
@@ -161,12 +162,21 @@ class _Status:
     projections: list[ProjectionState]
     kept: Guarantee
 
+    @property
+    def used(self) -> float | None:
+        """The share of a limit that is used, at which new events are refused; None without one."""
+        info, config = self.info, self.info.config
+        counts = ((info.messages, config.max_messages), (info.bytes, config.max_bytes))
+        used = [count / limit for count, limit in counts if limit]
+        return max(used) if used and config.discard == "new" else None
+
     def as_data(self) -> dict[str, object]:
         config = self.info.config
         return {
             "stream": config.name,
             "messages": self.info.messages,
             "bytes": self.info.bytes,
+            "used": self.used,
             "firstSequence": self.info.first_sequence,
             "lastSequence": self.info.last_sequence,
             "storage": config.storage,
@@ -292,7 +302,16 @@ def _with_guarantees(found: Sequence[_Status]) -> "Group":
     from rich.console import Group
 
     lines = [plain(f"{each.info.config.name}: {each.kept}") for each in found]
-    return Group(_table(found), *(f"[dim italic]{each}[/]" for each in lines))
+    full = [
+        f"{each.info.config.name}: {each.used:.0%} of its limit is used; it refuses new events then"
+        for each in found
+        if each.used is not None and each.used >= _NEARLY_FULL
+    ]
+    return Group(
+        _table(found),
+        *(f"[dim italic]{each}[/]" for each in lines),
+        *(f"[red]{plain(each)}[/]" for each in full),
+    )
 
 
 def _table(found: Sequence[_Status]) -> "Table":

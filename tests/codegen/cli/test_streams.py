@@ -25,7 +25,7 @@ from weenats import NatsTransport
 from weenats.events import consume
 from weenats.streams.dead_letters import DeadLetter, DeadLetters
 from weenats.testing import NatsServer
-from weenats.transport.jetstream import JetStream
+from weenats.transport.jetstream import JetStream, StreamFullError
 from weenats_codegen.cli.main import main
 
 CONTRACT = str(CONTRACT_FOLDER)
@@ -129,9 +129,9 @@ def test_status_shows_what_is_pending(
     asyncio.run(fail(nats_url, 2))
     code, out, _ = run("streams", "status", CONTRACT, "--json")
     first = json.loads(out)[0]
-    assert (code, first["stream"], first["messages"], first["deadLetters"]) == (
+    assert (code, first["stream"], first["messages"], first["used"], first["deadLetters"]) == (
         *(0, "parcels-events"),
-        *(2, 2),
+        *(2, None, 2),
     )
     assert first["consumers"] == [
         {
@@ -167,6 +167,28 @@ def test_status_of_stored_aggregates(
     ]
     assert main(["streams", "status", *arguments]) == 0
     assert "lamps-commits: acknowledged by 1 server" in capsys.readouterr().out
+
+
+async def fill(url: str) -> None:
+    """Publish an event more than a stream takes."""
+    async with ParcelsClient.connect(url) as parcels:
+        for count in range(3):
+            await parcels.publish_delivered("p-1", Delivered(count=count))
+        with pytest.raises(StreamFullError):
+            await parcels.publish_delivered("p-1", Delivered(count=3))
+
+
+def test_status_shows_a_full_stream(run: Run, nats_url: str, tmp_path: Path) -> None:
+    """A stream at its limit says that it refuses new events."""
+    text = (CONTRACT_FOLDER / "service.yaml").read_text()
+    (tmp_path / "service.yaml").write_text(text.replace("partitions: 4", "maxMessages: 3"))
+    run("streams", "apply", str(tmp_path))
+    assert "of its limit" not in run("streams", "status", str(tmp_path))[1]
+    asyncio.run(fill(nats_url))
+    _, out, _ = run("streams", "status", str(tmp_path), "--json")
+    assert [each["used"] for each in json.loads(out)] == [1.0, 0.0]
+    lines = run("streams", "status", str(tmp_path))[1].splitlines()
+    assert lines[-1] == "parcels-events: 100% of its limit is used; it refuses new events then"
 
 
 @pytest.mark.parametrize(

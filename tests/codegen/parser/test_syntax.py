@@ -99,7 +99,8 @@ def test_yaml_round_trip(value: object) -> None:
     ("text", "value"),
     [
         ("yes", "yes"), ("no", "no"), ("on", "on"), ("NO", "NO"),
-        ("2024-01-01", "2024-01-01"), ("1:30", "1:30"), ("0x1F", "0x1F"), ("1_000", "1_000"),
+        ("2024-01-01", "2024-01-01"), ("1:30", "1:30"), ("1_000", "1_000"), ("-0x1F", "-0x1F"),
+        ("0x1F", 31), ("0o17", 15), ("0o8", "0o8"), ("0b1", "0b1"), ("0X1F", "0X1F"),
         ("010", 10), ("-1", -1), ("+1.5", 1.5), (".5", 0.5), ("1.", 1.0), ("1e3", 1000.0),
         ("true", True), ("False", False), ("null", None), ("~", None), ("", None),
         ("'1'", "1"), ('"true"', "true"), ("=", "="), ("1.0.0", "1.0.0"),
@@ -107,7 +108,7 @@ def test_yaml_round_trip(value: object) -> None:
     ],
 )  # fmt: skip
 def test_scalars_follow_yaml_1_2(text: str, value: object) -> None:
-    """Words such as `yes` and dates are strings; numbers are those of JSON."""
+    """Words such as `yes` and dates are strings; numbers are those of its core schema."""
     parsed = parse_yaml(text)
     assert parsed == Parsed(value, ())  # type: ignore[arg-type]
     assert type(parsed.value) is type(value)
@@ -122,6 +123,7 @@ def test_scalars_follow_yaml_1_2(text: str, value: object) -> None:
         "1e999",
         "9" * 350,
         "9" * 4000,
+        "0x" + "f" * 5000,
         ".nan: 1",
         "1e-99999999999999999999",
         "0e99999999999999999999",

@@ -1,10 +1,12 @@
 """The value of a scalar without quotes: YAML 1.2's core schema, of which JSON is a part.
 
-`yes`, `no`, dates and `1:30` are strings here, as they are for editors that check service.yaml.
+`yes`, `no`, dates and `1:30` are strings here, as they are for editors that check service.yaml;
+`0x1F` and `0o17` are integers, `010` is ten.
 """
 
 import math
 import re
+import sys
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -16,9 +18,11 @@ _WORDS: Final[dict[str, JsonValue]] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+")
+_OTHER_BASE: Final = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _MAX_DIGITS: Final = 400  # no double has more digits before its decimal point
+_TOO_LARGE: Final = "is too large for a JSON number"
 _EXACT: Final = 2**53
 """Up to here a float holds each integer."""
 
@@ -33,10 +37,14 @@ def plain_value(text: str) -> JsonValue:
         return _WORDS[text]
     if _NOT_FINITE.fullmatch(text):
         raise ValueError("is infinite or not a number, which JSON does not support")
+    if _OTHER_BASE.fullmatch(text):
+        if (number := int(text, 0)) > sys.float_info.max:
+            raise ValueError(_TOO_LARGE)
+        return number
     if not _FLOAT.fullmatch(text):
         return text
     if len(text) > _MAX_DIGITS or math.isinf(float(text)):
-        raise ValueError("is too large for a JSON number")
+        raise ValueError(_TOO_LARGE)
     return int(text) if _INTEGER.fullmatch(text) else _number(text)
 
 
