@@ -105,18 +105,31 @@ def find_contracts(paths: Sequence[Path]) -> list[Path]:
 
 
 def _folders(path: Path) -> list[Path]:
+    return [entry for entry in _entries(path) if entry.is_dir()]
+
+
+def _entries(path: Path) -> list[Path]:
     try:
-        return sorted(entry for entry in path.iterdir() if entry.is_dir())
+        return sorted(path.iterdir())
     except OSError:
         return []
 
 
 def _closed(path: Path) -> list[Diagnostic]:
-    """Return what is wrong with folders whose contracts cannot be seen."""
-    return [
+    """Return what is wrong with folders whose contracts cannot be seen.
+
+    Their packages would be removed. Editors lock files with hidden links to nothing.
+    """
+    closed = [
         Diagnostic(Location(each.as_posix()), "is not readable", "permit reading and entering it")
         for each in (path, *_folders(path))
         if each.is_dir() and not os.access(each, os.R_OK | os.X_OK)
+    ]
+    remedy = "restore what it leads to, or remove it"
+    return closed + [
+        Diagnostic(Location(each.as_posix()), "is a link that leads nowhere", remedy)
+        for each in (path, *_entries(path))
+        if each.is_symlink() and not each.exists() and not each.name.startswith(".")
     ]
 
 

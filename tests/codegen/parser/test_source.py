@@ -239,6 +239,17 @@ def test_what_no_message_needs_may_be_missing(folder: Path) -> None:
     assert messages(folder) == []
 
 
+def test_link_to_no_folder_is_a_problem(folder: Path) -> None:
+    """The contract behind a link to nothing is not gone; locks of editors are such links."""
+    (folder.parent / ".#README.md").symlink_to("me@host.1")
+    assert find_contracts([folder.parent]) == [folder]
+    link = folder.parent / "orders"
+    link.symlink_to("nowhere")
+    for path in (folder.parent, link):
+        with pytest.raises(ContractError, match="orders: is a link that leads nowhere; restore"):
+            find_contracts([path])
+
+
 def test_find_contracts_without_permission(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
