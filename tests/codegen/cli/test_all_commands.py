@@ -1,12 +1,10 @@
-"""Every command with every argument and option, given wrongly: the table is made of the commands.
+"""Every command with every argument and option, given wrongly, and with outputs that fail.
 
-A new command or option is tested without being named here. Only the value of an argument that must
-be given is missing then: add it to VALID.
+A new command or option is tested without being named here; see `testkit.command_table`.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import re
@@ -17,27 +15,28 @@ import socket
 import socketserver
 import sys
 import threading
-import types
-import typing
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, get_origin
 
 import pytest
 
-from testkit.cli_service import TARGET
+from testkit.command_table import (
+    COMMANDS,
+    NOWHERE,
+    WITH_SERVERS,
+    Parameter,
+    line_of,
+    parameters,
+)
 from testkit.forked_commands import forked_command
 from testkit.waiting import LIMIT
 from weenats.testing import NatsServer
 from weenats_codegen import generate
-from weenats_codegen.cli.app import command as program
 from weenats_codegen.cli.main import main
 
 SECRET: Final = "hidden-by-all"
-NOWHERE: Final = "nats://127.0.0.1:1"
 _AMOUNT: Final = {"type": "object", "properties": {"total": {"type": "number"}}}
 CONTRACT: Final = {
     "service": "receipts",
@@ -53,28 +52,6 @@ CONTRACT: Final = {
         }
     },
 }
-VALID: Final = {
-    "CONTRACT": "schemas/receipts",
-    "CONSUMER": "billing",
-    "KEY": "r-1",
-    "MODULE:BUILDER": TARGET,
-    "MODULE:NAME": TARGET,
-    "MODULE:PROJECTION": "receipts.app:builder",
-    "NEW": "schemas/receipts",
-    "NUMBER": "1",
-    "OLD": "schemas/receipts",
-    "OPERATION": "get",
-    "SERVICE": "receipts",
-    "role": "client",
-}
-"""The values of what must be given, by metavar or name."""
-MORE: Final[Mapping[str, Mapping[str, str | None]]] = {
-    "dead-letters drop": {"numbers": "1"},
-    "dead-letters retry": {"numbers": "1"},
-    "new": {"name": "things"},
-    "top": {"once": None, "interval": "0.1"},
-}
-"""What else is given, so that the command is complete and ends."""
 REPORTS: Final = {"check", "diff", "lint"}
 """Commands whose report is the same whether they fail or not."""
 _TEXTS: Final = (
@@ -104,58 +81,6 @@ ODD: Final[Mapping[Any, tuple[str, ...]]] = {
 MAX_LINES: Final = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """An argument or an option of a command; options have a name with dashes."""
-
-    name: str
-    option: str
-    metavar: str
-    kind: Any
-    is_required: bool
-    variable: str | None
-    help: str
-
-
-def commands(group: Any = program, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Yield every command with its path."""
-    for name, each in group.commands.items():
-        if hasattr(each, "commands"):
-            yield from commands(each, (*path, name))
-        else:
-            yield " ".join((*path, name)), each
-
-
-COMMANDS: Final = dict(commands())
-
-
-@cache
-def parameters(command: str) -> tuple[Parameter, ...]:
-    """Return what a command takes."""
-    described = COMMANDS[command]
-    hints = get_type_hints(inspect.unwrap(described.callback))
-    return tuple(
-        Parameter(
-            each.name,
-            each.opts[0] if each.param_type_name == "option" else "",
-            each.metavar or "",
-            plain(hints[each.name]),
-            each.required,
-            each.envvar,
-            f"{each.metavar} {each.help}",
-        )
-        for each in described.params
-        if each.name in hints and not getattr(each, "hidden", False)
-    )
-
-
-def plain(hint: Any) -> Any:
-    """Return a type without None and without its list."""
-    if get_origin(hint) in {types.UnionType, typing.Union}:
-        (hint,) = (each for each in get_args(hint) if each is not type(None))
-    return get_args(hint)[0] if get_origin(hint) is list else hint
-
-
 def odd_values(parameter: Parameter) -> Iterator[tuple[str, bool]]:
     """Yield odd values, and whether the type of the parameter alone makes them wrong usage."""
     kind = get_origin(parameter.kind) or parameter.kind
@@ -164,31 +89,6 @@ def odd_values(parameter: Parameter) -> Iterator[tuple[str, bool]]:
             yield value, kind not in {str, Path}
     if "URL" in parameter.help or "nats://" in parameter.help:
         yield from ((value, False) for value in _URLS)
-
-
-def line_of(command: str, given: Mapping[str, str | None], without: str = "") -> list[str]:
-    """Return a command line with some values, and valid ones for what must be given.
-
-    Args:
-        command: the path of the command.
-        given: values by the name of the parameter; None for an option that has no value.
-        without: the name of a parameter that is not given.
-    """
-    values: dict[str, str | None] = {
-        each.name: VALID[each.name if each.option else each.metavar]
-        for each in parameters(command)
-        if each.is_required
-    }
-    values |= {"servers": NOWHERE, **MORE.get(command, {}), **given}
-    values.pop(without, None)
-    line, arguments = command.split(), ["--"]
-    for each in parameters(command):
-        if each.name in values and not each.option:
-            arguments.append(values[each.name] or "")
-        elif each.name in values:
-            value = values[each.name]
-            line.append(each.option if value is None else f"{each.option}={value}")
-    return [*line, *arguments]
 
 
 def tree(folder: Path) -> set[str]:
@@ -262,23 +162,40 @@ def shell(
 @pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_odd_values(command: str, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_odd_values(command: str, shell: Shell) -> None:
     """Whatever a value is: the right exit code, few lines, no traceback, nothing left behind."""
     for each in parameters(command):
         for value, is_wrong_usage in odd_values(each):
-            line = line_of(command, {each.name: value})
-            code = shell.run(line, command)
+            code = shell.run(line_of(command, {each.name: value}), command)
             if is_wrong_usage and code != 2:
                 shell.wrong[f"{each.name} {value!r}"] = [f"not wrong usage, {code}"]
-            if each.variable is not None:
+    assert shell.wrong == {}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_odd_variables(command: str, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read from an environment variable may be as odd as an option."""
+    for each in parameters(command):
+        if each.variable is not None:
+            for value, _ in odd_values(each):
                 with monkeypatch.context() as environment:
                     environment.setenv(each.variable, value)
                     shell.run(line_of(command, {}, without=each.name), command)
+    assert shell.wrong == {}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_options_twice(command: str, shell: Shell) -> None:
+    """An option that is given twice ends as if it was given once."""
+    for each in parameters(command):
         if each.option:
-            line, again = line_of(command, {each.name: "x"}), f"{each.option}=x"
-            at = line.index("--")
-            if shell.run(line, command) != shell.run([*line[:at], again, *line[at:]], command):
-                shell.wrong[f"{again} twice"] = ["another exit code"]
+            once = line_of(command, {each.name: "x"})
+            twice = [*command.split(), f"{each.option}=x", *once[len(command.split()) :]]
+            assert shell.run(twice, command) == shell.run(once, command), each.option
     assert shell.wrong == {}
 
 
@@ -305,14 +222,6 @@ def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert f"Example:\n    weenats {command}" in shown
     assert all(each.option in shown for each in parameters(command))
-
-
-WITH_SERVERS: Final = [
-    command
-    for command in COMMANDS
-    if any(each.name == "servers" for each in parameters(command)) and command != "rebuild"
-]
-"""Commands that connect, `rebuild` only if there is a projection."""
 
 
 @pytest.mark.usefixtures("impatient")
@@ -438,6 +347,38 @@ def test_signals(command: str, shell: Shell) -> None:
             assert serves or err == ""
             assert "Traceback" not in err
     assert tree(shell.folder) == before
+
+
+FOLDERS: Final = [
+    (command, each.name)
+    for command in COMMANDS
+    for each in parameters(command)
+    if each.kind is Path and not each.option
+]
+"""Commands that read a folder of contracts, and the name of that argument."""
+
+
+@pytest.mark.parametrize(("command", "name"), FOLDERS)
+def test_closed_folder(
+    command: str, name: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of contracts that may not be read fails a command with one line."""
+    Path("closed").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path).name != "closed")
+    assert shell.run(line_of(command, {name: "closed"}), command) == 1
+    assert shell.err == "weenats: closed: is not readable; permit reading and entering it\n"
+    assert shell.wrong == {}
+
+
+@pytest.mark.skipif(not Path("/sys").exists(), reason="needs /sys, where even root may not write")
+@pytest.mark.parametrize(
+    "line", [["new", "things", "--root=/sys"], ["generate", "--out=/sys"], ["docs", "--out=/sys"]]
+)
+def test_read_only_folder(line: list[str], shell: Shell) -> None:
+    """A folder that may not be written fails a command with one line that names it."""
+    assert shell.run(line, line[0]) == 1
+    assert re.fullmatch(r"weenats: /sys[^ ]*: cannot write to the folder \(.+\)\n", shell.err)
+    assert shell.wrong == {}
 
 
 @pytest.mark.parametrize(
