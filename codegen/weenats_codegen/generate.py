@@ -20,7 +20,8 @@ from weenats_codegen.output.stubs import HandlerMismatch, is_stub, mismatches, s
 from weenats_codegen.output.transaction import is_interrupted
 from weenats_codegen.output.writer import Report, diff, write
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
-from weenats_codegen.parser.source import contract_files, find_contracts, root_of
+from weenats_codegen.parser.folders import contract_files
+from weenats_codegen.parser.source import find_contracts, root_of
 from weenats_codegen.render.client_project import render_client_project, usage
 from weenats_codegen.render.formatter import format_sources
 from weenats_codegen.render.libraries import render_copies, render_libraries

@@ -23,7 +23,7 @@ from weenats_codegen.ir.members import marked_members
 from weenats_codegen.ir.references import RECURSIVE, References, Scope, Target
 from weenats_codegen.ir.variants import Direction, Variant
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic
-from weenats_codegen.parser.dialects import Ref, Tree, translated
+from weenats_codegen.parser.dialects import Ref, Tree, with_null, without_null
 from weenats_codegen.parser.refs import split
 from weenats_codegen.parser.resources import Place
 from weenats_codegen.parser.text import visible
@@ -356,9 +356,10 @@ class _Bundler:
         context = self._resources.place(node).context
         scope = self._references.entered(state.scope, context.resource)
         state = state._replace(context=context, scope=scope)
-        tree = translated(node, context.dialect)
+        tree = without_null(node, context.dialect)
         if "discriminator" in tree:
             tree = with_discriminator(tree, self._resources, Place(node, context))
+        tree = with_null(tree, node, context.dialect)
         if context.resource.has_unevaluated_items and not context.dialect.contains_evaluates:
             tree = _without_evaluated_contains(tree)
         if state.direction is not Direction.ANY and not _REQUIRING.isdisjoint(tree):

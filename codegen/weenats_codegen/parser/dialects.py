@@ -306,7 +306,17 @@ def is_definition(pointer: str) -> bool:
 
 
 def translated(schema: Node, dialect: Dialect) -> dict[str, Tree]:
-    """Return what a schema object means in JSON Schema 2020-12.
+    """Return what a schema object means in JSON Schema 2020-12, without its `discriminator`.
+
+    Args:
+        schema: A schema that is a mapping.
+        dialect: Its dialect.
+    """
+    return with_null(without_null(schema, dialect), schema, dialect)
+
+
+def without_null(schema: Node, dialect: Dialect) -> dict[str, Tree]:
+    """Return what a schema object means, but for its `nullable` and `discriminator`.
 
     Keywords whose values have another type than the dialect demands are left out.
 
@@ -340,7 +350,9 @@ def translated(schema: Node, dialect: Dialect) -> dict[str, Tree]:
     discriminator = schema.get("discriminator").mapping
     if isinstance(discriminator.get("propertyName"), str):
         result["discriminator"] = discriminator
-    return _translate_openapi(result, schema) if dialect.has_openapi_keywords else result
+    if dialect.has_openapi_keywords and "example" in schema.mapping and "examples" not in result:
+        result["examples"] = [schema.mapping["example"]]
+    return result
 
 
 def _part(part: Node, key: str) -> Tree:
@@ -452,12 +464,17 @@ def _translate_dependencies(result: dict[str, Tree]) -> None:
             result[key] = {**found, name: dependency}
 
 
-def _translate_openapi(result: dict[str, Tree], schema: Node) -> dict[str, Tree]:
-    """Give nullable and example their meaning; the discriminator needs its branches first."""
+def with_null(result: dict[str, Tree], schema: Node, dialect: Dialect) -> dict[str, Tree]:
+    """Return what a schema means with its `nullable`, which may put a union around it.
+
+    Args:
+        result: What it means without.
+        schema: The schema.
+        dialect: Its dialect.
+    """
     members = schema.mapping
-    if "example" in members and "examples" not in result:
-        result["examples"] = [members["example"]]
-    if members.get("nullable") is not True:
+    is_understood = dialect.has_openapi_keywords and not dialect.hides_siblings(members)
+    if not is_understood or members.get("nullable") is not True:
         return result
     kinds = result.get("type")
     if isinstance(kinds, str):

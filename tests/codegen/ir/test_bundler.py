@@ -370,6 +370,15 @@ def test_discriminator_mapping_has_a_meaning(tmp_path: Path) -> None:
     assert root["discriminator"] == {"propertyName": "kind", "mapping": mapping}
 
 
+def test_nullable_keeps_the_discriminator(tmp_path: Path) -> None:
+    """The branches of a union that may be null demand their names."""
+    judge = validator(bundle(tmp_path, {**PETS, "nullable": True}))
+    assert [judge.is_valid(each) for each in (None, {"kind": "cat"}, {"kind": "Cat"}, {})] == [
+        *(True, True),
+        *(False, False),
+    ]
+
+
 def test_discriminator_of_json_schema_is_an_annotation(tmp_path: Path) -> None:
     """JSON Schema itself does not know the discriminator: it has no meaning with `$schema`."""
     made = bundle(tmp_path, {**PETS, "$schema": DRAFT_2020})
