@@ -1,5 +1,7 @@
 """The commands with their arguments and help; each one imports its implementation when it runs."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,19 +28,34 @@ from weenats_codegen.cli.options import (
 from weenats_codegen.cli.permissions_app import permissions
 from weenats_codegen.cli.rebuild_app import rebuild
 
+_UsageError: Any = typer.BadParameter.__base__  # which typer does not export
+
+
+@contextmanager
+def _usage_errors() -> Generator[None]:
+    """Show errors of wrong usage without control characters, and without words of a library."""
+    try:
+        yield
+    except _UsageError as error:
+        from weenats_codegen.cli.output import one_line
+        from weenats_codegen.parser.diagnostics import escaped
+
+        error.message = escaped(error.message, "\n")  # help has lines
+        if isinstance(error, typer.BadParameter):
+            error.message = one_line(error.message.removeprefix("Value error, "))
+        raise
+
 
 class _Program(TyperGroup):
-    """Shows what is wrong with a value without the words of the library that found it."""
+    @override
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with _usage_errors():
+            return super().make_context(*args, **extra)
 
     @override
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _usage_errors():
             return super().invoke(ctx)
-        except typer.BadParameter as error:
-            from weenats_codegen.cli.output import one_line
-
-            error.message = one_line(error.message.removeprefix("Value error, "))
-            raise
 
 
 app = typer.Typer(

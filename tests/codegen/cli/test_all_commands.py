@@ -75,7 +75,7 @@ ODD: Final[Mapping[Any, tuple[str, ...]]] = {
     int: _NUMBERS,
     str: _TEXTS,
     Path: _PATHS,
-    Literal: ("", "x" * 5000, "a\n\x1b[31m"),
+    Literal: ("", "x" * 5000, "a\n\x1b[31m\u202e"),
 }
 """Values by the type of the parameter."""
 MAX_LINES: Final = 12
@@ -209,6 +209,13 @@ def test_odd_lines(command: str, shell: Shell) -> None:
     if any(each.is_required and not each.option for each in parameters(command)):
         lines.append(command.split())
     assert [shell.run(line, command) for line in lines] == [2] * len(lines)
+    assert shell.wrong == {}
+
+
+@pytest.mark.parametrize("line", [["x\n\u202e\x9b"], ["--x\u202e"], ["streams", "x\u202e"]])
+def test_odd_commands(line: list[str], shell: Shell) -> None:
+    """A command that does not exist is wrong usage, whatever characters it has."""
+    assert shell.run(line, "") == 2
     assert shell.wrong == {}
 
 

@@ -410,7 +410,8 @@ class Shaper:
 
 def _constants(branch: Schema) -> Iterator[Json]:
     """Yield the constants of members."""
-    for member in branch.get("properties", {}).values():
+    members: dict[str, Json] = branch.get("properties", {})
+    for member in members.values():
         if isinstance(member, dict):
             yield member.get("const")
 
