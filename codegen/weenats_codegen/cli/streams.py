@@ -303,7 +303,8 @@ def _with_guarantees(found: Sequence[_Status]) -> "Group":
 
     lines = [plain(f"{each.info.config.name}: {each.kept}") for each in found]
     full = [
-        f"{each.info.config.name}: {each.used:.0%} of its limit is used; it refuses new events then"
+        f"{each.info.config.name}: {each.used:.0%} of its limit is used; at the limit it refuses"
+        " new events"
         for each in found
         if each.used is not None and each.used >= _NEARLY_FULL
     ]

@@ -188,7 +188,9 @@ def test_status_shows_a_full_stream(run: Run, nats_url: str, tmp_path: Path) -> 
     _, out, _ = run("streams", "status", str(tmp_path), "--json")
     assert [each["used"] for each in json.loads(out)] == [1.0, 0.0]
     lines = run("streams", "status", str(tmp_path))[1].splitlines()
-    assert lines[-1] == "parcels-events: 100% of its limit is used; it refuses new events then"
+    assert (
+        lines[-1] == "parcels-events: 100% of its limit is used; at the limit it refuses new events"
+    )
 
 
 @pytest.mark.parametrize(
