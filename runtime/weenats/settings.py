@@ -359,10 +359,12 @@ def _warn_of_misspelled(names: list[str]) -> None:
     Args:
         names: the known variables.
     """
-    unset = [name for name in names if name not in os.environ]
-    for name in sorted(os.environ.keys() - set(names)):
-        meant = get_close_matches(name, unset, n=1, cutoff=_SIMILAR)
-        if meant and name.startswith(_PREFIX):
+    given = {name.upper(): name for name in os.environ}  # settings are read in either case
+    known = {name.upper() for name in names}
+    for upper, name in sorted(given.items()):
+        if upper in known or not upper.startswith(_PREFIX):
+            continue
+        if meant := get_close_matches(upper, known - given.keys(), n=1, cutoff=_SIMILAR):
             _LOG.warning("%s is not a setting and has no effect: did you mean %s?", name, meant[0])
 
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import logging
+from functools import reduce
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -355,19 +356,29 @@ async def test_canonical_error_keeps_message_and_details(
     assert (error.value.message, error.value.details) == ("no such thing\r\nX: y", {"hint": "ä"})
 
 
-async def test_unserializable_error_becomes_internal(client: ProbeClient, handlers: Probe) -> None:
-    """An error that cannot be serialized is sent as INTERNAL."""
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotFoundError("odd", details={"x": object()}),
+        NotFoundError("odd", details={"x": 10**4300}),
+        NotFoundError("odd", details=reduce(lambda part, _: {"x": part}, range(191), {})),
+        NotReadyError("odd", details={"x": 10**4300}),
+        NotFoundError("odd \ud800"),
+    ],
+    ids=["object", "long integer", "nested", "declared", "surrogate"],
+)
+async def test_unserializable_error_becomes_internal(
+    client: ProbeClient, handlers: Probe, error: ServiceError
+) -> None:
+    """An error that cannot be serialized, or not be read again, is sent as INTERNAL."""
 
     async def odd(key: str, command: Run, context: RequestContext) -> Outcome:
-        raise NotFoundError("odd", details={"x": object()})
+        raise error
 
-    async def surrogate(key: str, command: Run, context: RequestContext) -> Outcome:
-        raise NotFoundError("odd \ud800")
-
-    handlers.actions |= {"odd": odd, "surrogate": surrogate}
-    for action in ("odd", "surrogate"):
-        with pytest.raises(InternalError):
-            await client.run("k", Run(action=action))
+    handlers.actions["odd"] = odd
+    with pytest.raises(InternalError) as raised:
+        await client.run("k", Run(action="odd"))
+    assert raised.value.remote
 
 
 @pytest.mark.parametrize(

@@ -45,11 +45,12 @@ def test_misspelled_variables_are_logged(
     """A typo says what was meant, without its value; other variables with the prefix do not."""
     for name in ("WEENATS_JWKS_URL", "WEENATS_TOKEN", "WEENATS_DATABASE", "WEENATS_USERS"):
         monkeypatch.setenv(name, SECRET)
-    for name in ("WEENATS_USER", "WEENATS_PASSWORD"):
+    for name in ("WEENATS_USER", "weenats_password", "WEENATS_PASSWORDS", "weenats_issuers"):
         monkeypatch.setenv(name, "ada")
     EnvironmentSettings()
     assert caplog.messages == [
-        "WEENATS_JWKS_URL is not a setting and has no effect: did you mean WEENATS_JWKS_URI?"
+        "weenats_issuers is not a setting and has no effect: did you mean WEENATS_ISSUER?",
+        "WEENATS_JWKS_URL is not a setting and has no effect: did you mean WEENATS_JWKS_URI?",
     ]
 
 

@@ -12,7 +12,8 @@ def process_lock() -> RLock:
     """Return a lock for a module, for which a fork waits.
 
     A child that is forked while another thread has a lock has it locked for ever: there is no such
-    thread in it.
+    thread in it. A fork takes the last lock first: one that is held while another one is taken must
+    be made after that.
     """
     lock = RLock()  # its thread may be interrupted by a signal handler, which needs it too
     if hasattr(os, "register_at_fork"):  # not on Windows

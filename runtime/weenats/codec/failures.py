@@ -9,9 +9,9 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 
 from weenats._internal.tasks import ends_task
-from weenats.codec.json import dump_any
+from weenats.codec.json import dump_any, is_unreadable
 from weenats.codec.metadata import reply_end
-from weenats.codec.parts import Decoder, Encoder
+from weenats.codec.parts import UNREADABLE, Decoder, Encoder
 from weenats.codec.reader import Reader
 from weenats.codec.validators import typed_dict
 from weenats.codec.violations import SchemaError, breach
@@ -139,10 +139,12 @@ def encode_failure(error: ServiceError, duration: float, request: MessageContext
 
     Raises:
         TypeError: the details of the error cannot be serialized.
-        ValueError: the same, for example NaN.
+        ValueError: the same, for example NaN, or they could not be read again.
     """
     body = dump_any({"code": error.code.value, "message": error.message})
     details = _encode_details(error)
+    if is_unreadable(details):
+        raise ValueError(UNREADABLE)
     if details:
         body = b'%b,"details":%b}' % (body[:-1], details)
     end = b',"duration":%.3f}' % duration if request is None else reply_end(duration, request)

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from weenats.projections.projection import Projection
     from weenats.transport.base import Transport
 
-__all__ = ["Follower"]
+__all__ = ["Follower", "is_of_handler"]
 ViewT = TypeVar("ViewT", bound=View)
 _AT_ONCE: Final = 256
 """How many events are applied in one transaction at most."""
+_OF_HANDLER: Final = "the handler of event "
 _HANDLER_TIMEOUT: Final = 30.0
 """Seconds that the handler of an event has."""
 
@@ -142,5 +143,14 @@ class Follower(Generic[ViewT]):
             raise RuntimeError(f"{_where(stored)} raised {type(error).__name__}") from error
 
 
+def is_of_handler(error: BaseException) -> bool:
+    """Return whether the handler of an event raised an error: a note says at which event.
+
+    Args:
+        error: what `Follower.run` raised.
+    """
+    return any(each.startswith(_OF_HANDLER) for each in getattr(error, "__notes__", ()))
+
+
 def _where(stored: StoredEvent) -> str:
-    return f"the handler of event {stored.sequence}, {stored.path}"
+    return f"{_OF_HANDLER}{stored.sequence}, {stored.path}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 from weenats.admission.scope import SCOPE
 from weenats.errors import DeadlineExceededError, ServiceError, UnavailableError
 from weenats.projections.bucket import UnusableBucketError
+from weenats.projections.follower import is_of_handler
 from weenats.projections.lease import LeaseLostError
 from weenats.protocol.messages import HealthCheckEntry
 from weenats.transport.jetstream import (
@@ -33,12 +34,11 @@ _NO_NATS: Final = "NATS cannot be reached"
 
 
 def _gets_no_events(error: BaseException) -> TypeGuard[ServiceError]:
-    """Return whether it is the connection that fails, not a handler: that leaves a note."""
+    """Return whether it is the connection that fails, not a call of a handler."""
     if isinstance(error, _NO_EVENTS):
         return True
-    is_noted = bool(getattr(error, "__notes__", ()))
     is_away = isinstance(error, UnavailableError | DeadlineExceededError) and error.of_connection
-    return is_away and not is_noted
+    return is_away and not is_of_handler(error)
 
 
 class ProjectionHealth:

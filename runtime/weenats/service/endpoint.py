@@ -6,7 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 from time import monotonic_ns, perf_counter_ns
-from traceback import extract_tb
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
@@ -219,10 +219,11 @@ class EndpointRunner:
 
     def _log_unimplemented(self, error: UnimplementedError) -> None:
         """Log once which line raises the error; callers do not get to know it."""
-        frames = extract_tb(error.__traceback__)
+        frames = list(walk_tb(error.__traceback__))
         if frames and not self._logged_unimplemented:
             self._logged_unimplemented = True
-            place = f"{frames[-1].filename}:{frames[-1].lineno}"
+            frame, line = frames[-1]
+            place = f"{frame.f_code.co_filename}:{line}"
             _LOG.warning("%s is not implemented: see %s", self.operation.subject, place)
 
     def _log_of_call(self, error: ServiceError) -> None:
@@ -232,12 +233,12 @@ class EndpointRunner:
         """
         if error.name or error.code not in _OF_REQUESTS:
             return
-        places = [
-            f" ({frame.filename}:{frame.lineno} in {frame.name})"
-            for frame in extract_tb(error.__traceback__)
-            if not frame.filename.startswith(_PACKAGE)
-        ]
-        text, place = "%s passes on %s, the error of a call%s", "".join(places[-1:])
+        place = ""
+        for frame, line in walk_tb(error.__traceback__):  # `extract_tb` would look at all files
+            code = frame.f_code
+            if not code.co_filename.startswith(_PACKAGE):
+                place = f" ({code.co_filename}:{line} in {code.co_name})"
+        text = "%s passes on %s, the error of a call%s"
         _LOG.warning(text, self.operation.subject, error.code, place)
 
     def _answer(self, job: Job, reply: bytes, headers: bytes, elapsed: int) -> None:

@@ -9,7 +9,6 @@ use of the span first runs the constructor of the SDK; from then on the span is 
 from __future__ import annotations
 
 from os import environ
-from threading import Lock
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,6 +43,7 @@ _OWN_METRICS: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 _SAMPLED: Final = TraceFlags.SAMPLED
 _RANDOM: Final = TraceFlags.RANDOM_TRACE_ID
 _CONSTRUCTING: Final = process_lock()
+_UNTIL_CONSTRUCTED: Final = process_lock()  # after the other one, which is taken while it is held
 
 
 class LateTracer:
@@ -156,7 +156,7 @@ class LateSpan(Span):
         start_time: when it started, nanoseconds since the epoch; None for now.
     """
 
-    _lock: Any = Lock()  # until the constructor has made one for this span
+    _lock: Any = _UNTIL_CONSTRUCTED  # until the constructor has made one for this span
     _early: dict[str, AttributeValue] | None = None
 
     def __init__(  # noqa: PLR0913, PLR0917 - the parts of a span

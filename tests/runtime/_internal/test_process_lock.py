@@ -9,10 +9,11 @@ from testkit.forks import fork, run_program
 HOLD = """
 import os
 from importlib import import_module
+from operator import attrgetter
 from threading import Event, Thread
 
 module, name = arguments
-lock = getattr(import_module(module), name)
+lock = attrgetter(name)(import_module(module))
 has_it, is_forked = Event(), Event()
 
 def hold():
@@ -46,6 +47,7 @@ with lock:
         ("weenats._internal.limited_log", "_LOCK"),
         ("weenats.telemetry.durations", "_LOCK"),
         ("weenats.telemetry.late_span", "_CONSTRUCTING"),
+        ("weenats.telemetry.late_span", "LateSpan._lock"),
     ],
 )
 async def test_a_fork_waits_for_the_lock(lock: tuple[str, str]) -> None:

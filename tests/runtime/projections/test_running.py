@@ -543,7 +543,9 @@ async def test_a_projection_without_a_connection_says_so_in_a_line(
     """A server that is away is no failure of the projection; its health does not name servers."""
 
     async def fail(*_: Any, **__: Any) -> None:
-        raise connection_error(kind, "nats://hidden:4222 is away")
+        error = connection_error(kind, "nats://hidden:4222 is away")
+        error.add_note("of somebody else")  # only that of the follower says that it is a handler's
+        raise error
 
     async with COUNTS.run(transport) as counts:
         await counts.caught_up()
