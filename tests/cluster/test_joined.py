@@ -79,7 +79,9 @@ async def test_jetstream_of_the_hub_at_a_leaf_node() -> None:
     )
     with NatsServer(config=hub_config) as hub, NatsServer(config=config) as leaf:
         await asyncio.to_thread(wait_for, lambda: "Leafnode connection created" in leaf.log())
-        transport = NatsTransport(hub.url, OPTIONS)
+        transport, at_leaf = NatsTransport(hub.url, OPTIONS), NatsTransport(leaf.url, OPTIONS)
+        await answered(lambda: JetStream(at_leaf).streams())  # the hub has told its subjects
+        await at_leaf.close()
         handlers = OnceProbe()
         async with (
             NatsServiceBuilder(handlers, leaf.url, connection=OPTIONS).build(),

@@ -1062,6 +1062,7 @@ EXITS: Final = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind"), EXITS)
 def test_exit_of_the_process(
     nats_url: str, name: str, kind: type[BaseException], records: Records

@@ -272,6 +272,7 @@ def foreign_urls() -> Iterator[list[str]]:
         yield urls
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("command", WITH_SERVERS)
 def test_foreign_servers(command: str, shell: Shell, foreign_urls: list[str]) -> None:
@@ -314,7 +315,7 @@ def unwritable(how: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("as_json", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"demo", "run", "mock"}))
 def test_unwritable_output(
     command: str, as_json: bool, shell: Shell, empty_url: str, monkeypatch: pytest.MonkeyPatch

@@ -244,7 +244,7 @@ def test_unreadable_file_is_not_breaking(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("output", ["sarif", "github"])
+@pytest.mark.parametrize("output", ["sarif", pytest.param("github", marks=pytest.mark.slow)])
 def test_full_disk_is_not_breaking(output: str, project: Path) -> None:
     """A report that cannot be written is code 2 as well."""
     breaking(project)

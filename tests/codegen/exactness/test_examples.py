@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from testkit.json_schemas.comparison import Case, compare
 
 _BIG: Final = 2**53
@@ -228,6 +230,7 @@ AGREED: Final[tuple[tuple[Any, tuple[Any, ...]], ...]] = (
 """Schemas, each with documents."""
 
 
+@pytest.mark.slow
 def test_examples(tmp_path: Path) -> None:
     """Generated code takes and sends exactly what each schema allows."""
     tally = compare([Case(schema, documents) for schema, documents in AGREED], tmp_path)
