@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from contextlib import asynccontextmanager
-from copy import deepcopy
 from typing import TYPE_CHECKING, Final, Generic, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -65,8 +64,8 @@ class KeyValueView(View, Generic[ValueT]):
         self._values = f"{self._prefix}value."
         self._position = f"{self._prefix}position"
         self._type = TypeAdapter(value)
-        self._written: OrderedDict[str, ValueT | None] = OrderedDict()
-        self._changed: dict[str, ValueT | None] | None = None
+        self._written: OrderedDict[str, bytes | None] = OrderedDict()
+        self._changed: dict[str, bytes | None] | None = None
         self._revision = 0
         self._has_written_all = False
         """Whether `_written` has all values that there are, so that none has to be read."""
@@ -96,7 +95,8 @@ class KeyValueView(View, Generic[ValueT]):
             return await self._load(subject, leader=False)
         for known in (self._changed, self._written):
             if subject in known:
-                return self._copy(known[subject])
+                payload = known[subject]
+                return None if payload is None else self._decoded(payload)
         if self._has_written_all:
             return None
         return await self._load(subject, leader=True)
@@ -132,7 +132,7 @@ class KeyValueView(View, Generic[ValueT]):
                 values, or nothing that JSON has.
             RuntimeError: no event is being handled.
         """
-        self._change(key, self._readable(value))
+        self._change(key, None if value is None else self._encoded(value))
 
     async def delete(self, key: ViewKey) -> None:
         """Remove a value, if there is one; only handlers of events may.
@@ -171,7 +171,7 @@ class KeyValueView(View, Generic[ValueT]):
     @override
     @asynccontextmanager
     async def transaction(self, checkpoint: Checkpoint) -> AsyncGenerator[None]:
-        changed: dict[str, ValueT | None] = {}
+        changed: dict[str, bytes | None] = {}
         self._changed = changed
         try:
             yield
@@ -183,24 +183,24 @@ class KeyValueView(View, Generic[ValueT]):
     async def drop(self) -> None:
         await self._jetstream.purge(self._stream, f"{self._prefix}>")
 
-    async def _store(self, position: int, changed: dict[str, ValueT | None]) -> None:
+    async def _store(self, position: int, changed: dict[str, bytes | None]) -> None:
         if len(changed) > _MAX_CHANGES:
             # With it, up to _FULL - 1 changes of earlier events are stored.
             most = _MAX_CHANGES - _FULL + 1
             raise ValueError(f"an event may change up to {most} keys")
         messages = [
             BatchMessage(subject, b"", DELETED)
-            if value is None
-            else BatchMessage(subject, self._type.dump_json(value, by_alias=True, warnings=False))
-            for subject, value in changed.items()
+            if payload is None
+            else BatchMessage(subject, payload)
+            for subject, payload in changed.items()
         ]
         text = str(position).encode()
         # The revision of the position stands for the expected position.
         at = BatchMessage(self._position, text, expected_last_subject_sequence=self._revision)
         ack = await publish_batch(self._transport, [*messages, at], _TIMEOUT)
         self._revision = ack.sequence
-        for subject, value in changed.items():
-            self._written[subject] = value
+        for subject, payload in changed.items():
+            self._written[subject] = payload
             self._written.move_to_end(subject)
         while len(self._written) > _MAX_CACHED:
             self._written.popitem(last=False)
@@ -213,24 +213,24 @@ class KeyValueView(View, Generic[ValueT]):
             return None
         return None if is_deleted(message) else self._decoded(message.payload)
 
-    def _readable(self, value: ValueT) -> ValueT:
-        """Return a copy of a value, as it is read again.
+    def _encoded(self, value: ValueT) -> bytes:
+        """Return a value as JSON.
 
         Raises:
             ValueError: it could not be read again.
         """
         try:
             # A warning would show the value; reading it says more.
-            data = self._type.dump_json(value, by_alias=True, warnings=False)
-            copy = self._type.validate_json(data)
+            payload = self._type.dump_json(value, by_alias=True, warnings=False)
+            # NaN is written as null, which a type with None would read.
+            if self._type.validate_json(payload) is not None:
+                return payload
         except ValueError:  # of pydantic, whose text has the value
-            copy = None
-        if copy is None and value is not None:
-            raise ValueError(
-                f"this {type(value).__name__} is not of the type of the view's values, or is"
-                " nothing that JSON has"
-            )
-        return cast("ValueT", copy)
+            pass
+        raise ValueError(
+            f"this {type(value).__name__} is not of the type of the view's values, or is nothing"
+            " that JSON has"
+        )
 
     def _decoded(self, payload: bytes) -> ValueT:
         try:
@@ -242,14 +242,10 @@ class KeyValueView(View, Generic[ValueT]):
                 " raise the version of the projection",
             ) from None
 
-    def _copy(self, value: ValueT | None) -> ValueT | None:
-        """Return a value of its own, which the handler may change."""
-        return None if value is None else deepcopy(value)
-
-    def _change(self, key: ViewKey, value: ValueT | None) -> None:
+    def _change(self, key: ViewKey, payload: bytes | None) -> None:
         if self._changed is None:
             raise RuntimeError("only the handlers of events change a view")
-        self._changed[self._subject(key)] = value
+        self._changed[self._subject(key)] = payload
 
     def _subject(self, key: ViewKey) -> str:
         tokens = _tokens(key)
