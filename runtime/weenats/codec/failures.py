@@ -9,9 +9,9 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 
 from weenats._internal.tasks import ends_task
-from weenats.codec.json import dump_any, is_unreadable
+from weenats.codec.json import UNREADABLE, dump_any, is_unreadable
 from weenats.codec.metadata import reply_end
-from weenats.codec.parts import UNREADABLE, Decoder, Encoder
+from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.reader import Reader
 from weenats.codec.validators import typed_dict
 from weenats.codec.violations import SchemaError, breach

@@ -9,7 +9,7 @@ from pydantic_core import SchemaValidator, ValidationError, core_schema, to_json
 
 __all__ = [
     "FEW_BYTES",
-    "MAX_NESTING",
+    "UNREADABLE",
     "dump_any",
     "has_constants",
     "has_large",
@@ -36,13 +36,13 @@ _MANY: Final = 10_000
 FEW_BYTES: Final = _MANY
 """JSON text that is no longer than that has few values."""
 
-MAX_NESTING: Final = 190
+_MAX_NESTING: Final = 190
 """How many levels a part of a message may nest. pydantic's parser reads 200 levels, also where the
 part is in a reply within a kept reply, or in a commit."""
-_ROOM: Final = 200 - MAX_NESTING
+_ROOM: Final = 200 - _MAX_NESTING
 _OPENED: Final = b'{"":'
 _CLOSED: Final = b"}"
-_LEAST_DEEP: Final = 2 * MAX_NESTING
+_LEAST_DEEP: Final = 2 * _MAX_NESTING
 """The bytes of JSON text of that many levels, at least."""
 _BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 _OTHERS: Final = bytes(each for each in range(256) if each not in b'[]{}"\\')
@@ -50,6 +50,11 @@ _FEW_LEVELS: Final = 8
 """How many levels most JSON text nests."""
 _MAX_DIGITS: Final = 4300
 """How many digits of an integer pydantic's parser reads, and Python by default; it writes more."""
+UNREADABLE: Final = (
+    f"it nests deeper than {_MAX_NESTING} levels, or has an integer of more than {_MAX_DIGITS}"
+    " digits"
+)
+"""What is wrong with JSON text for which `is_unreadable` is true."""
 _ALL_DIGITS: Final = re.compile(rb"[0-9]{%d}" % (_MAX_DIGITS + 1)).fullmatch
 _ZERO: Final = ord("0")
 _NINE: Final = ord("9")
@@ -168,13 +173,13 @@ def _may_be_deep(data: bytes) -> bool:
     This takes a fifth of the time of parsing. Brackets in strings could hide what nests: where a
     string has one, or an escape, only parsing tells.
     """
-    if data.count(b"[") + data.count(b"{") <= MAX_NESTING:
+    if data.count(b"[") + data.count(b"{") <= _MAX_NESTING:
         return False
     rest = data.translate(_BRACKETS, _OTHERS).replace(b'""', b"")
     if b'"' in rest or b"\\" in rest:
         return True
     for removed in range(_FEW_LEVELS):
-        if len(rest) // 2 + removed <= MAX_NESTING:
+        if len(rest) // 2 + removed <= _MAX_NESTING:
             return False
         rest = rest.replace(b"[]", b"")  # the innermost level
     return True

@@ -14,10 +14,10 @@ from pydantic_core import SchemaValidator, to_json
 from typing_extensions import TypedDict
 
 from weenats.codec.failures import details_decoder
-from weenats.codec.json import has_constants, is_unreadable
+from weenats.codec.json import UNREADABLE, has_constants, is_unreadable
 from weenats.codec.keys import KEY, aggregate_type, key_codec
 from weenats.codec.metadata import WRITTEN, message_metadata, reply_end
-from weenats.codec.parts import UNREADABLE, Decoder, Encoder, may_be_deep
+from weenats.codec.parts import Decoder, Encoder, may_be_deep
 from weenats.codec.reader import Reader
 from weenats.codec.requests import METADATA_HEAD, NOT_JSON, Metadata, Request, invalid_envelope
 from weenats.codec.validators import CLOSED, STRICT, UNREAD, quiet_validator, typed_dict

@@ -12,7 +12,7 @@ from pydantic_core import PydanticSerializationError
 
 from weenats.codec.checked import is_quick, quick_json, writer
 from weenats.codec.json import (
-    MAX_NESTING,
+    UNREADABLE,
     has_constants,
     has_large,
     has_many_values,
@@ -45,12 +45,9 @@ from weenats.schema.part import declared_type, is_model, judge_of, type_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["UNREADABLE", "Decoder", "Encoder", "may_be_deep"]
+__all__ = ["Decoder", "Encoder", "may_be_deep"]
 _ABSENT: Final = object()
 _IS_QUICK: Final = is_quick()
-UNREADABLE: Final = (
-    f"it nests deeper than {MAX_NESTING} levels, or has an integer of more than 4300 digits"
-)
 
 
 class _Rules:

@@ -41,10 +41,9 @@ from weenats import (
 )
 from weenats.codec.events import EventCodec
 from weenats.codec.failures import encode_failure
-from weenats.codec.json import is_unreadable
+from weenats.codec.json import UNREADABLE, is_unreadable
 from weenats.codec.numbers import load_decimals
 from weenats.codec.operations import ContractBreachError, OperationCodec
-from weenats.codec.parts import UNREADABLE
 from weenats.contract import AnyOperation
 from weenats.events import ReceivedEvent
 from weenats.idempotency.entries import Entry, decode_entry, done
