@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -395,17 +395,22 @@ def test_run_serves_when_output_is_full(options: list[str], repository: Path) ->
         assert process.wait(LIMIT) == 0
 
 
+def errors_of_run(*arguments: str, cwd: Path, environment: Mapping[str, str]) -> str:
+    """Return what a service writes to standard error until it is stopped."""
+    with forked_command("run", *arguments, cwd=cwd, environment=environment) as served:
+        assert served.stdout is not None
+        assert "is running" in served.stdout.readline()
+        served.terminate()
+        return served.communicate(LIMIT)[1]
+
+
 @pytest.mark.parametrize("options", [(), ("--processes", "2")], ids=str)
 def test_handlers_without_a_builder(
     repository: Path, nats_url: str, options: tuple[str, ...]
 ) -> None:
     """One line says that they are served with defaults, and which variables have no effect."""
     environment = {**os.environ, "NATS_URL": nats_url, "WEENATS_PASSWORD": "secret-1"}
-    with forked_command("run", TARGET, *options, cwd=repository, environment=environment) as served:
-        assert served.stdout is not None
-        assert "is running" in served.stdout.readline()
-        served.terminate()
-        _, errors = served.communicate(LIMIT)
+    errors = errors_of_run(TARGET, *options, cwd=repository, environment=environment)
     [line] = [each for each in errors.splitlines() if "defaults" in each]
     assert line == (
         "weenats: handlers are served with the defaults of NatsServiceBuilder (ignored:"
@@ -423,11 +428,7 @@ def test_run_logs_json(
 ) -> None:
     """WEENATS_LOG_JSON makes the log JSON: `run` sets up logging, not the `main` of an app.py."""
     environment = {**os.environ, "NATS_URL": nats_url, "WEENATS_LOG_JSON": "true"}
-    with forked_command("run", target, *options, cwd=repository, environment=environment) as served:
-        assert served.stdout is not None
-        assert "is running" in served.stdout.readline()
-        served.terminate()
-        _, errors = served.communicate(LIMIT)
+    errors = errors_of_run(target, *options, cwd=repository, environment=environment)
     lines = [line for line in errors.splitlines() if not line.startswith("weenats: ")]
     records = [json.loads(line) for line in lines]
     assert "receipts.app" in {each["logger"] for each in records} or not options  # of `builder`
