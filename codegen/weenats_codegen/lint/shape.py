@@ -1,14 +1,12 @@
 """service.yaml and its meta-schema: members that are missing, unknown or have an invalid value."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from weenats_codegen.lint.validation import Violation, violations
+from weenats_codegen.lint.validation import Violation, contract_violations
 from weenats_codegen.parser.diagnostics import Diagnostic, did_you_mean, quoted
 from weenats_codegen.parser.walk import STANDARD_QUERY, Node
-from weenats_codegen.resources import service_meta_schema
 
 SERVICE_NAME: Final = (
     "is not a valid service name",
@@ -66,9 +64,7 @@ _MESSAGES: Final = {
 
 def check_shape(contract: Node) -> Iterator[Diagnostic]:
     """Yield what the meta-schema refuses; the schemas inside the contract are not checked here."""
-    meta = json.loads(service_meta_schema())
-    meta["$defs"]["schema"] = True
-    for error in violations(meta, contract.value):
+    for error in contract_violations(contract.value):
         if error.is_name:
             message, remedy = _NAME
             yield contract.diagnostic(

@@ -1,5 +1,6 @@
 """Validation by jsonschema-rs: what a value breaks, and where."""
 
+import json
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -8,6 +9,7 @@ import jsonschema_rs
 from pydantic import JsonValue
 
 from weenats_codegen.parser.dialects import DRAFT_4, DRAFT_6, DRAFT_7, DRAFT_2019, DRAFT_2020
+from weenats_codegen.resources import service_meta_schema
 
 _VALIDATORS: Final = {
     DRAFT_4.draft: jsonschema_rs.Draft4Validator,
@@ -41,14 +43,14 @@ class Violation(NamedTuple):
     is_name: bool = False
 
 
-def violations(schema: dict[str, Any], value: JsonValue) -> Iterator[Violation]:
-    """Yield what a value breaks.
+def contract_violations(contract: JsonValue) -> Iterator[Violation]:
+    """Yield what makes a contract an invalid one; the schemas inside it are not checked here.
 
     Args:
-        schema: A schema of draft 2020-12.
-        value: The value.
+        contract: The content of service.yaml.
     """
-    for error in jsonschema_rs.Draft202012Validator(schema, offline=True).iter_errors(value):
+    schema, validator = _service_meta_schema()
+    for error in validator.iter_errors(contract):
         yield _violation(schema, error)
 
 
@@ -74,6 +76,13 @@ def _violation(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> 
     for step in steps[:-1]:
         schema = schema[step]
     return Violation(path, steps[-1], schema[steps[-1]], schema, error.instance)
+
+
+@cache
+def _service_meta_schema() -> tuple[dict[str, Any], jsonschema_rs.Draft202012Validator]:
+    schema = json.loads(service_meta_schema())
+    schema["$defs"]["schema"] = True
+    return schema, jsonschema_rs.Draft202012Validator(schema, offline=True)
 
 
 @cache
