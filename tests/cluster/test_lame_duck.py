@@ -102,7 +102,11 @@ async def test_moving_the_only_instance_fails_no_calls(pair: NatsCluster) -> Non
 
 
 @pytest.mark.parametrize(
-    "far", [False, True], ids=["published where it was", "published elsewhere"]
+    "far",
+    [
+        pytest.param(False, id="published where it was", marks=pytest.mark.slow),
+        pytest.param(True, id="published elsewhere"),
+    ],
 )
 async def test_subscriber_gets_messages_once_and_in_order(pair: NatsCluster, far: bool) -> None:
     """A subscriber that moves receives every message in order, and once from its own server.

@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack
 from time import monotonic
 from typing import Any
 
+import pytest
+
 from testkit.waiting import LIMIT
 from testkit.wallets import builder, client, wallets
 from weenats import NatsTransport, ServiceError
@@ -53,6 +55,7 @@ async def deposit(transport: NatsTransport, key: str, message_id: str) -> dict[s
         assert answer["error"]["code"] in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}, answer
 
 
+@pytest.mark.slow
 async def test_each_command_counts_once(cluster: NatsCluster) -> None:
     """Commands on three keys over two instances, each sent three times at once, count once."""
     balances: defaultdict[str, list[int]] = defaultdict(list)

@@ -128,6 +128,7 @@ def test_fastapi_uses_one_component(imported: dict[str, ModuleType]) -> None:
     assert [name for name in components if "Address" in name] == ["Address", "AddressBox"]
 
 
+@pytest.mark.slow
 def test_contracts_are_generated_one_by_one(tmp_path: Path) -> None:
     """The library is the same, whichever contract it is generated with, and in any order."""
     together, apart = tmp_path / "together", tmp_path / "apart"

@@ -94,6 +94,7 @@ def mutants(value: Any) -> Iterator[object]:
                 yield [*value[:index], mutant, *value[index + 1 :]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_schema_and_model_agree(name: str) -> None:
     """Schema and model both accept or both reject every mutated example."""

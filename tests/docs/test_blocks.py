@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from testkit.documents import DOCUMENTS, Block, Document
+from testkit.documents import DOCUMENTS, Block, Document, running
 from testkit.paths import REPOSITORY
 from testkit.run_block import run_block
 from testkit.wire import assert_valid
@@ -26,7 +26,11 @@ SAMPLES = REPOSITORY / "generated"
 def of_kind(*kinds: str) -> list[Any]:
     """Return the blocks of some languages, as parameters of a test."""
     return [
-        pytest.param(document, block, id=f"{document}:{block.line}")
+        pytest.param(
+            *(document, block),
+            id=f"{document}:{block.line}",
+            marks=running(document) if block.kind == "python" else (),
+        )
         for document in DOCUMENTS
         for block in document.blocks
         if block.kind in kinds

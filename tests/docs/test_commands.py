@@ -14,10 +14,11 @@ from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 from pathlib import Path
 from shutil import copy, copytree
 from subprocess import Popen
+from typing import Any
 
 import pytest
 
-from testkit.documents import DOCUMENTS, Document
+from testkit.documents import DOCUMENTS, Document, running
 from testkit.forked_commands import ForkedCommand, forked_command
 from testkit.paths import REPOSITORY
 from testkit.processes import child_process, without_coverage
@@ -33,9 +34,13 @@ already. Everything else runs in forks, which are faster.
 """
 
 
-def with_commands() -> list[Document]:
-    """Return the documents that have console blocks."""
-    return [document for document in DOCUMENTS if document.of_kind("console")]
+def with_commands() -> list[Any]:
+    """Return the documents that have console blocks, as parameters of a test."""
+    return [
+        pytest.param(document, id=str(document), marks=running(document))
+        for document in DOCUMENTS
+        if document.of_kind("console")
+    ]
 
 
 def commands(document: Document) -> Iterator[tuple[str, str]]:
@@ -49,7 +54,7 @@ def commands(document: Document) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.timeout(300)  # the first document starts many interpreters
-@pytest.mark.parametrize("document", with_commands(), ids=str)
+@pytest.mark.parametrize("document", with_commands())
 def test_commands_run(document: Document, tmp_path: Path, nats_url: str) -> None:
     """The commands of a document, one after another in one folder, succeed."""
     if str(document) != STARTS_EMPTY:

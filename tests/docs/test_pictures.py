@@ -31,6 +31,7 @@ def test_trace_picture_is_fresh(tmp_path: Path) -> None:
     assert len(shape(target.read_text())) == 5
 
 
+@pytest.mark.slow
 def test_demo_picture_is_fresh() -> None:
     """Drawn anew, the demo prints the same words, but for durations, ports and ids."""
     picture = demo_picture.drawn(demo_picture.printed())

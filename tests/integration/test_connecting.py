@@ -98,6 +98,7 @@ async def test_one_server_that_answers_is_enough(nats_url: str, hanging: Hanging
         await check_works(transport)
 
 
+@pytest.mark.slow
 async def test_reconnecting_beside_a_hanging_name(
     own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

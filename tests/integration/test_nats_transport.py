@@ -221,6 +221,7 @@ async def test_wrong_credentials_fail_immediately() -> None:
             await right.fence()
 
 
+@pytest.mark.slow
 async def test_send_buffer_for_a_slow_server_is_limited() -> None:
     """Unsent data for a slow server is limited and arrives once the server reads again."""
     patient = "max_pending: 1GB\nwrite_deadline: '60s'\n"  # with a reader on a busy machine

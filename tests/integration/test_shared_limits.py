@@ -114,6 +114,7 @@ async def test_limit_outlives_instances(url: str) -> None:
         assert await these.passed(5) == 2
 
 
+@pytest.mark.slow
 async def test_overshoot_is_a_chunk_for_each_instance(url: str) -> None:
     """A large limit is taken in chunks of a tenth of a second; few messages are needed for it."""
     rate, chunk = 500, 50

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from testkit.paths import REPOSITORY
 
 _FENCE: Final = re.compile(r"^```(\w*) ?(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -113,6 +115,11 @@ def _tables(text: str) -> Iterator[Table]:
 def _cells(line: str) -> tuple[str, ...]:
     parts = re.split(r"(?<!\\)\|", line)[1:-1]
     return tuple(part.strip().replace(r"\|", "|") for part in parts)
+
+
+def running(document: Document) -> tuple[pytest.MarkDecorator, ...]:
+    """Return the markers of tests that run what a document shows: the README alone is fast."""
+    return () if str(document) == "README.md" else (pytest.mark.slow,)
 
 
 def paths(text: str) -> list[str]:

@@ -338,6 +338,7 @@ def test_unwritable_output(
         assert (how, end, shown) == (how, code or failure if fails else code, reason)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", WITH_SERVERS)
 def test_signals(command: str, shell: Shell) -> None:
     """Ctrl-C ends a command that waits for a server with 130, SIGTERM at once; both silently."""

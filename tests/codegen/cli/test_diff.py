@@ -243,8 +243,9 @@ def test_unreadable_file_is_not_breaking(
     assert capsys.readouterr().err == "weenats: schemas/receipts: Permission denied\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("output", ["sarif", pytest.param("github", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("output", ["sarif", "github"])
 def test_full_disk_is_not_breaking(output: str, project: Path) -> None:
     """A report that cannot be written is code 2 as well."""
     breaking(project)
@@ -381,6 +382,7 @@ def test_lines(tmp_path: Path) -> None:
     assert line_of(Location(str(file))) is None
 
 
+@pytest.mark.slow
 def test_contract_of_a_revision_with_libraries(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -136,6 +136,7 @@ def test_long_texts_do_not_flood_the_terminal(
     assert long in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["services", "health odd"])
 def test_rows_of_one_instance_are_bounded(
     nats_url: str, capsys: pytest.CaptureFixture[str], verb: str

@@ -404,7 +404,9 @@ def errors_of_run(*arguments: str, cwd: Path, environment: Mapping[str, str]) ->
         return served.communicate(LIMIT)[1]
 
 
-@pytest.mark.parametrize("options", [(), ("--processes", "2")], ids=str)
+@pytest.mark.parametrize(
+    "options", [(), pytest.param(("--processes", "2"), marks=pytest.mark.slow)], ids=str
+)
 def test_handlers_without_a_builder(
     repository: Path, nats_url: str, options: tuple[str, ...]
 ) -> None:
@@ -420,8 +422,12 @@ def test_handlers_without_a_builder(
 
 @pytest.mark.parametrize(
     ("target", "options"),
-    [(TARGET, ()), ("receipts.app:builder", ("--processes", "2"))],
-    ids=["handlers", "processes"],
+    [
+        pytest.param(TARGET, (), id="handlers"),
+        pytest.param(
+            *("receipts.app:builder", ("--processes", "2")), id="processes", marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_run_logs_json(
     target: str, options: tuple[str, ...], repository: Path, nats_url: str

@@ -71,7 +71,7 @@ def test_odd_width_hides_nothing(columns: str, monkeypatch: pytest.MonkeyPatch) 
     assert terminal.file.getvalue() == "one line\n"
 
 
-@pytest.mark.parametrize("count", [1, 1000])
+@pytest.mark.parametrize("count", [1, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_value_is_whole_json(
     count: int,

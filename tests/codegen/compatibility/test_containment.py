@@ -888,7 +888,7 @@ def test_drawn_documents_are_bounded() -> None:
     assert [*documents({"D": wide}, "D", 3000, Budget(0))] == []
 
 
-@pytest.mark.parametrize("count", [20, 400])
+@pytest.mark.parametrize("count", [20, pytest.param(400, marks=pytest.mark.slow)])
 def test_classes_of_a_chain_take_one_pass(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What each definition says is read a few times, however long a chain of them is."""
     limit_calls(monkeypatch, definitions, "map_schemas", 20 * count)

@@ -498,6 +498,7 @@ def test_too_many_variants_are_a_problem(tmp_path: Path, monkeypatch: pytest.Mon
     assert message == "needs more than 5 definitions"
 
 
+@pytest.mark.slow
 def test_too_many_dynamic_scopes_are_a_problem(tmp_path: Path) -> None:
     """Dynamic scopes that double with each step end with a problem, not with all of memory."""
     steps: dict[str, Any] = {"z12": {"$id": "http://x/z12", "$ref": "http://x/end"}}

@@ -186,6 +186,7 @@ async def test_contract_with_tokens(mock_service: MockService, nats_url: str) ->
             await getattr(known, operation.method)(*arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", GOLDEN_CONTRACTS, ids=golden_name)
 async def test_each_contract_can_be_mocked(folder: Path, nats_url: str) -> None:
     """A mock of any contract starts, and has an answer for each operation."""

@@ -168,6 +168,7 @@ def test_files_that_look_generated_are_kept(write: Callable[..., None], project:
     assert len([*(OUT / "mine").iterdir()]) == 3
 
 
+@pytest.mark.slow
 def test_outdated_copies_in_client_projects(write: Callable[..., None]) -> None:
     """A client project loses copies of libraries that it does not use, and its former package."""
     library("first")

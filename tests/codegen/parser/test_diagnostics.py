@@ -1,5 +1,6 @@
 """Contract problems: printable, sorted and without duplicates."""
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -39,6 +40,7 @@ def test_problem_is_always_printable(file: str, pointer: str, message: str) -> N
     line.encode()
 
 
+@pytest.mark.slow
 @given(st.recursive(st.text(st.characters()) | st.integers() | st.none(), st.lists))
 def test_shown_values_are_short_and_printable(value: object) -> None:
     """Values of a contract are short and printable in messages."""

@@ -183,6 +183,7 @@ def test_unreadable_file_is_problem(folder: Path, monkeypatch: pytest.MonkeyPatc
         load(folder)
 
 
+@pytest.mark.slow
 def test_long_reference_chain(folder: Path) -> None:
     """A circle of 1000 files that refer to each other is read without a recursion error."""
     (folder / "parcel.yaml").write_text("{$ref: 0.json}")

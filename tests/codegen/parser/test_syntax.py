@@ -167,7 +167,7 @@ def test_digits_are_kept(text: str, value: float) -> None:
         assert type(parsed.value) is type(value)
 
 
-@pytest.mark.parametrize("depth", [101, 500, 20_000])
+@pytest.mark.parametrize("depth", [101, 500, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_nesting_depth_is_limited(depth: int) -> None:
     """Text that is nested more than 100 levels deep raises Unreadable."""
     for read in (parse_json, parse_yaml):

@@ -86,6 +86,7 @@ async def test_they_are_sufficient() -> None:
         assert "Violation" not in server.log()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", OF_STREAMS, ids=lambda entry: entry.subject)
 async def test_each_is_necessary(entry: Entry) -> None:
     """Without it the service tries what it may not do."""

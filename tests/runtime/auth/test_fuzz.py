@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,7 @@ def principal_of(text: str) -> Principal | None:
         return None
 
 
+@pytest.mark.slow
 @given(st.text(max_size=200))
 def test_random_text_is_rejected(text: str) -> None:
     """Random text is rejected without any other error."""

@@ -69,6 +69,7 @@ def outcome(data: bytes) -> object:
         return error.__context__ is None, [each["pointer"] for each in error.details["violations"]]
 
 
+@pytest.mark.slow
 @given(
     st.text(st.characters(codec="utf-8"), min_size=1, max_size=9).filter(str.isprintable),
     st.text(),

@@ -302,15 +302,9 @@ async def test_sigterm_stops_a_service(program: str) -> None:
         assert await child.wait() == 7
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_unshare(), reason="needs a namespace of process ids")
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [STARTING],
-        pytest.param([SERVING], marks=pytest.mark.slow),
-        pytest.param([SERVING, "later"], marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("arguments", [[STARTING], [SERVING], [SERVING, "later"]])
 def test_sigterm_stops_the_first_process_of_a_container(arguments: list[str]) -> None:
     """Signals have no default action there: none is lost from the beginning of start()."""
     command = [*UNSHARE, sys.executable, "-u", "-c", *arguments]

@@ -120,9 +120,8 @@ with NatsServer() as server:
 """
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 async def test_server_ends_with_a_process_that_is_killed(
     tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -190,6 +190,7 @@ def test_defaults_that_python_has_as_they_are(schema: Any, default: Any, kept: l
     assert [root[key] for key in ("default",) if key in root] == kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [25, 40, 2000])
 @pytest.mark.parametrize("is_class", [True, False])
 @pytest.mark.parametrize("is_circle", [True, False])

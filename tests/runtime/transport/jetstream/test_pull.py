@@ -285,8 +285,8 @@ accounts: {
 """
 
 
-@pytest.mark.parametrize("response", ["singleton", "stream"])
-@pytest.mark.parametrize("number", [0, 9])
+@pytest.mark.parametrize("response", [pytest.param("singleton", marks=pytest.mark.slow), "stream"])
+@pytest.mark.parametrize("number", [0, pytest.param(9, marks=pytest.mark.slow)])
 async def test_export_that_lets_one_answer_through_is_reported(
     response: str,
     number: int,

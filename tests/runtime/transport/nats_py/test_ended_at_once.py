@@ -17,6 +17,7 @@ from weenats import ConnectionOptions, NatsTransport, ServiceError
 INFO = {"server_id": "x", "version": "2.12.0", "max_payload": 1_048_576, "headers": True}
 
 
+@pytest.mark.slow
 async def test_connections_that_end_at_once(caplog: pytest.LogCaptureFixture) -> None:
     """Asyncio logs nothing of them, however often they are opened and used."""
     ended = 0
