@@ -7,6 +7,7 @@ from collections.abc import Generator
 from functools import lru_cache
 from multiprocessing import forkserver
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -71,6 +72,12 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
         if "testkit.forks" in sys.modules:
             forkserver.ensure_running()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Spread files whose tests wait among those that compute, when processes run side by side."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: crc32(item.location[0].encode()))
 
 
 @pytest.fixture(scope="module")
