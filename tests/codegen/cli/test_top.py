@@ -129,9 +129,11 @@ def test_top_once_prints_plain_table(
     assert "\x1b" not in shown
 
 
-def test_top_without_instances(nats_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_top_without_instances(
+    own_nats_server: NatsServer, capsys: pytest.CaptureFixture[str]
+) -> None:
     """That no service is running is not an error."""
-    arguments = ["top", "--servers", nats_url, "--once", "--interval", "0.1"]
+    arguments = ["top", "--servers", own_nats_server.url, "--once", "--interval", "0.1"]
     assert main(arguments) == 0
     assert capsys.readouterr().out == "no service is running\n"
     assert main([*arguments, "--json"]) == 0
