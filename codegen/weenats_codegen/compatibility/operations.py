@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from weenats_codegen.compatibility.findings import Finding
@@ -79,7 +80,15 @@ def _messages(pair: _Pair, schemas: MessageSchemas) -> Iterator[Finding]:
     if results == ["None", "None"]:
         return
     if "None" not in results:
-        yield from schemas.compare(REPLY, results[0], results[1], label)
+        for finding in schemas.compare(REPLY, results[0], results[1], label):
+            yield finding
+            if (
+                finding.rule.id == "reply-narrowed"
+                and old.once is not None
+                and new.once is not None
+            ):
+                message = f"{finding.message}; repeats of a call that has one get INTERNAL (once)"
+                yield replace(finding, rule=RULES["kept-reply-narrowed"], message=message)
     elif results[0] == "None":
         yield pair.finding("result-added", f"{label} has a result, and had none")
     else:
