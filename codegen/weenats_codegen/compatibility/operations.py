@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from weenats_codegen.compatibility.findings import Finding
-from weenats_codegen.compatibility.messages import REPLY, REQUEST, MessageSchemas
+from weenats_codegen.compatibility.messages import KEPT, REPLY, REQUEST, MessageSchemas
 from weenats_codegen.compatibility.places import operation_place, subject
 from weenats_codegen.compatibility.rules import RULES
 
@@ -80,19 +80,20 @@ def _messages(pair: _Pair, schemas: MessageSchemas) -> Iterator[Finding]:
     if results == ["None", "None"]:
         return
     if "None" not in results:
-        for finding in schemas.compare(REPLY, results[0], results[1], label):
-            yield finding
-            if (
-                finding.rule.id == "reply-narrowed"
-                and old.once is not None
-                and new.once is not None
-            ):
-                message = f"{finding.message}; repeats of a call that has one get INTERNAL (once)"
-                yield replace(finding, rule=RULES["kept-reply-narrowed"], message=message)
+        yield from schemas.compare(REPLY, results[0], results[1], label)
+        if _keeps_replies(old) and _keeps_replies(new):
+            for finding in schemas.compare_stored(KEPT, results[0], results[1], label):
+                hint = f"{finding.message}; a repeat of a call that had one gets INTERNAL"
+                yield replace(finding, message=hint)
     elif results[0] == "None":
         yield pair.finding("result-added", f"{label} has a result, and had none")
     else:
         yield pair.finding("result-removed", f"{label} has no result any more")
+
+
+def _keeps_replies(operation: Operation) -> bool:
+    """Return whether repeats get the first reply, by `once` or from the stream of the aggregate."""
+    return operation.once is not None or (operation.is_stored and bool(operation.emits))
 
 
 def _policies(pair: _Pair) -> Iterator[Finding]:

@@ -349,6 +349,33 @@ def test_every_rule_has_a_case() -> None:
     assert rules | others == {*RULES}
 
 
+def test_replies_of_stored_aggregates_are_kept(tmp_path: Path) -> None:
+    """A repeat gets the result of the commit, which the new version has to accept."""
+
+    def edit(contract: Contract) -> None:
+        _cart(contract)["commands"]["pour"]["result"]["maxLength"] = 8
+
+    def base(contract: Contract) -> None:
+        _cart(contract)["commands"]["pour"]["result"] = dict(_TEXT)
+
+    found = _found(_compared(tmp_path, edit, base), "kept-reply-narrowed")
+    assert found.message.endswith("; a repeat of a call that had one gets INTERNAL")
+
+
+def test_new_member_of_a_result_is_in_no_kept_reply(tmp_path: Path) -> None:
+    """An optional member that the old version has not declared is no reason to warn."""
+
+    def base(contract: Contract) -> None:
+        _cancel(contract)["result"] = {"type": "object", "properties": {"a": _TEXT}}
+
+    def edit(contract: Contract) -> None:
+        _cancel(contract)["result"]["properties"]["b"] = _TEXT
+
+    rules = {each.rule.id for each in _compared(tmp_path, edit, base).findings}
+    assert "reply-narrowed" in rules
+    assert "kept-reply-narrowed" not in rules
+
+
 def test_new_event_is_unknown_to_what_runs(tmp_path: Path) -> None:
     """The finding says who cannot process it, so that nobody loses it in a rolling update."""
 
