@@ -264,6 +264,11 @@ class Exchange:
         answer = reply.payload
         if self._large is not None:
             answer = await self._large.received(reply, deadline)
+        elif reply.block and header_names.LARGE in reply.headers:
+            raise InternalError(  # null, in its place, could be taken for it
+                f"the result of {self._subject} is larger than a message, which this version"
+                " of the contract does not expect; the request was executed"
+            )
         try:
             return self._codec.decode_response(answer)
         except InternalError as error:
