@@ -232,6 +232,7 @@ class Exchange:
 
         Raises:
             DeadlineExceededError: the deadline passed before the request was sent.
+            InternalError: the result is in the object store, and the contract has no `large`.
             InvalidArgumentError: an interceptor has set a deadline that is none.
             ServiceError: the error in the reply, or the reason why there is no reply, see
                 Transport.request.
