@@ -27,6 +27,7 @@ from typing import (
 from typing_extensions import override
 
 from weenats._internal.timestamps import since_epoch
+from weenats._internal.validation import check_plain
 from weenats.principal import Principal
 from weenats.protocol.headers import NO_HEADERS
 from weenats.protocol.messages import AggregateId
@@ -413,7 +414,9 @@ class RequestContext(MessageContext):
 
         Raises:
             RuntimeError: this is the context of a call that is made, not of one that is served.
+            TypeError: it is not a plain function.
         """
+        check_plain(callback, "on_answer")
         if self.side == "client":
             raise RuntimeError("on_answer is for requests that are served, not for calls")
         if self._work is not None:

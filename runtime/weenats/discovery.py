@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Accepts, Delivery, Transport
 
 __all__ = [
+    "InvalidReplyError",
     "OnInvalid",
     "check_health",
     "get_contract_document",
@@ -54,6 +55,20 @@ _GZIP_FORMAT: Final = 16
 """Added to the window size, it makes zlib read gzip."""
 SenderT = TypeVar("SenderT", HealthCheck, InfoResponse, StatsResponse)
 InstanceT = TypeVar("InstanceT", PingResponse, InfoResponse, StatsResponse)
+
+
+class InvalidReplyError(InternalError):
+    """An instance sent a reply that violates ADR-32.
+
+    Attributes:
+        service: the name in the reply, "" if it has none.
+        instance_id: the id in the reply, "" if it has none.
+    """
+
+    service: str = ""
+    instance_id: str = ""
+
+
 OnInvalid = Callable[[InternalError], None]
 """Takes the error of a reply that is an error or violates ADR-32, and that of an id with which
 several instances answer; the error names the sender and what is wrong. Also takes an error when
@@ -395,15 +410,18 @@ def _ignore(_: InternalError) -> None:
     pass
 
 
-def _invalid(verb: str, payload: bytes, error: InternalError) -> InternalError:
+def _invalid(verb: str, payload: bytes, error: InternalError) -> InvalidReplyError:
     """Return the error of an invalid reply, with its sender as far as the reply names it."""
     try:
         reply: object = None if has_many_values(payload) else from_json(payload)
     except ValueError:
         reply = None
     members = cast("dict[str, object]", reply) if isinstance(reply, dict) else {}
-    names = [each for each in (members.get("name"), members.get("id")) if isinstance(each, str)]
-    sender = " ".join(each[:_MAX_NAME_LENGTH] for each in names) or "a service"
+    names = [each if isinstance(each := members.get(name), str) else "" for name in ("name", "id")]
+    sender = " ".join(each[:_MAX_NAME_LENGTH] for each in names if each) or "a service"
     first = error.details["violations"][0]
     what = ": ".join(part for part in (first["pointer"], first["message"]) if part)
-    return InternalError(f"{sender} sent an invalid reply to {verb}: {what}", details=error.details)
+    text = f"{sender} sent an invalid reply to {verb}: {what}"
+    invalid = InvalidReplyError(text, details=error.details)
+    invalid.service, invalid.instance_id = names
+    return invalid

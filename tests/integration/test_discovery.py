@@ -152,7 +152,7 @@ async def test_discovery_without_responders(nats_url: str) -> None:
 @pytest.mark.usefixtures("single_instance")
 async def test_invalid_discovery_replies(raw: RawClient, nats_url: str) -> None:
     """Replies that break ADR-32 are left out of lists; a direct request raises InternalError."""
-    invalid: list[InternalError] = []
+    invalid: list[Any] = []
 
     async def nonsense(message: Any) -> None:
         await raw.publish(message.reply, b'{"name": "odd", "id": "i-1"}')
@@ -169,6 +169,7 @@ async def test_invalid_discovery_replies(raw: RawClient, nats_url: str) -> None:
         f"odd i-1 sent an invalid reply to {verb}" for verb in ("PING", "INFO", "STATS")
     ]
     assert invalid[0].details["violations"][0]["pointer"] == "/type"
+    assert [(each.service, each.instance_id) for each in invalid] == [("odd", "i-1")] * 3
     with pytest.raises(InternalError):
         await get_service_info(transport, "odd", timeout=5)
     await transport.close()

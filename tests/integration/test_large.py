@@ -243,6 +243,22 @@ async def test_invalid_reference(these: Running, header: str, message: str) -> N
     assert not these.handlers.seen
 
 
+async def test_reference_of_a_newer_contract(these: Running) -> None:
+    """Where the contract has no `large`, null is not taken for the payload or the result."""
+    header, null = f"Wee-Large: {'0' * 26} 5 {'0' * 64}\r\n", {"command": None}
+    answer = await these.raw(header.lower(), null, SUBJECT.replace("run", "forget"))
+    error = json.loads(answer.payload)["error"]
+    assert error["code"] == "INVALID_ARGUMENT"
+    assert "which this version of the contract does not allow" in error["message"]
+    these.handlers.actions["large"] = _large
+    with pytest.raises(InternalError, match="which this version of the contract does not expect"):
+        await ProbeClient(these.client.transport).run("k", Run(action="large"))
+
+
+async def _large(*_: Any) -> Outcome:
+    return Outcome(text="x" * SIZE)
+
+
 async def test_object_that_is_not_what_its_reference_says(these: Running) -> None:
     """Other bytes, more bytes and a payload beside it are refused; the right ones are taken."""
     objects = LargeObjects("probe", these.client.transport)
@@ -351,11 +367,7 @@ async def test_without_jetstream_such_a_service_does_not_start(url: str) -> None
 
 async def test_bucket_that_somebody_deletes(these: Running) -> None:
     """The next large result creates it again, without a lost call."""
-
-    async def large(*_: Any) -> Outcome:
-        return Outcome(text="x" * SIZE)
-
-    these.handlers.actions["large"] = large
+    these.handlers.actions["large"] = _large
     await these.jetstream.delete_stream(STREAM)
     assert (await these.client.run("k", Run(action="large"))).text == "x" * SIZE
     assert (await these.client.run("k", Run(action="y" * SIZE))).text == "y" * SIZE

@@ -8,21 +8,38 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
+from time import time
 from typing import Any, Final
 
 import pytest
 
 from testkit.once import OnceClient, OnceProbe
-from testkit.parcels import PARCELS_EVENTS_STREAM, Recorder, parcel_streams
+from testkit.parcels import (
+    PARCELS_EVENTS_STREAM,
+    Delivered,
+    ParcelsClient,
+    Recorder,
+    parcel_streams,
+)
 from testkit.probe import Outcome, Run
+from testkit.projections import COUNTS, NAME, TOTAL, remove_projection
 from testkit.waiting import until
 from testkit.wallets import builder as of_wallets
 from testkit.wallets import wallets
-from weenats import FailedPreconditionError, NatsServiceBuilder, NatsTransport
+from weenats import (
+    FailedPreconditionError,
+    NatsServiceBuilder,
+    NatsTransport,
+    ResourceExhaustedError,
+)
 from weenats.aggregates.snapshots import Snapshots
 from weenats.events import consume
 from weenats.idempotency.entries import decode_entry
+from weenats.large import LargeObjects, Reference
+from weenats.projections.builder import ProjectionBuilder
+from weenats.projections.status import projection_status
 from weenats.protocol import headers as header_names
 from weenats.streams.dead_letters import DeadLetters
 from weenats.testing import NatsServer
@@ -97,3 +114,59 @@ async def test_commits_and_snapshots(own_nats_server: NatsServer, record: Record
         assert snapshot is not None
         assert (json.loads(snapshot.state)["balance"], snapshot.revision) == (380, 2)
         assert (await client.withdraw("w.1", wallets.Amount(cents=81))).balance == 300
+
+
+async def test_shared_limits(own_nats_server: NatsServer, record: Record) -> None:
+    """What instances of an earlier version have let pass counts."""
+    (entry,) = record["KV_probe-limits"]
+    level = json.loads(entry["payload"]) | {"time": time()}  # else it has drained since then
+    entries = {"KV_probe-limits": [entry | {"payload": json.dumps(level)}]}
+    builder = NatsServiceBuilder(OnceProbe(), own_nats_server.url)
+    service = builder.with_rate_limit(0.001, 5, scope="service").build()
+    async with service, OnceClient.connect(own_nats_server.url) as client:
+        await restore(client.transport, entries, "KV_probe-limits")
+        for _ in range(2):
+            await client.run("k-1", Run(action="go"))
+        with pytest.raises(ResourceExhaustedError):
+            await client.run("k-1", Run(action="go"))
+
+
+async def test_large_payloads(own_nats_server: NatsServer, record: Record) -> None:
+    """A payload that a caller of an earlier version has stored is read."""
+    stream, data = "OBJ_probe-large", b"a payload of an earlier version, in chunks"
+    name = record[stream][0]["subject"].rpartition(".")[2]
+    reference = Reference.read(f"{name} {len(data)} {sha256(data).hexdigest()}")
+    assert reference is not None
+    transport = NatsTransport(own_nats_server.url)
+    objects = LargeObjects("probe", transport)
+    await objects.open()
+    await restore(transport, record, stream)
+    assert await objects.get(reference) == data
+    await transport.close()
+
+
+async def test_projections(nats_url: str, record: Record) -> None:
+    """A view is read as it is, and goes on from its position."""
+    bucket, stream = f"KV_{NAME}-projection", PARCELS_EVENTS_STREAM.name
+    await remove_projection(nats_url)
+    async with parcel_streams(nats_url) as transport:
+        await restore(transport, record, stream)
+        await ProjectionBuilder(COUNTS, transport).create()
+        info = await JetStream(transport).stream_info(stream)
+        *values, catalog = record[bucket]
+        generations = json.loads(catalog["payload"])
+        for each in generations["generations"]:
+            if "created" in each:  # with the first versions it is not
+                each["created"] = info.created.isoformat()
+        entries = [*values, catalog | {"payload": json.dumps(generations)}]
+        await restore(transport, {bucket: entries}, bucket)
+        [found] = await projection_status(COUNTS, transport)
+        assert (found.number, found.state, found.position, found.lag) == (1, "live", 3, 0)
+        async with COUNTS.run(transport) as counts:
+            assert await (await counts.view()).get("p-1") == 3
+            await ParcelsClient(transport).publish_delivered("p-1", Delivered(count=4))
+            await counts.caught_up()
+            assert await (await counts.view()).get(TOTAL) == 7
+        [found] = await projection_status(COUNTS, transport)
+        assert (found.number, found.position) == (1, 4)
+    await remove_projection(nats_url)

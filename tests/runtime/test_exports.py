@@ -53,8 +53,8 @@ EXPORTS = {
         ServiceContract Stream
     """,
     "weenats.discovery": """
-        OnInvalid check_health get_contract_document get_service_info get_service_stats
-        list_infos list_instances list_stats
+        InvalidReplyError OnInvalid check_health get_contract_document get_service_info
+        get_service_stats list_infos list_instances list_stats
     """,
     "weenats.errors": """
         AbortedError AlreadyExistsError CancelledError Code ConnectionClosedError

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeVar
 
-from weenats.discovery import list_infos, list_instances, list_stats
+from weenats.discovery import InvalidReplyError, list_infos, list_instances, list_stats
 from weenats.errors import InternalError
 from weenats.protocol.messages import (
     EndpointInfo,
@@ -72,12 +72,13 @@ async def find_instances(
         The instances, and the error if the requested service has none.
     """
     on_invalid = warn_once()
-    invalid: dict[str, list[str]] = {"INFO": [], "STATS": []}
+    invalid: dict[str, set[tuple[str, str]]] = {"INFO": set(), "STATS": set()}
 
     def on_invalid_reply_to(verb: str) -> Callable[[InternalError], None]:
         def report(error: InternalError) -> None:
             on_invalid(error)
-            invalid[verb].append(error.message)
+            if isinstance(error, InvalidReplyError):
+                invalid[verb].add((error.service, error.instance_id))
 
         return report
 
@@ -110,17 +111,19 @@ def _joined(
     return found
 
 
-def _warn_of_silence(instances: Sequence[Instance], invalid: Mapping[str, Sequence[str]]) -> None:
+def _warn_of_silence(
+    instances: Sequence[Instance], invalid: Mapping[str, Collection[tuple[str, str]]]
+) -> None:
     """Warn of instances that did not answer; those whose answers are invalid were reported."""
     for each in instances:
-        name = f"{each.identity.name} {each.identity.id}"
+        key = each.identity.name, each.identity.id
         silent = [
             verb
             for verb, reply in (("INFO", each.info), ("STATS", each.stats))
-            if reply is None and not any(told.startswith(f"{name} ") for told in invalid[verb])
+            if reply is None and key not in invalid[verb]
         ]
         if silent:
-            warn(f"{name} does not answer: no reply to {' and '.join(silent)}")
+            warn(f"{' '.join(key)} does not answer: no reply to {' and '.join(silent)}")
 
 
 def _by_instance(replies: Sequence[ReplyT]) -> dict[tuple[str, str], list[ReplyT]]:

@@ -27,9 +27,14 @@ def compare_events(old: Contract, new: Contract, schemas: MessageSchemas) -> Ite
     """
     before = {event.name: event for event in old.events}
     after = {event.name: event for event in new.events}
+    stored = {each.name for each in old.aggregates if each.store}
     for name, event in after.items():
         if name not in before:
             message = f"the event {name} is new; old services do not publish it"
+            if event.stream is not None:
+                message += "; consumers and projections of the old contract pass over it"
+            if event.aggregate is not None and event.aggregate.name in stored:
+                message += f"; old services cannot read a {event.aggregate.name} that has one"
             yield Finding(RULES["event-added"], message, event_place(new, event), None, (name,))
     for name, event in before.items():
         old_place = event_place(old, event)

@@ -63,9 +63,8 @@ REPLY: Final = Direction(OLD, "reply-widened", "reply-narrowed", "a reply")
 EVENT: Final = Direction(OLD, "event-widened", "event-narrowed", "an event")
 DETAILS: Final = Direction(OLD, "details-widened", "details-narrowed", "details of an error")
 KEY: Final = Direction(NEW, "key-narrowed", "key-widened", "a key")
-
-
 STORED: Final = Direction(NEW, "stored-event-narrowed", "", "a stored event")
+KEPT: Final = Direction(NEW, "kept-reply-narrowed", "", "a kept reply")
 
 
 class MessageSchemas:
@@ -101,16 +100,19 @@ class MessageSchemas:
             rule = RULES["default-changed"]
             yield Finding(rule, found.message, location, old_location, (user,))
 
-    def compare_stored(self, old: str, new: str, event: str) -> Iterator[Finding]:
-        """Yield what the new version refuses of the data of stored events.
+    def compare_stored(
+        self, direction: Direction, old: str, new: str, user: str
+    ) -> Iterator[Finding]:
+        """Yield what the new version refuses of what the old one has stored.
 
         Args:
+            direction: What it is: data of events, or replies.
             old: The name of the old definition.
             new: The name of the new one.
-            event: The name of the event.
+            user: The event or the operation.
         """
         declared = resolved(self._bundles[OLD], old).get("properties", {})
-        for finding in self._refused(STORED, NEW, (old, new), event):
+        for finding in self._refused(direction, NEW, (old, new), user):
             # What the old version has not declared, it has not stored.
             at = finding.document.refused_at if finding.document else ""
             if not at or not isinstance(declared, dict) or at.split("/")[1] in declared:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from weenats_codegen.compatibility.findings import Finding
-from weenats_codegen.compatibility.messages import REPLY, REQUEST, MessageSchemas
+from weenats_codegen.compatibility.messages import KEPT, REPLY, REQUEST, MessageSchemas
 from weenats_codegen.compatibility.places import operation_place, subject
 from weenats_codegen.compatibility.rules import RULES
 
@@ -80,10 +81,19 @@ def _messages(pair: _Pair, schemas: MessageSchemas) -> Iterator[Finding]:
         return
     if "None" not in results:
         yield from schemas.compare(REPLY, results[0], results[1], label)
+        if _keeps_replies(old) and _keeps_replies(new):
+            for finding in schemas.compare_stored(KEPT, results[0], results[1], label):
+                hint = f"{finding.message}; a repeat of a call that had one gets INTERNAL"
+                yield replace(finding, message=hint)
     elif results[0] == "None":
         yield pair.finding("result-added", f"{label} has a result, and had none")
     else:
         yield pair.finding("result-removed", f"{label} has no result any more")
+
+
+def _keeps_replies(operation: Operation) -> bool:
+    """Return whether repeats get the first reply, by `once` or from the stream of the aggregate."""
+    return operation.once is not None or (operation.is_stored and bool(operation.emits))
 
 
 def _policies(pair: _Pair) -> Iterator[Finding]:

@@ -29,6 +29,7 @@ _ALL: Final = (
     _note("request-widened", _SERVICE, "An old service refuses a request that new clients send."),
     _error("reply-widened", _CLIENT, "Old clients refuse a reply of the new service."),
     _note("reply-narrowed", _SERVICE, "New clients refuse a reply of an old service."),
+    _warning("kept-reply-narrowed", _CLIENT, "The new service refuses a reply that it has kept."),
     _error("event-widened", _CONSUMER, "Old consumers refuse an event of the new service."),
     _note("event-narrowed", _PUBLISHER, "New consumers refuse an event that an old service sent."),
     _error(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from weenats_codegen.compatibility.findings import Finding
+from weenats_codegen.compatibility.messages import STORED
 from weenats_codegen.compatibility.places import event_place
 from weenats_codegen.compatibility.rules import RULES
 from weenats_codegen.parser.diagnostics import Location
@@ -64,6 +65,6 @@ def _compare_data(
         yield Finding(RULES["stored-event-narrowed"], message, place, place, (old.name,))
     for number, (data, accepting) in enumerate(zip(before, after, strict=False), 1):
         is_changed = number == len(before) == len(after)
-        for finding in schemas.compare_stored(data, accepting, old.name):
+        for finding in schemas.compare_stored(STORED, data, accepting, old.name):
             hint = f"{finding.message}; name the data before the change as its `previous` version"
             yield replace(finding, message=hint) if is_changed else finding

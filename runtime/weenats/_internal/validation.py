@@ -4,6 +4,9 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from inspect import (
+    CO_ASYNC_GENERATOR,
+    CO_COROUTINE,
+    CO_GENERATOR,
     isasyncgenfunction,
     isclass,
     iscoroutinefunction,
@@ -12,7 +15,9 @@ from inspect import (
     ismethod,
     unwrap,
 )
-from typing import Any, cast
+from typing import Any, Final, cast
+
+_NOT_PLAIN: Final = CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR
 
 
 def is_async(function: object) -> bool:
@@ -74,6 +79,9 @@ def check_plain(function: object, what: str) -> None:
     Raises:
         TypeError: it is not a plain function.
     """
+    code = getattr(function, "__code__", None)
+    if code is not None and not (function.__dict__ or code.co_flags & _NOT_PLAIN):
+        return  # at once, as for each request with telemetry: neither marked nor wrapped
     if not callable(function) or is_async(function) or is_generator(function):
         raise TypeError(f"{what} must be a plain function, not {function!r}")
 

@@ -120,7 +120,7 @@ class Job:
         return self._digest
 
     def notify(self, context: RequestContext, error: ServiceError | None) -> None:
-        """Call the functions that wait for the answer; one that raises, or is async, is logged.
+        """Call the functions that wait for the answer; log one that raises or is async.
 
         Args:
             context: the context of the request.
@@ -168,4 +168,4 @@ def _call(callback: OnAnswer, context: RequestContext, error: ServiceError | Non
     returned = cast("Callable[..., object]", callback)(context, error)
     if iscoroutine(returned):
         returned.close()  # or Python warns that nobody has awaited it
-        raise TypeError("on_answer takes a plain function, not an async one")
+        raise TypeError("on_answer takes a plain function, and this one returned a coroutine")

@@ -232,6 +232,7 @@ class Exchange:
 
         Raises:
             DeadlineExceededError: the deadline passed before the request was sent.
+            InternalError: the result is in the object store, and the contract has no `large`.
             InvalidArgumentError: an interceptor has set a deadline that is none.
             ServiceError: the error in the reply, or the reason why there is no reply, see
                 Transport.request.
@@ -264,6 +265,11 @@ class Exchange:
         answer = reply.payload
         if self._large is not None:
             answer = await self._large.received(reply, deadline)
+        elif reply.block and header_names.LARGE in reply.headers:
+            raise InternalError(  # null, in its place, could be taken for it
+                f"the result of {self._subject} is larger than a message, which this version"
+                " of the contract does not expect; the request was executed"
+            )
         try:
             return self._codec.decode_response(answer)
         except InternalError as error:

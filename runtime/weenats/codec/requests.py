@@ -4,7 +4,7 @@ Errors are raised outside of `except`, as in `operations`.
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -79,9 +79,13 @@ class Request:
         self._data = data
         self._place = place
 
-    def withhold(self) -> None:
-        """Let reading the payload fail, as it is not in the request but in the object store."""
-        self._read = _refuse_to_read
+    def withhold(self, error: Exception) -> None:
+        """Let reading the payload fail, as it is not in the request but in the object store.
+
+        Args:
+            error: what reading it raises.
+        """
+        self._read = partial(_refuse_to_read, error)
 
     def read_context(self) -> Mapping[str, JsonValue]:
         """Check `metadata.context`, and return its values, read-only.
@@ -156,9 +160,7 @@ def _metadata_reader() -> Reader:
     return Reader(typed_dict(messages.CommandRequest, aggregateId=None, command=None))
 
 
-def _refuse_to_read(key: str, data: bytes, place: slice | None) -> object:
-    """Raise that the payload is not there yet."""
+def _refuse_to_read(error: Exception, key: str, data: bytes, place: slice | None) -> object:
+    """Raise that the payload is not there."""
     del key, data, place
-    raise RuntimeError(
-        "the payload of a large request is read after the interceptors: they cannot use it"
-    )
+    raise error

@@ -30,6 +30,9 @@ __all__ = ["CHECK", "GRACE", "Progress", "ProjectionBuilder", "opened"]
 ViewT = TypeVar("ViewT", bound=View)
 GRACE: Final = 5.0
 """Seconds for which a generation that was replaced may still be read."""
+IDLE: Final = 40.0
+"""Seconds without a lease after which no instance keeps a generation of another version: more than
+those that an instance waits after a failure, when nobody has the lease."""
 CHECK: Final = 1.0
 """Seconds between two looks at the generations of a projection."""
 
@@ -70,8 +73,9 @@ class ProjectionBuilder(Generic[ViewT]):
         self._jetstream = JetStream(transport)
         self._telemetry = telemetry
         self._owner = STAMPER.new_id().encode()
-        self._outdated: dict[int, float] = {}
-        """When this instance saw that a generation was replaced, on the monotonic clock."""
+        self._outdated: dict[int, tuple[float, int]] = {}
+        """When this instance saw that a generation was replaced, or that one of another version had
+        a lease, on the monotonic clock, and the revision of the lease then."""
         routes = projection.routes_of(projection.view_of(transport, 1))
         self.stream: Final = stream_of(each.event for each in routes)
         self.catalog: Final = Catalog(transport, projection.name, self.stream.name)
@@ -130,7 +134,7 @@ class ProjectionBuilder(Generic[ViewT]):
 
         Args:
             grace: for how many seconds they may still be read since this instance saw that they
-                were replaced.
+                were replaced; those of another version at least `IDLE` since somebody used them.
 
         Returns:
             Their numbers.
@@ -141,19 +145,28 @@ class ProjectionBuilder(Generic[ViewT]):
         """
         removed: list[int] = []
         for record, since in await self._look():
-            if monotonic() - since < grace:
+            is_own = record.version == self._projection.version
+            if monotonic() - since < (grace if is_own else max(grace, IDLE)):
                 continue
-            if await self.catalog.bucket.get(lease_key(record.number), leader=True) is None:
-                async with opened(self._projection, self._transport, record.number) as view:
-                    await view.drop()
-                await self.catalog.remove(record.number)
-                removed.append(record.number)
+            async with opened(self._projection, self._transport, record.number) as view:
+                await view.drop()
+            await self.catalog.remove(record.number)
+            removed.append(record.number)
         return removed
 
     async def _look(self) -> list[tuple[Record, float]]:
-        """Return the generations that were replaced, and when this instance saw it first."""
-        found = outdated(await self.catalog.records())
-        return [(each, self._outdated.setdefault(each.number, monotonic())) for each in found]
+        """Return the generations that were replaced and have no lease now, and since when."""
+        found: list[tuple[Record, float]] = []
+        for each in outdated(await self.catalog.records()):
+            key = lease_key(each.number)
+            lease, revision = await self.catalog.bucket.state(key, leader=True)
+            since, before = self._outdated.get(each.number, (monotonic(), revision))
+            if revision > before and each.version != self._projection.version:
+                since = monotonic()  # a lease that was given back has left a marker
+            self._outdated[each.number] = since, max(revision, before)
+            if lease is None:
+                found.append((each, since))
+        return found
 
     async def _build(
         self, record: Record, observe: Callable[[Progress], None], grace: float, *, is_new: bool

@@ -25,7 +25,8 @@ __all__ = ["Follower", "is_of_handler"]
 ViewT = TypeVar("ViewT", bound=View)
 _AT_ONCE: Final = 256
 """How many events are applied in one transaction at most."""
-_OF_HANDLER: Final = "the handler of event "
+_OF_HANDLER: Final = "_weenats_of_handler"
+"""An attribute of the errors that handlers raise."""
 _HANDLER_TIMEOUT: Final = 30.0
 """Seconds that the handler of an event has."""
 
@@ -135,6 +136,7 @@ class Follower(Generic[ViewT]):
             async with asyncio.timeout(_HANDLER_TIMEOUT):
                 await self._runners[stored.path].handle(event)
         except Exception as error:
+            vars(error)[_OF_HANDLER] = True
             error.add_note(_where(stored))
             raise
         except BaseException as error:
@@ -144,13 +146,13 @@ class Follower(Generic[ViewT]):
 
 
 def is_of_handler(error: BaseException) -> bool:
-    """Return whether the handler of an event raised an error: a note says at which event.
+    """Return whether the handler of an event raised an error.
 
     Args:
         error: what `Follower.run` raised.
     """
-    return any(each.startswith(_OF_HANDLER) for each in getattr(error, "__notes__", ()))
+    return _OF_HANDLER in vars(error)
 
 
 def _where(stored: StoredEvent) -> str:
-    return f"{_OF_HANDLER}{stored.sequence}, {stored.path}"
+    return f"the handler of event {stored.sequence}, {stored.path}"

@@ -102,14 +102,16 @@ def test_services_lists_foreign_services(
 def test_invalid_reply_is_reported_once(
     verb: str, nats_url: str, capsys: pytest.CaptureFixture[str], expect_answers: ExpectAnswers
 ) -> None:
-    """An instance whose reply is invalid has answered."""
+    """An instance whose reply is invalid has answered, also one with a long id."""
     expect_answers(1)
-    answers = micro()
+    instance = "i" * 60
+    answers = micro(instance=instance)
     broken = answers[verb].replace(b'"endpoints": [', b'"endpoints": [1, ')
     with foreign_service(nats_url, {**answers, verb: broken}):
         assert main(["services", "--servers", nats_url]) == 0
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"weenats: odd odd-1 sent an invalid reply to {verb}: /endpoints/0: ")
+    start = f"weenats: odd {instance[:50]} sent an invalid reply to {verb}: /endpoints/0: "
+    assert line.startswith(start)
 
 
 def test_service_with_an_invalid_ping_alone(

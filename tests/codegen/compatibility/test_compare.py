@@ -56,6 +56,7 @@ _CONTRACT: Final[Contract] = {
                 "cancel": {
                     "description": "Cancel.",
                     "payload": _TEXT,
+                    "result": _TEXT,
                     "deprecated": True,
                     "once": "24h",
                 },
@@ -156,6 +157,11 @@ CASES: Final[list[tuple[str, Edit, str]]] = [
     ),
     ("reply-widened", lambda c: _status(c).append("lost"), "/$defs/Order/properties/status/enum"),
     ("reply-narrowed", lambda c: _status(c).pop(), "/$defs/Order/properties/status/enum"),
+    (
+        "kept-reply-narrowed",
+        lambda c: _cancel(c).update(result={"type": "string", "maxLength": 8}),
+        "/commands/cancel/result/maxLength",
+    ),
     ("event-widened", lambda c: _status(c).append("lost"), "/$defs/Order/properties/status/enum"),
     ("event-narrowed", lambda c: _status(c).pop(), "/$defs/Order/properties/status/enum"),
     (
@@ -341,6 +347,48 @@ def test_every_rule_has_a_case() -> None:
     rules = {rule for rule, _, _ in CASES}
     others = {"service-added", "service-removed", "payload-removed"}
     assert rules | others == {*RULES}
+
+
+def test_replies_of_stored_aggregates_are_kept(tmp_path: Path) -> None:
+    """A repeat gets the result of the commit, which the new version has to accept."""
+
+    def edit(contract: Contract) -> None:
+        _cart(contract)["commands"]["pour"]["result"]["maxLength"] = 8
+
+    def base(contract: Contract) -> None:
+        _cart(contract)["commands"]["pour"]["result"] = dict(_TEXT)
+
+    found = _found(_compared(tmp_path, edit, base), "kept-reply-narrowed")
+    assert found.message.endswith("; a repeat of a call that had one gets INTERNAL")
+
+
+def test_new_member_of_a_result_is_in_no_kept_reply(tmp_path: Path) -> None:
+    """An optional member that the old version has not declared is no reason to warn."""
+
+    def base(contract: Contract) -> None:
+        _cancel(contract)["result"] = {"type": "object", "properties": {"a": _TEXT}}
+
+    def edit(contract: Contract) -> None:
+        _cancel(contract)["result"]["properties"]["b"] = _TEXT
+
+    rules = {each.rule.id for each in _compared(tmp_path, edit, base).findings}
+    assert "reply-narrowed" in rules
+    assert "kept-reply-narrowed" not in rules
+
+
+def test_new_event_is_unknown_to_what_runs(tmp_path: Path) -> None:
+    """The finding says who cannot process it, so that nobody loses it in a rolling update."""
+
+    def edit(contract: Contract) -> None:
+        event = {"description": "New.", "data": _TEXT, "durable": True}
+        contract["events"]["shut"] = _cart(contract)["events"]["lent"] = event
+
+    found = {each.used_by: each.message for each in _compared(tmp_path, edit).findings}
+    passed = "old services do not publish it; consumers and projections of the old contract pass"
+    assert found["shut",] == f"the event shut is new; {passed} over it"
+    assert found["lent",] == (
+        f"the event lent is new; {passed} over it; old services cannot read a cart that has one"
+    )
 
 
 def test_equal_contracts(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from testkit.contexts import make_context
-from testkit.waiting import LIMIT, ask_until, eventually
+from testkit.waiting import LIMIT, answered, ask_until, eventually
 from testkit.wallets import Wallets, builder, client, commit, wallets
 from weenats import FailedPreconditionError, InternalError, NatsTransport, UnavailableError
 from weenats.aggregates.aggregates import streams_of
@@ -29,6 +29,7 @@ from weenats.schema import Schema
 from weenats.service import StoredEndpoint
 from weenats.testing import NatsServer
 from weenats.transport.jetstream import JetStream, StoredMessage, StreamMissingError
+from weenats_codegen.cli.main import main
 
 Amount = wallets.Amount
 STORED = StoredAggregate(
@@ -204,6 +205,48 @@ async def test_stream_that_somebody_edits(
         found = await ask_until(bool, problem)
         assert found is not None
         assert "stream not found" in found
+
+
+async def test_jetstream_is_turned_off(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The instance is not ready until it is turned on again, and commands say why they fail."""
+    for name in ("_INTERVAL", "_AGAIN"):
+        monkeypatch.setattr(f"weenats.transport.jetstream.upkeep.{name}", 0.02)
+    monkeypatch.setattr("weenats.aggregates.relay._AGAIN", 0.02)
+    config = (
+        "accounts {{A {{jetstream: {}, users: [{{user: a, password: a}}]}}}}\n"
+        "no_auth_user: a\njetstream {{}}\n"
+    )
+
+    def turn(jetstream: str) -> None:
+        server._config = config.format(jetstream)
+        server.restart()
+
+    with NatsServer(config=config.format("enabled")) as server:
+        async with (
+            builder(server.url).with_health().build(),
+            client(server.url) as caller,
+            asyncio.timeout(LIMIT),
+        ):
+
+            async def health() -> str:
+                try:
+                    return str((await caller.check_health()).data)
+                except UnavailableError:  # the client is connecting again
+                    return ""
+
+            await caller.deposit("w-1", Amount(cents=5))
+            turn("disabled")
+            await ask_until(lambda found: "JetStream not enabled for account" in found, health)
+            arguments = ["health", "wallets", "--servers", server.url]
+            assert await asyncio.to_thread(main, arguments) == 1
+            assert "not ready: the check commits fails" in capsys.readouterr().out
+            with pytest.raises(UnavailableError, match="JetStream is not available"):
+                await caller.deposit("w-1", Amount(cents=5))
+            turn("enabled")
+            await ask_until(lambda found: "ready=True" in found, health)
+            assert (await answered(lambda: caller.deposit("w-1", Amount(cents=5)))).balance == 10
 
 
 async def test_streams_are_not_created_with_check(own_nats_server: NatsServer) -> None:

@@ -21,6 +21,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "GRACE", 0.1)
     monkeypatch.setattr(running, "_PAUSES", (0.01, 0.02))
     monkeypatch.setattr(builder, "CHECK", 0.02)
+    monkeypatch.setattr(builder, "IDLE", 0.1)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from testkit.waiting import LIMIT, ask_until, eventually
 from weenats import NatsTransport, NotFoundError
 from weenats.projections import Projection
 from weenats.projections.bucket import ensure_bucket
-from weenats.projections.builder import Progress, ProjectionBuilder
+from weenats.projections.builder import GRACE, IDLE, Progress, ProjectionBuilder
 from weenats.projections.generation_catalog import Catalog
 from weenats.projections.lease import Lease
 from weenats.projections.status import projection_status
@@ -95,7 +95,9 @@ async def test_time_limit_of_a_handler_is_not_the_grace(
         await building
 
 
-async def test_versions_have_their_own_views(transport: NatsTransport, deliver: Any) -> None:
+async def test_versions_have_their_own_views(
+    transport: NatsTransport, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Instances of an old version go on with theirs until the last one has ended."""
     later = Projection(NAME, COUNTS.view, Doubling, version=2, stream=PARCELS_EVENTS_STREAM)
     await deliver(*range(1, 21))
@@ -111,9 +113,37 @@ async def test_versions_have_their_own_views(transport: NatsTransport, deliver: 
     # A later generation of the higher version replaces that of the lower one.
     builder = ProjectionBuilder(later, transport)
     await builder.build()
+    monkeypatch.setattr("weenats.projections.builder.IDLE", -1.0)
     assert len(await builder.remove_outdated(-1.0)) == 2
     [left] = await projection_status(later, transport)
     assert (left.version, left.state, left.lag) == (2, "live", 0)
+
+
+async def test_view_of_an_instance_whose_projection_fails(
+    transport: NatsTransport, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is kept while that instance waits until it tries again, without a lease meanwhile."""
+    now = 0.0
+    monkeypatch.setattr("weenats.projections.builder.monotonic", lambda: now)
+    monkeypatch.setattr("weenats.projections.builder.IDLE", IDLE)
+    await deliver(1)
+    old, new = (ProjectionBuilder(replace(COUNTS, version=each), transport) for each in (1, 2))
+    await old.create()
+    await old.build()
+    await new.build()
+    for now in (0.0, 30.0, 60.0):  # noqa: B007 - the clock
+        lease = old.lease(1)
+        assert await lease.take()
+        with pytest.raises(OSError, match="of the handler"):
+            await lease.run(fail())
+        assert await new.remove_outdated(GRACE) == []
+    now += IDLE
+    assert await new.remove_outdated(GRACE) == [1]
+
+
+async def fail() -> None:
+    """Fail as a handler does."""
+    raise OSError("of the handler")
 
 
 async def test_a_killed_rebuild_is_finished_later(

@@ -209,3 +209,12 @@ def test_on_answer_is_for_the_server_side() -> None:
     with pytest.raises(RuntimeError, match="on_answer is for requests that are served"):
         make_context().on_answer(print)
     make_context(side="server").on_answer(print)
+
+
+def test_async_on_answer_is_refused() -> None:
+    """Where it is given, as nobody would await it."""
+
+    async def save(*_: object) -> None: ...
+
+    with pytest.raises(TypeError, match="on_answer must be a plain function"):
+        make_context(side="server").on_answer(save)  # type: ignore[arg-type]
