@@ -72,7 +72,7 @@ async def test_permissions_are_sufficient(server: NatsServer) -> None:
 @pytest.mark.parametrize(
     "subject",
     [
-        pytest.param("$KV.probe-once.*", marks=pytest.mark.slow),  # its command ends by its deadline
+        pytest.param("$KV.probe-once.*", marks=pytest.mark.slow),  # it waits for the deadline
         "$JS.API.STREAM.INFO.KV_probe-once",
         "$JS.API.STREAM.CREATE.KV_probe-once",
         "$JS.API.DIRECT.GET.KV_probe-once",

@@ -79,6 +79,11 @@ class Request:
         self._data = data
         self._place = place
 
+    @property
+    def may_be_null(self) -> bool:
+        """Whether its payload is null, or is not known to be another value."""
+        return self._place is None or self._data[self._place] == b"null"
+
     def withhold(self, error: Exception) -> None:
         """Let reading the payload fail, as it is not in the request but in the object store.
 

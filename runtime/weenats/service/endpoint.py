@@ -62,7 +62,6 @@ _OF_REQUESTS: Final = {
     Code.INTERNAL,
 }
 """The codes that say what is wrong with a request or a service, and nothing about its data."""
-_LARGE: Final = header_names.LARGE.lower().encode()
 _NO_REPLY: Final = "a request on %s has no reply subject and was dropped"
 _NO_INBOX: Final = "a request on %s was dropped, since its reply subject is no inbox: %s"
 _TOO_LARGE: Final = (
@@ -97,6 +96,7 @@ class EndpointRunner:
         self._on_refused = on_refused
         self._codec = operation_codec(endpoint.operation)
         self._handler = endpoint.handler
+        self._is_large = endpoint.operation.large is not None
         self._logged_unimplemented = False
         members = tuple(interceptors)
         self._call = chain(members, self._handle) if members else None
@@ -138,7 +138,9 @@ class EndpointRunner:
         context = None
         try:
             request = self._codec.decode_request(job.delivery.payload)
-            if _LARGE in job.delivery.block.lower() and header_names.LARGE in job.delivery.headers:
+            if (
+                self._is_large or request.may_be_null
+            ) and header_names.LARGE in job.delivery.headers:
                 request.withhold(self._reason_to_withhold())
             context = job.context = _context(self.operation, request, job)
             if self._admission.cancelled:
@@ -169,7 +171,7 @@ class EndpointRunner:
 
     def _reason_to_withhold(self) -> Exception:
         """Return why the payload cannot be read that is in the object store."""
-        if self.operation.large is None:  # else null, in its place, could be taken for it
+        if not self._is_large:  # else null, in its place, could be taken for it
             return InvalidArgumentError(
                 f"the payload of {self.operation.name} is larger than a message, which this version"
                 " of the contract does not allow"
