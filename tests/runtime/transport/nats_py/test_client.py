@@ -76,14 +76,6 @@ async def test_many_announced_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(looked_at) <= 1000
 
 
-@pytest.mark.parametrize("is_first", [True, False])
-async def test_limit_of_an_account_holds(is_first: bool) -> None:
-    """The option limits what a server announces, when it greets and whenever it does it again."""
-    client = SteadyClient(None, max_payload=1000)
-    await client._process_info({"headers": True, "max_payload": 5000}, initial_connection=is_first)
-    assert client.max_payload == 1000
-
-
 async def test_lost_server_is_tried_before_many_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lost server comes after three others, however many the cluster has announced."""
     client = SteadyClient(None)
