@@ -16,6 +16,7 @@ from testkit.durability.commands import (
     Call,
     Change,
     CommandRun,
+    Seen,
     StoredCommit,
     StoredEvent,
     Wallet,
@@ -24,6 +25,7 @@ from testkit.durability.commands import (
     read_calls,
 )
 from testkit.durability.commands_check import KINDS, check
+from testkit.durability.findings import Findings
 
 
 @dataclass
@@ -34,6 +36,7 @@ class Run:
     commits: list[StoredCommit] = field(default_factory=list)
     events: list[StoredEvent] = field(default_factory=list)
     states: dict[str, tuple[int, Wallet]] = field(default_factory=dict)
+    view: dict[str, Seen] = field(default_factory=dict)
 
     def add(self, number: int, key: str, command: str, *cents: int) -> None:
         """Add a command that was stored, with its events and its reply."""
@@ -47,6 +50,8 @@ class Run:
             if name == "deposited":
                 place = revision + len(found), amount, balance
                 self.events.append(StoredEvent(len(self.events) + 1, found[-1].id, key, *place))
+                seen = self.view.get(key, Seen(0, 0, 0))
+                self.view[key] = Seen(seen.events + 1, place[0], 0)
         state = Wallet(balance, changes + len(cents))
         revision += len(cents)
         self.states[key] = revision, state
@@ -78,9 +83,14 @@ class Run:
         attempts = self.calls[number].attempts
         self.change_call(number, attempts=(*attempts, Attempt(outcome, value, began)))
 
+    def check(self) -> Findings:
+        """Return what the checker finds."""
+        members = self.calls, self.commits, self.events, self.states, self.view
+        return check(CommandRun(*members))
+
     def kinds(self) -> set[str]:
         """Return the kinds of what the checker finds."""
-        return check(CommandRun(self.calls, self.commits, self.events, self.states)).kinds
+        return self.check().kinds
 
 
 def sound() -> Run:
@@ -103,7 +113,7 @@ def sound() -> Run:
 def test_sound_run() -> None:
     """Repeats with one reply and commands that were refused break no rule."""
     run = sound()
-    findings = check(CommandRun(run.calls, run.commits, run.events, run.states))
+    findings = run.check()
     assert findings.kinds == set()
     assert set(findings.counts) == set(KINDS)
     assert str(findings).startswith("lost 0, doubled 0, out of order 0")
@@ -207,6 +217,18 @@ def _relay_what_is_not_stored(run: Run) -> None:
     run.events.append(StoredEvent(9, "e-9", "a", 9, 1, 1))
 
 
+def _lose_from_the_view(run: Run) -> None:
+    run.view["a"] = run.view["a"]._replace(events=3)
+
+
+def _apply_twice(run: Run) -> None:
+    run.view["b"] = run.view["b"]._replace(events=4, late=1)
+
+
+def _make_up_a_key(run: Run) -> None:
+    run.view["z"] = Seen(1, 1, 0)
+
+
 @pytest.mark.parametrize(
     ("plant", "kind"),
     [
@@ -233,6 +255,9 @@ def _relay_what_is_not_stored(run: Run) -> None:
         (_relay_out_of_order, "event out of order"),
         (_relay_other_data, "unknown event"),
         (_relay_what_is_not_stored, "unknown event"),
+        (_lose_from_the_view, "wrong view"),
+        (_apply_twice, "wrong view"),
+        (_make_up_a_key, "wrong view"),
     ],
 )
 def test_planted_defect(plant: Callable[[Run], None], kind: str) -> None:

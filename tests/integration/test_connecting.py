@@ -307,18 +307,27 @@ async def test_tls_handshake_first(nats_url: str, tmp_path: Path, scheme: str) -
     options = replace(FAST, tls=authority.trusting, tls_handshake_first=True)
     async with TcpProxy(int(nats_url.rpartition(":")[2]), tls=serving) as proxy:
         async with connected(f"{scheme}://localhost:{proxy.port}", options) as transport:
-            assert transport.is_private
+            assert transport._connection is not None
+            assert transport._connection.uses_tls
             await check_works(transport)
             proxy.cut()
             await disconnected(transport)
             await reconnected(transport)
         untrusting = {"tls": ssl.create_default_context(), "tls_handshake_first": True}
         await check_refusal(f"localhost:{proxy.port}", "certificate verify failed", **untrusting)
+        trusting = {"tls": authority.trusting, "tls_handshake_first": True}
+        await check_refusal(f"127.0.0.1:{proxy.port}", "IP address mismatch", **trusting)
 
 
 async def test_ordinary_server_does_not_answer_tls_first(nats_url: str) -> None:
     """The error of an ordinary server with tls_handshake_first names the option."""
     await check_refusal(nats_url, "connect without tls_handshake_first", tls_handshake_first=True)
+
+
+async def test_silent_server_does_not_answer_tls_first(hanging: HangingServers) -> None:
+    """So does that of a server that waits for something else."""
+    url = await hanging.open()
+    await check_refusal(url, "connect without tls_handshake_first", tls_handshake_first=True)
 
 
 async def test_tls_first_server_is_explained(nats_url: str, tmp_path: Path) -> None:

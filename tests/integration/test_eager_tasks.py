@@ -11,9 +11,18 @@ from typing import Any
 import pytest
 
 from testkit.once import OnceClient, OnceProbe
-from testkit.probe import Happened, Outcome, Run
+from testkit.probe import Happened, Outcome, ProbeSyncClient, Run
 from testkit.waiting import LIMIT, eventually
-from weenats import ConnectionLostError, NatsService, NatsServiceBuilder, ReceivedEvent
+from weenats import (
+    CallNext,
+    ConnectionLostError,
+    NatsService,
+    NatsServiceBuilder,
+    ReceivedEvent,
+    RequestContext,
+    Response,
+)
+from weenats.client.loop_thread import process_loop
 from weenats.transport import NatsTransport
 
 GO = Run(action="go")
@@ -65,6 +74,22 @@ async def test_features_work(client: OnceClient, service: NatsService) -> None:
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
+
+
+def test_exit_in_a_synchronous_call(nats_url: str) -> None:
+    """SystemExit reaches the calling thread, also where loops are made with eager tasks."""
+
+    async def leave(context: RequestContext, call_next: CallNext) -> Response:
+        raise SystemExit(3)
+
+    loop = process_loop()._loop
+    with ProbeSyncClient.connect(nats_url) as client:
+        loop.call_soon_threadsafe(loop.set_task_factory, asyncio.eager_task_factory)
+        try:
+            with pytest.raises(SystemExit):
+                client.with_interceptor(leave).get("k")
+        finally:
+            loop.call_soon_threadsafe(loop.set_task_factory, None)
 
 
 async def test_inbox_opens_after_a_failure(

@@ -320,6 +320,27 @@ async def test_result_that_cannot_be_fetched(
     await transport.close()
 
 
+async def test_result_that_cannot_be_stored(
+    these: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the bucket is full, the caller learns that the request was executed, the log why."""
+
+    async def large(*_: Any) -> Outcome:
+        return Outcome(text="x" * SIZE)
+
+    these.handlers.actions["large"] = large
+    config = (await these.jetstream.stream_info(STREAM)).config
+    await these.jetstream.update_stream(replace(config, max_bytes=SIZE // 2))
+    with pytest.raises(UnavailableError) as raised:
+        await these.client.run("k", Run(action="large"))
+    await these.jetstream.update_stream(config)
+    assert raised.value.remote
+    assert raised.value.message == (
+        "the large result of run cannot be stored, but the request was executed"
+    )
+    assert "maximum bytes exceeded" in caplog.text
+
+
 async def test_result_that_cannot_be_reached(
     these: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,18 @@ async def test_durable_events(nats_url: str, record: Record) -> None:
     assert (letter.consumer, letter.event_sequence, letter.attempts) == ("billing", 2, 1)
     assert (letter.subject, letter.is_omitted) == ("parcels.stream.1.parcel.shipped", False)
     assert (letter.reason, letter.error) == ("INTERNAL", "OSError")
+    assert letter.time == record[stream.dead_letters][0]["headers"]["Wee-Dead-Time"]
+
+
+async def test_dead_letter_without_its_event(nats_url: str, record: Record) -> None:
+    """A letter of an event that was too large for it says so, by a header."""
+    stream = PARCELS_EVENTS_STREAM
+    (stored,) = record[stream.dead_letters]
+    stored["headers"]["Wee-Dead-Omitted"], stored["payload"] = "1", ""
+    async with parcel_streams(nats_url) as transport:
+        await restore(transport, record, stream.dead_letters)
+        (letter,) = [each async for each in DeadLetters(transport, stream).list()]
+    assert letter.is_omitted
 
 
 async def test_commits_and_snapshots(own_nats_server: NatsServer, record: Record) -> None:

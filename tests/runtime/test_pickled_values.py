@@ -9,11 +9,20 @@ from typing import Any
 
 import pytest
 
+from testkit.contexts import make_context
 from testkit.parcels import DELIVERED, PARCELS_EVENTS_STREAM, SHIPPED
-from weenats import ConnectionOptions, Principal, TelemetrySettings
+from testkit.probe import HAPPENED, Happened
+from weenats import ConnectionOptions, Principal, ReceivedEvent, TelemetrySettings
+from weenats.codec.events import event_codec
 from weenats.events.reader import stream_of
 
 CLAIMS = {"sub": "ann", "groups": [{"name": "a", "roles": ["x"]}], "tenant": {"id": 7}}
+
+
+def make_event() -> ReceivedEvent[Happened]:
+    """Return a received event."""
+    payload = event_codec(HAPPENED).encode("k", Happened(text="x"), 1, make_context())
+    return ReceivedEvent(event_codec(HAPPENED).decode(payload), {})
 
 
 def pickled(value: Any) -> Any:
@@ -38,6 +47,15 @@ def test_settings_and_principals(value: Any, copied: Callable[[Any], Any]) -> No
     for name in ("claims", "sampling"):
         with pytest.raises((TypeError, AttributeError)):
             getattr(found, name)["new"] = 1
+
+
+@pytest.mark.parametrize("copied", [pickled, copy.deepcopy])
+@pytest.mark.parametrize("make", [make_context, make_event])
+def test_contexts_stay_in_their_process(make: Callable[[], Any], copied: Any) -> None:
+    """Those of requests and events belong to their message: the error says what to pass instead."""
+    with pytest.raises(TypeError, match="cannot be pickled: it belongs to a message"):
+        copied(make())
+    assert copy.copy(make()).message_id
 
 
 def test_events_that_were_pickled_one_by_one() -> None:

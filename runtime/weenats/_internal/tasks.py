@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from types import coroutine
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine, Generator
     from contextvars import Context
 
-__all__ = ["cancel_and_wait", "ends_task", "finish", "retrieve", "start_task"]
+__all__ = ["cancel_and_wait", "ends_task", "finish", "in_context", "retrieve", "start_task"]
 T = TypeVar("T")
 _FINISHING: Final[set[asyncio.Task[None]]] = set()
 """The event loop does not keep its tasks from being garbage-collected."""
@@ -34,6 +35,33 @@ def start_task(work: Coroutine[Any, Any, T], *, context: Context | None = None) 
         work.close()  # or Python would warn that it was never awaited
         raise
     return asyncio.Task(work, loop=loop, context=context)
+
+
+@coroutine
+def in_context(context: Context, work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+    """Await a coroutine in the current task, with other context variables.
+
+    A task of its own would not be the one that libraries know, as the owner of a transaction.
+
+    Args:
+        context: the context variables; what is set there stays there.
+        work: the coroutine.
+
+    Raises:
+        BaseException: the coroutine raised it.
+    """
+    go_on: Callable[[Any], Any] = work.send
+    received: Any = None
+    while True:
+        try:
+            waits_for = context.run(go_on, received)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        try:
+            go_on, received = work.send, (yield waits_for)
+        except BaseException as error:  # noqa: BLE001 - it is raised in the coroutine
+            go_on, received = work.throw, error
 
 
 async def cancel_and_wait(task: asyncio.Task[Any] | None) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 from weakref import WeakSet
 
+from weenats._internal.tasks import start_task
 from weenats.errors import CancelledError, ConnectionClosedError, UnavailableError
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class _Call(Generic[ResultT]):
         self.done.acquire()
 
     def start(self) -> None:
-        self._task = self._loop.create_task(self._run())
+        self._task = start_task(self._run())
         self._task.add_done_callback(self._finish)
 
     def cancel(self) -> None:

@@ -1,7 +1,7 @@
 """Received events, and running a handler for them: the same for all ways to receive events."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, Generic
+from typing import Any, ClassVar, Final, Generic
 
 from typing_extensions import TypeVar
 
@@ -36,6 +36,7 @@ class ReceivedEvent(MessageContext, Generic[DataT, KeyT]):
     """
 
     __slots__ = ("attempt", "data", "id", "key", "revision", "sequence")
+    _SLOTS: ClassVar[tuple[str, ...]] = (*MessageContext.__slots__, *__slots__)
 
     def __init__(self, notification: Notification, headers: Mapping[str, str]) -> None:
         self.key: KeyT

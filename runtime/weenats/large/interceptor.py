@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
+from weenats._internal.limited_log import LimitedLogger
 from weenats.codec.operations import operation_codec
 from weenats.context import Response
-from weenats.errors import InvalidArgumentError
+from weenats.errors import InvalidArgumentError, UnavailableError
 from weenats.large.envelopes import ROOM, check_size, restored, without
 from weenats.large.objects import ObjectDamagedError, Reference
 from weenats.protocol import headers as header_names
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Transport
 
 __all__ = ["LargeInterceptor", "StoredResponse"]
+_LOG: Final = LimitedLogger("weenats.large")
 _RESULT_TIME = 60.0
 """Seconds that a caller without a deadline has to get its result."""
 
@@ -49,7 +51,7 @@ class LargeInterceptor:
         Raises:
             InvalidArgumentError: the payload is missing, or is not what the request says.
             MessageTooLargeError: the payload or the result is larger than the contract allows.
-            UnavailableError: JetStream does not answer.
+            UnavailableError: JetStream does not answer, or has no room for the result.
         """
         text = context.headers.get(header_names.LARGE)
         if text is None:
@@ -87,12 +89,23 @@ class LargeInterceptor:
         check_size("result", self._operation, len(part))
         left = context.remaining
         seconds = _RESULT_TIME if left is None else left
-        try:
-            reference = await self._objects.put(part, seconds)
-        except StreamMissingError:  # somebody has deleted the bucket
-            await self._objects.open()
-            reference = await self._objects.put(part, seconds)
+        reference = await self._store(part, seconds)
         return StoredResponse(result, header_names.encode({header_names.LARGE: str(reference)}))
+
+    async def _store(self, result: bytes, seconds: float) -> Reference:
+        try:
+            try:
+                return await self._objects.put(result, seconds)
+            except StreamMissingError:  # somebody has deleted the bucket
+                await self._objects.open()
+                return await self._objects.put(result, seconds)
+        except UnavailableError as error:
+            subject, name = self._operation.subject, self._operation.name
+            _LOG.error("the large result of %s cannot be stored: %s", subject, error)
+            failure = UnavailableError(
+                f"the large result of {name} cannot be stored, but the request was executed"
+            )
+        raise failure
 
 
 class StoredResponse(Response):

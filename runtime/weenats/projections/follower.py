@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
 
-from weenats._internal.tasks import ends_task
+from weenats._internal.tasks import ends_task, in_context
 from weenats.events.reader import StoredEvent, read_stored
-from weenats.events.received_event import EventRunner
+from weenats.events.received_event import EventRunner, ReceivedEvent
 from weenats.projections.view import Checkpoint, View
 from weenats.telemetry.manager import SILENT, TelemetryManager
 
@@ -134,7 +135,8 @@ class Follower(Generic[ViewT]):
         task, event = asyncio.current_task(), stored.decoded()
         try:
             async with asyncio.timeout(_HANDLER_TIMEOUT):
-                await self._runners[stored.path].handle(event)
+                # It sees the variables of the transaction, and sets none for the next event.
+                await in_context(copy_context(), self._run_handler(stored.path, event))
         except Exception as error:
             vars(error)[_OF_HANDLER] = True
             error.add_note(_where(stored))
@@ -143,6 +145,9 @@ class Follower(Generic[ViewT]):
             if ends_task(error, task):
                 raise
             raise RuntimeError(f"{_where(stored)} raised {type(error).__name__}") from error
+
+    async def _run_handler(self, path: str, event: ReceivedEvent[Any, Any]) -> None:
+        await self._runners[path].handle(event)
 
 
 def is_of_handler(error: BaseException) -> bool:

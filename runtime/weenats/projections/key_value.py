@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Generic, cast
@@ -222,7 +223,9 @@ class KeyValueView(View, Generic[ValueT]):
         try:
             # A warning would show the value; reading it says more.
             payload = self._type.dump_json(value, by_alias=True, warnings=False)
-            # NaN is written as null, which a type with None would read.
+            if b"null" in payload:  # NaN is written so, which a type with None would read
+                plain = self._type.dump_python(value, mode="json", warnings=False)
+                json.dumps(plain, allow_nan=False)
             if self._type.validate_json(payload) is not None:
                 return payload
         except ValueError:  # of pydantic, whose text has the value

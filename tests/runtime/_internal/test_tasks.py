@@ -1,16 +1,17 @@
-"""Which exceptions end a task, and work that its caller does not end."""
+"""Which exceptions end a task, work that its caller does not end, and coroutines in a context."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import pytest
 
 from weenats._internal.periodic import Periodic
-from weenats._internal.tasks import ends_task, finish
+from weenats._internal.tasks import ends_task, finish, in_context
 from weenats.client import CachedToken
 
 
@@ -136,3 +137,55 @@ async def test_work_goes_on_without_its_caller(
     await asyncio.sleep(0)
     gc.collect()
     assert caplog.records == []
+
+
+VARIABLE: ContextVar[str] = ContextVar("VARIABLE", default="outside")
+
+
+async def test_coroutine_in_a_context() -> None:
+    """What it sets stays there, also after it has waited; its task is that of the caller."""
+    context = copy_context()
+
+    async def work() -> asyncio.Task[Any] | None:
+        VARIABLE.set("inside")
+        await asyncio.sleep(0)
+        assert VARIABLE.get() == "inside"
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await asyncio.Event().wait()
+        return asyncio.current_task()
+
+    assert await in_context(context, work()) is asyncio.current_task()
+    assert VARIABLE.get() == "outside"
+    assert context[VARIABLE] == "inside"
+
+
+async def test_coroutine_in_a_context_that_fails() -> None:
+    """Its exception is raised, and a cancellation reaches it."""
+    ended: list[str] = []
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise KeyError
+
+    async def wait() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ended.append(VARIABLE.get())
+            raise
+
+    with pytest.raises(KeyError):
+        await in_context(copy_context(), fail())
+    context = copy_context()
+    context.run(VARIABLE.set, "inside")
+
+    async def waiting() -> None:
+        await in_context(context, wait())
+
+    task = asyncio.create_task(waiting())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == ["inside"]

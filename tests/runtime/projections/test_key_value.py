@@ -104,6 +104,7 @@ async def test_a_value_that_is_not_of_its_type(generation: Generation) -> None:
     [
         (float, math.nan),
         (float | None, math.inf),
+        (dict[str, float | None], {"secret": math.nan}),
         (int, "secret"),
         (dict[str, Any], {"secret": "\ud800"}),
         (Any, reduce(lambda part, _: [part], range(200), ["secret"])),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from operator import is_not
@@ -50,6 +51,7 @@ from weenats.projections.generation import projection_bucket
 from weenats.projections.generation_catalog import Catalog
 from weenats.projections.lease import Lease
 from weenats.projections.running import _failures_in_a_row
+from weenats.projections.view import Checkpoint
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.store import missing
 from weenats.testing import NatsServer
@@ -729,6 +731,42 @@ async def test_a_service_shows_why_a_projection_does_not_go_on(
         await shows("ok", "stopped by KeyError; see the log")
         Broken.broken = None  # type: ignore[assignment]  # repaired
         await shows("ok", None)
+
+
+STEP: ContextVar[str] = ContextVar("STEP")
+
+
+class Stepping(KeyValueView[int]):
+    """A view whose transaction sets a context variable, as for the session of a database."""
+
+    @asynccontextmanager
+    async def transaction(self, checkpoint: Checkpoint) -> AsyncIterator[None]:
+        """Set it."""
+        STEP.set("transaction")
+        async with super().transaction(checkpoint):
+            yield
+
+
+async def test_events_do_not_share_context_variables(
+    transport: NatsTransport, deliver: Any
+) -> None:
+    """A handler sees those of the transaction, in its task, and none that another one has set."""
+    seen: list[object] = []
+
+    class Setting(Counting):
+        async def delivered(self, event: Any) -> None:
+            await asyncio.sleep(0)
+            seen.append((STEP.get(), asyncio.current_task()))
+            STEP.set(event.key)
+            await super().delivered(event)
+
+    setting = replace(COUNTS, handlers=Setting, view=lambda generation: Stepping(generation, int))
+    await deliver(1, 2, 3)
+    async with setting.run(transport) as counts:
+        await counts.caught_up()
+        assert await (await counts.view()).get(TOTAL) == 6
+    assert len(seen) == 3
+    assert len({*seen}) == 1
 
 
 class SlowToOpen(KeyValueView[int]):

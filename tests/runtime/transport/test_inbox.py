@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from testkit.clocks import travel
+from testkit.paths import REPOSITORY
 from testkit.waiting import settle
 from weenats.errors import (
     ConnectionLostError,
@@ -20,6 +21,7 @@ from weenats.errors import (
 )
 from weenats.transport import Delivery
 from weenats.transport import inbox as request_mux
+from weenats.transport.base import MAX_REPLIES, MAX_REPLY_BYTES
 from weenats.transport.inbox import ReplyInbox, RequestMux, gather_replies
 from weenats.transport.nats_py.connection import NatsConnection
 
@@ -202,6 +204,13 @@ async def test_collecting_ends_at_its_limits(
     monkeypatch.setattr(request_mux, limit, most)
     replies = await collect(monkeypatch, *[make_reply("r", b"12")] * 9)
     assert replies == [b"12"] * 3
+
+
+@pytest.mark.parametrize("guide", ["discovery", "security"])
+def test_limits_are_those_of_the_guide(guide: str) -> None:
+    """The guides say how many answers are gathered."""
+    limits = f"{MAX_REPLIES:,} answers, or {MAX_REPLY_BYTES // 2**20} MiB of them"
+    assert limits in (REPOSITORY / "runtime" / "docs" / f"{guide}.md").read_text()
 
 
 async def test_collecting_ends_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,7 @@
-"""A run of commands: four callers, three instances that are killed in turn, servers that fail."""
+"""A run of commands: callers, instances and projections that are killed in turn, servers that fail.
+
+The projection is rebuilt now and then.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +27,17 @@ from testkit.durability.commands_check import check
 from testkit.durability.faults import Fault, Log, Progress, happen_in_turn, kill_in_turn
 from testkit.durability.findings import Findings
 from testkit.durability.processes import CONNECTION, Slot, cancel
-from testkit.durability.wallet_processes import Terms, call, serve
+from testkit.durability.wallet_processes import SEEN, Terms, call, project, serve
 from testkit.waiting import LIMIT, answered
 from testkit.wallets import wallets
 from weenats import NatsTransport, ServiceError
 from weenats.aggregates.aggregates import streams_of
+from weenats.projections.builder import ProjectionBuilder
 from weenats.streams import apply_streams, plan_streams
 from weenats.transport.jetstream import JetStream, StoredMessage
 
 _INSTANCES: Final = 3
+_PROJECTIONS: Final = 2
 _PATIENCE: Final = 300.0
 _POLL: Final = 0.1
 _COMMITS, _EVENTS = "wallets-commits", "wallets-events"
@@ -49,6 +54,7 @@ class Report:
     commits: int = 0
     events: int = 0
     keys: int = 0
+    rebuilt: int = 0
     findings: Findings = field(default_factory=Findings)
 
     def __str__(self) -> str:
@@ -56,7 +62,7 @@ class Report:
         size = f"{self.commands:,} commands over {self.keys:,} keys in {self.seconds:.0f} s"
         return "\n".join(
             [
-                f"{size}, {self.kills} instances killed",
+                f"{size}, {self.kills} processes killed, {self.rebuilt} rebuilds",
                 f"requests: {outcomes}",
                 f"{self.commits:,} commits, {self.events:,} durable events",
                 str(self.findings),
@@ -100,6 +106,7 @@ class CommandTrial:
         self._rounds = rounds
         self._report = Report(keys=terms.keys)
         self._instances = [Slot(f"service-{n}", serve, terms) for n in range(_INSTANCES)]
+        self._projections = [Slot(f"view-{n}", project, terms) for n in range(_PROJECTIONS)]
         self._callers = [Slot(f"caller-{n}", call, n, terms) for n in range(callers)]
 
     async def run(self) -> Report:
@@ -108,30 +115,33 @@ class CommandTrial:
             transport = NatsTransport(self._terms.urls, CONNECTION)
             stack.push_async_callback(transport.close)
             await _create_streams(transport, self._terms.replicas)
-            for slot in (*self._instances, *self._callers):
+            for slot in (*self._instances, *self._projections, *self._callers):
                 stack.callback(slot.end)
             await self._start()
-            await self._live()
-            self._report.kills = sum(each.kills for each in self._instances)
+            await self._live(transport)
+            self._report.kills = sum(each.kills for each in self._killed)
             await _settled(transport)
             await self._judge(transport)
         return self._report
 
+    @property
+    def _killed(self) -> list[Slot]:
+        return [*self._instances, *self._projections]
+
     async def _start(self) -> None:
-        for slot in self._instances:
+        for slot in self._killed:
             slot.start()
-        for slot in self._instances:
+        for slot in self._killed:
             await slot.next(_PATIENCE)
         for slot in self._callers:
             slot.start()
 
-    async def _live(self) -> None:
+    async def _live(self, transport: NatsTransport) -> None:
         """Let callers send commands until there are enough, and everything has failed once."""
         progress, begin = Progress(), monotonic()
         random = Random(self._terms.seed)
-        killing = asyncio.create_task(
-            kill_in_turn(self._instances, self._pause, random, self._rounds)
-        )
+        killing = asyncio.create_task(kill_in_turn(self._killed, self._pause, random, self._rounds))
+        rebuilding = asyncio.create_task(self._rebuild(transport))
         failing = asyncio.create_task(
             happen_in_turn(self._faults, progress, self._count, self._seconds, self._log)
         )
@@ -140,13 +150,13 @@ class CommandTrial:
         try:
             while not (
                 failing.done()
-                and all(each.kills for each in self._instances)
+                and all(each.kills for each in self._killed)
                 and (progress.done >= self._count or monotonic() > end)
             ):
                 for slot in self._callers:
                     answered[slot] = max([answered[slot], *slot.news()])
                 progress.set(sum(answered.values()))
-                for task in (killing, failing):
+                for task in (killing, failing, rebuilding):
                     if task.done():
                         task.result()
                 await asyncio.sleep(_POLL)
@@ -155,8 +165,19 @@ class CommandTrial:
             for slot in self._callers:
                 await self._last(slot)
         finally:
-            await cancel(killing, failing)
+            await cancel(killing, failing, rebuilding)
         self._report.seconds = monotonic() - begin
+
+    async def _rebuild(self, transport: NatsTransport) -> None:
+        """Rebuild the projection again and again, whatever fails meanwhile."""
+        while True:
+            builder = ProjectionBuilder(SEEN, transport)
+            with suppress(ServiceError):
+                await builder.create()
+                await builder.build()
+                await builder.remove_outdated(0.0)
+                self._report.rebuilt += 1
+            await asyncio.sleep(2 * self._pause)
 
     async def _last(self, slot: Slot) -> None:
         """Add what a caller has counted."""
@@ -180,8 +201,11 @@ class CommandTrial:
             for key in sorted({each.subject_key for each in commits}):
                 found = await answered(partial(client.get_wallet, key, timeout=LIMIT))
                 states[key] = (found.revision, Wallet(found.state.balance, found.state.changes))
+        async with SEEN.run(transport) as seen, asyncio.timeout(_PATIENCE):
+            await seen.caught_up()
+            view = {key: value async for (key,), value in (await seen.view()).items()}
         journals = sorted(terms.folder.glob("*.journal"))
-        report.findings = check(CommandRun(read_calls(journals), commits, events, states))
+        report.findings = check(CommandRun(read_calls(journals), commits, events, states, view))
         self._log(f"checked in {monotonic() - begin:.0f} s")
 
 

@@ -101,6 +101,20 @@ class StoredEvent(NamedTuple):
     balance: int
 
 
+class Seen(NamedTuple):
+    """What a projection was given of the durable events of a key.
+
+    Attributes:
+        events: how many there were.
+        revision: that of the last one.
+        late: how many came after one of a higher revision, or twice.
+    """
+
+    events: int
+    revision: int
+    late: int
+
+
 class CommandRun(NamedTuple):
     """All that is known of a run.
 
@@ -109,12 +123,14 @@ class CommandRun(NamedTuple):
         commits: the whole stream of commits, in its order.
         events: the whole stream of durable events, in its order.
         states: revision and state of each key, as `get` shows them in the end.
+        view: what the view of a projection has of each key in the end.
     """
 
     calls: Iterable[Call]
     commits: Iterable[StoredCommit]
     events: Iterable[StoredEvent]
     states: Mapping[str, tuple[int, Wallet]]
+    view: Mapping[str, Seen]
 
 
 def commit_of(sequence: int, subject: str, payload: bytes) -> StoredCommit:

@@ -11,6 +11,7 @@ from testkit.durability.commands import (
     REPLIED,
     Call,
     CommandRun,
+    Seen,
     StoredCommit,
     StoredEvent,
     Wallet,
@@ -33,6 +34,7 @@ KINDS: Final = (
     "event doubled",
     "event out of order",
     "unknown event",
+    "wrong view",
 )
 _EMPTY: Final = Wallet(0, 0)
 _DURABLE: Final = "deposited"
@@ -48,6 +50,7 @@ class _Key:
     wallet: Wallet = _EMPTY
     spans: list[tuple[float, float, str]] = field(default_factory=list)
     relayed: int = 0
+    durable: int = 0
 
 
 def check(run: CommandRun) -> Findings:
@@ -74,6 +77,7 @@ class _Check:
         for event in self._awaited.values():
             self._find("event lost", f"{event.id}, revision {event.revision} of {event.key}")
         self._states(run)
+        self._view(run)
 
     def _find(self, kind: str, text: str) -> None:
         self.findings.add(kind, text)
@@ -172,6 +176,7 @@ class _Check:
         if event.revision <= known.relayed:
             self._find("event out of order", f"{what}: {event.revision} after {known.relayed}")
         known.relayed = max(known.relayed, event.revision)
+        known.durable += 1
 
     def _states(self, run: CommandRun) -> None:
         """Compare what `get` shows in the end with the events."""
@@ -180,3 +185,11 @@ class _Check:
                 shown = run.states.get(key)
                 expected = f"revision {known.revision}, {known.wallet}"
                 self._find("wrong state", f"{key} is shown as {shown}, not {expected}")
+
+    def _view(self, run: CommandRun) -> None:
+        """Compare the view of the projection with the durable events."""
+        for key in self._keys.keys() | run.view.keys():
+            known = self._keys[key]
+            expected = Seen(known.durable, known.relayed, 0)
+            if (found := run.view.get(key, Seen(0, 0, 0))) != expected:
+                self._find("wrong view", f"{key} is {found}, not {expected}")

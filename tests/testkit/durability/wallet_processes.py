@@ -1,4 +1,4 @@
-"""An instance of the service, and a caller, each in a process of its own."""
+"""An instance of the service, a projection and a caller, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ from random import Random
 from time import monotonic
 from typing import Any, Final, NamedTuple, TextIO
 
-from testkit.durability.commands import REFUSED, REPLIED, UNKNOWN, Attempt, Call, Wallet
+from testkit.durability.commands import REFUSED, REPLIED, UNKNOWN, Attempt, Call, Seen, Wallet
 from testkit.durability.processes import CONNECTION, log_to, parent_ended, stop_order
+from testkit.waiting import answered
 from testkit.wallets import Wallets, wallets
-from weenats import NatsServiceBuilder, ServiceError, new_message_id
+from weenats import (
+    NatsServiceBuilder,
+    NatsTransport,
+    ReceivedEvent,
+    ServiceError,
+    new_message_id,
+)
 from weenats.aggregates import relay
+from weenats.projections import KeyValueView, Projection
 
 _WITHDRAWALS: Final = 0.2
 _TWICE_AT_ONCE: Final = 0.05
@@ -87,6 +95,38 @@ def serve(pipe: Connection, life: str, terms: Terms) -> None:
                 break
         pipe.send("serves")
         await parent_ended(pipe)
+
+    asyncio.run(run())
+
+
+class Noting(wallets.WalletsConsumer):  # type: ignore[misc]
+    """A projection that notes which durable events of each key it was given."""
+
+    def __init__(self, view: KeyValueView[Seen]) -> None:
+        self._view = view
+
+    async def deposited(self, event: ReceivedEvent[Any]) -> None:
+        """Note an event."""
+        events, last, late = await self._view.get(event.key) or Seen(0, 0, 0)
+        revision = event.revision or 0
+        late += revision <= last
+        await self._view.put(event.key, Seen(events + 1, max(revision, last), late))
+
+
+SEEN: Final = Projection("seen", KeyValueView.of(Seen), Noting)
+
+
+def project(pipe: Connection, life: str, terms: Terms) -> None:
+    """Keep the view of the projection up to date until the process is killed."""
+    log_to(terms.folder, life)
+
+    async def run() -> None:
+        transport = NatsTransport(terms.urls, CONNECTION)
+        await answered(transport.connect)
+        async with SEEN.run(transport):
+            pipe.send("runs")
+            await parent_ended(pipe)
+        await transport.close()
 
     asyncio.run(run())
 

@@ -58,7 +58,7 @@ class GreetedTcp(TcpTransport):
 
     Attributes:
         failure: why there was no greeting until the attempt ended or was cancelled, if it may be
-            that the server expects a TLS handshake.
+            that the server expects a TLS handshake, or none.
         is_encrypted: whether the TLS handshake has succeeded.
     """
 
@@ -95,10 +95,10 @@ class GreetedTcp(TcpTransport):
         except BaseException as error:
             has_connected = self._io_writer is not None
             self.close()  # type: ignore[no-untyped-call]  # see above
-            if tls is not None and _expects_no_tls(error):
-                raise OSError(_NO_TLS_FIRST) from None
             if tls is None and has_connected and _may_expect_tls(error):
                 self.failure = OSError(_NO_GREETING)
+            elif has_connected and not self.is_encrypted and _may_expect_no_tls(error):
+                self.failure = OSError(_NO_TLS_FIRST)
             if self.failure is not None and isinstance(error, Exception):
                 raise self.failure from None
             raise
@@ -249,9 +249,9 @@ async def discard_socket(transport: NatsSocket) -> None:
         await transport.wait_closed()  # type: ignore[no-untyped-call]  # see above
 
 
-def _expects_no_tls(error: BaseException) -> bool:
-    """Return whether an error is that of a TLS handshake with a server that sent text instead."""
-    return isinstance(error, TimeoutError) or (
+def _may_expect_no_tls(error: BaseException) -> bool:
+    """Return whether an error may be that of a TLS handshake with a server that expects none."""
+    return isinstance(error, TimeoutError | asyncio.CancelledError) or (
         isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER"
     )
 
