@@ -49,13 +49,14 @@ class Monitor:
         variables: the context variables of custom metrics; None for an empty context.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is in a snapshot, and where it goes
         self,
         settings: MonitoringSettings,
         transport: Transport,
         contract: ServiceContract,
         instance_id: str,
         clock: Clock = monotonic,
+        *,
         variables: Context | None = None,
     ) -> None:
         self._settings = settings
