@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
 
-from weenats._internal.tasks import ends_task
+from weenats._internal.tasks import ends_task, with_own_variables
 from weenats.events.reader import StoredEvent, read_stored
-from weenats.events.received_event import EventRunner
+from weenats.events.received_event import EventRunner, ReceivedEvent
 from weenats.projections.view import Checkpoint, View
 from weenats.telemetry.manager import SILENT, TelemetryManager
 
@@ -133,7 +133,7 @@ class Follower(Generic[ViewT]):
         task, event = asyncio.current_task(), stored.decoded()
         try:
             async with asyncio.timeout(_HANDLER_TIMEOUT):
-                await self._runners[stored.path].handle(event)
+                await with_own_variables(self._run(stored.path, event))
         except Exception as error:
             error.add_note(_where(stored))
             raise
@@ -141,6 +141,10 @@ class Follower(Generic[ViewT]):
             if ends_task(error, task):
                 raise
             raise RuntimeError(f"{_where(stored)} raised {type(error).__name__}") from error
+
+    async def _run(self, path: str, event: ReceivedEvent[Any, Any]) -> None:
+        """Run a handler; what it sets as context variables, also the event itself, is its own."""
+        await self._runners[path].handle(event)
 
 
 def is_of_handler(error: BaseException) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
 from weenats._internal.periodic import Periodic
-from weenats._internal.tasks import ends_task, finish
+from weenats._internal.tasks import ends_task, finish, with_own_variables
 from weenats.client import CachedToken
 
 
@@ -136,3 +137,53 @@ async def test_work_goes_on_without_its_caller(
     await asyncio.sleep(0)
     gc.collect()
     assert caplog.records == []
+
+
+async def test_own_variables_end_with_the_work() -> None:
+    """Work sees the variables of its caller and its own after each wait; the caller never does."""
+    variable = ContextVar("variable", default="none")
+    caller = asyncio.current_task()
+
+    async def work(value: str) -> str:
+        before = variable.get()
+        token = variable.set(value)
+        for pause in (0, 0.001):
+            await asyncio.sleep(pause)
+            assert (variable.get(), asyncio.current_task()) == (value, caller)
+        if value == "reset":
+            variable.reset(token)
+        return before
+
+    variable.set("caller")
+    for value in ("one", "reset", "two"):
+        assert await with_own_variables(work(value)) == "caller"
+        assert variable.get() == "caller"
+
+
+async def test_exceptions_reach_work_with_own_variables() -> None:
+    """What work raises is raised; a timeout and a cancellation reach it where it waits."""
+    ended: list[str] = []
+
+    async def work(error: BaseException | None) -> None:
+        try:
+            if error is not None:
+                raise error  # noqa: TRY301 - it is caught here
+            await asyncio.Event().wait()
+        except BaseException as raised:
+            ended.append(type(raised).__name__)
+            await asyncio.sleep(0)
+            raise
+
+    for error in (KeyError("x"), asyncio.CancelledError(), GeneratorExit()):
+        with pytest.raises(type(error)):
+            await with_own_variables(work(error))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.001):
+            await with_own_variables(work(None))
+    task = asyncio.ensure_future(with_own_variables(work(None)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    names = ["KeyError", "CancelledError", "GeneratorExit", "CancelledError", "CancelledError"]
+    assert ended == names

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from operator import is_not
@@ -40,7 +41,7 @@ from weenats import (
     WrongEventLoopError,
 )
 from weenats.errors import connection_error
-from weenats.events import consume
+from weenats.events import ReceivedEvent, consume
 from weenats.projections import KeyValueView, Projection
 from weenats.projections import running as running_module
 from weenats.projections.bucket import ensure_bucket
@@ -96,6 +97,23 @@ async def test_a_view_has_all_events(transport: NatsTransport, deliver: Any) -> 
         assert keys == {TOTAL, ("p-0",), ("p-1",)}
         state = await counts.status()
         assert (state.number, state.state, state.position, state.lag) == (1, "live", 51, 0)
+
+
+async def test_events_share_no_context_variables(transport: NatsTransport, deliver: Any) -> None:
+    """What the handler of an event sets is not seen by that of the next one."""
+    variable = ContextVar("variable", default="none")
+    seen: list[str] = []
+
+    class Setting(Counting):
+        async def delivered(self, event: ReceivedEvent[Delivered]) -> None:
+            seen.append(variable.get())
+            variable.set(event.key)
+
+    variable.set("a request")
+    await deliver(1, 2, 3)
+    async with replace(COUNTS, handlers=Setting).run(transport) as counts:
+        await counts.caught_up()
+    assert seen == ["none"] * 3
 
 
 async def test_another_instance_goes_on(transport: NatsTransport, deliver: Any) -> None:
