@@ -286,6 +286,22 @@ async def test_made_up_instances_change_nothing(nats_url: str, raw: RawClient) -
         assert len(handlers[0].seen) == 1
 
 
+async def test_id_that_is_too_long_costs_only_its_own_reply(nats_url: str, raw: RawClient) -> None:
+    """An id that fits into no protocol line, which others can make up, fails no other calls."""
+    async with fleet(nats_url, 1) as (client, _, (service,)):
+
+        async def pretend(message: Msg) -> None:
+            answer = cast("Assembly", service._assembly).instance.ping()
+            answer = answer.model_copy(update={"id": "x" * 5000})
+            await message.respond(to_json(answer, by_alias=True))
+
+        await raw.subscribe("$SRV.PING.probe", cb=pretend)
+        await raw.flush()
+        replies = await client.on_all(lambda one: one.get("k"))
+        errors = {reply.instance.id[:5]: type(reply.error) for reply in replies}
+        assert errors == {"xxxxx": InvalidArgumentError, service.instance_id[:5]: NoneType}
+
+
 @pytest.mark.parametrize("name", ["command.thing.run", "query.thing.unknown"])
 async def test_unknown_subject_of_instance(nats_url: str, raw: RawClient, name: str) -> None:
     """An operation that an instance does not serve alone is UNIMPLEMENTED, not a timeout."""

@@ -193,7 +193,9 @@ async def test_invalid_options_are_rejected(client: ProbeClient) -> None:
     wrong: Any = 5
     with pytest.raises(InvalidArgumentError, match="context must be a mapping, not int"):
         await client.publish_happened("k", happened(), revision=1, context=wrong)
-    for options in ({"max_concurrency": 0}, {"max_concurrency": 1001}, {"queue_group": "A b"}):
+    refused: list[dict[str, Any]] = [{"max_concurrency": 0}, {"max_concurrency": 1001}]
+    refused += [{"queue_group": each} for each in ("A b", None, 0, [])]
+    for options in refused:
         with pytest.raises(ValueError, match=r"max_concurrency|queue group"):
             await client.subscribe_happened(asyncio.Queue().put, **options)
 

@@ -123,7 +123,7 @@ async def subscribe(
     check_options(options, SubscribeOptions, "a subscription")
     check_async(handler, f"the handler of event {event.name}")
     queue_group = options.get("queue_group", "")
-    if queue_group:
+    if queue_group != "":  # what is not a text is refused too
         subjects.check_queue_group(queue_group)
     max_concurrency = options.get("max_concurrency", DEFAULT_CONCURRENCY)
     check_concurrency(max_concurrency)

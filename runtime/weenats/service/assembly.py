@@ -107,7 +107,13 @@ class Assembly:
         self.monitor = (
             None
             if settings.monitoring is None
-            else Monitor(settings.monitoring, transport, handlers.contract, instance_id)
+            else Monitor(
+                settings.monitoring,
+                transport,
+                handlers.contract,
+                instance_id,
+                variables=self.scope.variables,
+            )
         )
         self.http = _http(settings.health, self._readiness)
         self.instance = Instance(

@@ -4,6 +4,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Iterable
+from contextvars import Context
 from typing import Final, Literal, TypedDict, cast
 
 from weenats._internal.limited_log import LimitedLogger
@@ -78,10 +79,12 @@ class CustomMetrics:
 
     Args:
         metrics: the checked metrics.
+        variables: the context variables with which they are read; None for an empty context.
     """
 
-    def __init__(self, metrics: Iterable[CustomMetric]) -> None:
+    def __init__(self, metrics: Iterable[CustomMetric], variables: Context | None = None) -> None:
         self._metrics = tuple(metrics)
+        self._variables = Context() if variables is None else variables
         self._logged: set[str] = set()
 
     def read(self) -> dict[str, MonitoringMetric]:
@@ -94,7 +97,7 @@ class CustomMetrics:
 
     def _value(self, metric: CustomMetric) -> float | None:
         try:
-            return _checked(metric["read"](), metric["type"])
+            return _checked(self._variables.copy().run(metric["read"]), metric["type"])
         except BaseException as error:  # one metric must not affect the others
             if ends_task(error):
                 raise

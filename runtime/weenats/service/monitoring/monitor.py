@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from contextvars import Context
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -45,15 +46,18 @@ class Monitor:
         contract: the service.
         instance_id: id of the instance.
         clock: monotonic time in seconds.
+        variables: the context variables of custom metrics; None for an empty context.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is in a snapshot, and where it goes
         self,
         settings: MonitoringSettings,
         transport: Transport,
         contract: ServiceContract,
         instance_id: str,
         clock: Clock = monotonic,
+        *,
+        variables: Context | None = None,
     ) -> None:
         self._settings = settings
         self._transport = transport
@@ -61,7 +65,7 @@ class Monitor:
         self._instance_id = instance_id
         self._clock = clock
         self._subject = subjects.monitoring(contract.name)
-        self._metrics = CustomMetrics(settings.custom_metrics)
+        self._metrics = CustomMetrics(settings.custom_metrics, variables)
         self._meters: list[RequestMeter] = []
         self._started = 0.0
         self._snapshot: MonitoringSnapshot | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
+from contextvars import ContextVar, copy_context
 from fractions import Fraction
 from traceback import walk_tb
 from typing import Any
@@ -125,6 +126,25 @@ def test_exception_that_is_raised_again_keeps_few_frames() -> None:
     for _ in range(MAX_FRAMES + 1):
         assert not metrics.read()
     assert len(list(walk_tb(stored.__traceback__))) <= MAX_FRAMES
+
+
+def test_metrics_share_no_context_variables() -> None:
+    """A metric sees neither the context of whoever starts the service nor what it set before."""
+    variable = ContextVar("variable", default="none")
+    seen: list[str] = []
+
+    def read() -> int:
+        seen.append(variable.get())
+        variable.set("the metric")
+        return 5
+
+    variable.set("the service")
+    own = copy_context()
+    variable.set("a request")
+    for metrics in (CustomMetrics([make_metric(read)]), CustomMetrics([make_metric(read)], own)):
+        metrics.read()
+        metrics.read()
+    assert seen == ["none", "none", "the service", "the service"]
 
 
 def test_negative_counters_are_omitted() -> None:
