@@ -69,7 +69,11 @@ _ALL: Final = (
     _note("large-raised", _SERVICE, "An operation allows larger payloads and results."),
     _warning("once-shortened", _CLIENT, "Old clients may repeat a call when its reply is gone."),
     _note("once-prolonged", _NOBODY, "The replies of an operation are kept longer."),
-    _error("authentication-required", _CLIENT, "An operation requires a token."),
+    _error(
+        "authentication-required",
+        _CLIENT,
+        "An operation requires a token, or does if the service says so.",
+    ),
     _error("scope-required", _CLIENT, "An operation requires another scope."),
     _note("authentication-relaxed", _SERVICE, "An operation requires less of tokens."),
     _warning("timeout-raised", _CLIENT, "Old clients give up before the new timeout."),
