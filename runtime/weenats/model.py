@@ -15,6 +15,7 @@ from pydantic import (
     ValidationError,
 )
 from pydantic._internal._model_construction import ModelMetaclass
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, PydanticKnownError
 from pydantic_core.core_schema import json_or_python_schema, no_info_before_validator_function
 
@@ -111,13 +112,20 @@ _LABELS: Final = frozenset({"[key]", "str", "int", "float", "bool", "none", "dec
 """What pydantic puts into the location of an error besides names: branches of unions, keys."""
 
 
+class _Generator(GenerateJsonSchema):
+    """Makes the JSON Schemas of which names are read, without warnings that users cannot mend."""
+
+    # pydantic cannot always tell the name of a discriminator that is an alias.
+    ignored_warning_kinds = GenerateJsonSchema.ignored_warning_kinds | {"skipped-discriminator"}
+
+
 def declared_names(kind: Any) -> frozenset[str]:  # noqa: ANN401 - any type
     """Return the names of all members that a type declares, those of nested models included.
 
     Args:
         kind: the type.
     """
-    return _names(TypeAdapter(kind).json_schema())
+    return _names(TypeAdapter(kind).json_schema(schema_generator=_Generator))
 
 
 def _names(*schemas: object, with_values: bool = False) -> frozenset[str]:
@@ -143,7 +151,10 @@ def _names(*schemas: object, with_values: bool = False) -> frozenset[str]:
 @cache
 def _shown_in_errors(model: Any) -> frozenset[str]:  # noqa: ANN401 - a class of models
     """Return the names that locations of errors may have: of members, classes and values."""
-    by_alias, by_name = model.model_json_schema(), model.model_json_schema(by_alias=False)
+    by_alias, by_name = (
+        model.model_json_schema(by_alias=each, schema_generator=_Generator)
+        for each in (True, False)
+    )
     return _names(by_alias, by_name, with_values=True) | _LABELS
 
 
