@@ -188,7 +188,7 @@ def test_flaws_have_pointers() -> None:
 
 
 def test_aliases_are_not_expanded() -> None:
-    """YAML aliases are not expanded, which prevents a billion laughs attack; one of each is told."""
+    """YAML aliases are not expanded, and one of each is reported: no billion laughs."""
     laughs = "a: &a [x]\n" + "".join(
         f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]\n" for n in range(9)
     )

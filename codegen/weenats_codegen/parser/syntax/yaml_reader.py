@@ -21,10 +21,11 @@ def parse_yaml(text: str, file: str = "") -> Parsed:
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
-                if event.anchor not in aliases:  # one of each: a file may have very many
-                    remedy = f"share schemas by $ref, wherever *{event.anchor} stands"
-                    builder.report(f"is an alias (*{event.anchor})", remedy)
-                    aliases.add(event.anchor)
+                name = str(event.anchor)
+                if name not in aliases:  # one of each: a file may have very many
+                    remedy = f"share schemas by $ref, wherever *{name} stands"
+                    builder.report(f"is an alias (*{name})", remedy)
+                    aliases.add(name)
                 builder.scalar("true", plain=True)  # a valid schema, so that this is all
             else:
                 _report(event, builder)
