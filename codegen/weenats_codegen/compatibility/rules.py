@@ -105,6 +105,7 @@ _ALL: Final = (
     # Aggregates that are kept in streams
     _error("stored-event-narrowed", _STORED, "The new service refuses an event that was stored."),
     _error("stored-event-removed", _STORED, "The new service does not know a stored event."),
+    _warning("stored-event-changed", _STORED, "An older version of data is read in another way."),
     _error("store-changed", _STORED, "An aggregate moves into a stream, or out of it."),
     # The version
     _error("version-not-raised", _NOBODY, "The version does not rise as the changes demand."),

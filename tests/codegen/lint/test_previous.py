@@ -234,3 +234,24 @@ def test_too_many_new_members(tmp_path: Path) -> None:
     ]
     [found] = [each for each in compare(*contracts).findings if each.rule.id == "not-known"]
     assert found.tried == ("100 reasons that break nobody were passed over",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_told"),
+    [
+        ({"renamed": {"a": "b"}}, {"removed": ["a"]}, True),
+        ({"renamed": {"a": "b"}}, {"upcaster": True}, True),
+        ({"removed": ["a"]}, {"removed": ["a"]}, False),
+    ],
+)
+def test_older_data_that_is_read_in_another_way(
+    old: Schema, new: Schema, is_told: bool, tmp_path: Path
+) -> None:
+    """A new way to read stored data is a warning; a further member of the data is none."""
+    data = open_object(b=NUMBER), open_object(b=NUMBER, c=TEXT)
+    contracts = [
+        read(contract(tmp_path / name, each, {"data": open_object(a=NUMBER), **version}))
+        for name, each, version in zip(("old", "new"), data, (old, new), strict=True)
+    ]
+    found = [each.rule.id for each in compare(*contracts).findings]
+    assert ("stored-event-changed" in found) is is_told
