@@ -15,9 +15,10 @@ from pydantic import (
     ValidationError,
 )
 from pydantic._internal._model_construction import ModelMetaclass
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, PydanticKnownError
 from pydantic_core.core_schema import json_or_python_schema, no_info_before_validator_function
+from typing_extensions import override
 
 __all__ = ["OMIT_NONE", "STRICT_LITERAL", "Model"]
 
@@ -113,10 +114,14 @@ _LABELS: Final = frozenset({"[key]", "str", "int", "float", "bool", "none", "dec
 
 
 class _Generator(GenerateJsonSchema):
-    """Makes the JSON Schemas of which names are read, without warnings that users cannot mend."""
+    """Makes the JSON Schemas of which names are read, without warnings: users cannot mend them.
 
-    # pydantic cannot always tell the name of a discriminator that is an alias.
-    ignored_warning_kinds = GenerateJsonSchema.ignored_warning_kinds | {"skipped-discriminator"}
+    For example, pydantic cannot always tell the name of a discriminator that has an alias.
+    """
+
+    @override
+    def emit_warning(self, kind: JsonSchemaWarningKind, detail: str) -> None:
+        pass
 
 
 def declared_names(kind: Any) -> frozenset[str]:  # noqa: ANN401 - any type

@@ -1,10 +1,13 @@
 """Members that are required and not declared."""
 
 from collections.abc import Iterator
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from weenats_codegen.lint.rule import Rule, Subject
 from weenats_codegen.parser.diagnostics import Diagnostic, closest, quoted
+
+if TYPE_CHECKING:
+    from weenats_codegen.ir.bundle import Schema
 
 _ELSEWHERE: Final = frozenset({
     "if", "then", "else", "dependentSchemas", "patternProperties",
@@ -28,7 +31,7 @@ def _check(subject: Subject) -> Iterator[Diagnostic]:
             continue
         for index, name in enumerate(cast("list[str]", part.schema["required"])):
             if name not in members:
-                meant = closest(name, members)
+                meant = closest(name, cast("Schema", members))
                 yield Diagnostic(
                     part.location.child("required", index),
                     f"requires the member {quoted(name)}, which it does not declare",
