@@ -221,12 +221,15 @@ def _check_apart(out: Path, packages: Iterable[str], contracts: Sequence[Contrac
     shared: dict[str, Path] = {}
     for contract in contracts:
         folder = Path(contract.file).parent
-        for each in (folder, *(Path(library.path) for library in contract.libraries)):
+        files = {location.file for location in contract.bundle.locations.values()}
+        read_from = {folder, *(Path(file).parent for file in files)}
+        for each in sorted(read_from | {Path(library.path) for library in contract.libraries}):
             real = os.path.realpath(each)
             if any(Path(real).is_relative_to(target) for target in targets):
                 raise _mixed(out, each)
             shared[real] = each
-        shared.setdefault(os.path.realpath(root_of(folder)), folder)
+        for outer in (root_of(folder), Path(os.path.realpath(folder)).parent):  # it may be a link
+            shared.setdefault(os.path.realpath(outer), folder)
     if mixed := shared.get(os.path.realpath(out), out if contract_files(out) else None):
         raise _mixed(out, mixed)
 

@@ -15,8 +15,10 @@ from pydantic import (
     ValidationError,
 )
 from pydantic._internal._model_construction import ModelMetaclass
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, PydanticKnownError
 from pydantic_core.core_schema import json_or_python_schema, no_info_before_validator_function
+from typing_extensions import override
 
 __all__ = ["OMIT_NONE", "STRICT_LITERAL", "Model"]
 
@@ -111,13 +113,24 @@ _LABELS: Final = frozenset({"[key]", "str", "int", "float", "bool", "none", "dec
 """What pydantic puts into the location of an error besides names: branches of unions, keys."""
 
 
+class _Generator(GenerateJsonSchema):
+    """Makes the JSON Schemas of which names are read, without warnings: users cannot mend them.
+
+    For example, pydantic cannot always tell the name of a discriminator that has an alias.
+    """
+
+    @override
+    def emit_warning(self, kind: JsonSchemaWarningKind, detail: str) -> None:
+        pass
+
+
 def declared_names(kind: Any) -> frozenset[str]:  # noqa: ANN401 - any type
     """Return the names of all members that a type declares, those of nested models included.
 
     Args:
         kind: the type.
     """
-    return _names(TypeAdapter(kind).json_schema())
+    return _names(TypeAdapter(kind).json_schema(schema_generator=_Generator))
 
 
 def _names(*schemas: object, with_values: bool = False) -> frozenset[str]:
@@ -143,7 +156,10 @@ def _names(*schemas: object, with_values: bool = False) -> frozenset[str]:
 @cache
 def _shown_in_errors(model: Any) -> frozenset[str]:  # noqa: ANN401 - a class of models
     """Return the names that locations of errors may have: of members, classes and values."""
-    by_alias, by_name = model.model_json_schema(), model.model_json_schema(by_alias=False)
+    by_alias, by_name = (
+        model.model_json_schema(by_alias=each, schema_generator=_Generator)
+        for each in (True, False)
+    )
     return _names(by_alias, by_name, with_values=True) | _LABELS
 
 

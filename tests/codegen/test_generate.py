@@ -85,6 +85,36 @@ def test_packages_are_kept_apart_from_contracts(
     assert generate([folder], folder.parent / "generated").written
 
 
+@pytest.mark.parametrize(
+    ("place", "out"),
+    [
+        ("schemas/things/parts", "schemas/things/parts"),
+        ("schemas/things/parts", "schemas/things"),
+        ("schemas/shop/parts", "schemas/shop/parts"),
+        ("schemas/things/out/things", "schemas/things/out"),
+        ("schemas/things", "real"),
+    ],
+)
+def test_packages_are_kept_apart_from_schemas(
+    place: str, out: str, tmp_path: Path, contract_of: Contract, write_contract: Write
+) -> None:
+    """Nor are files generated among the schemas of a contract, or where it is if it is a link."""
+    (tmp_path / "real/contract").mkdir(parents=True)
+    (tmp_path / "schemas").mkdir()
+    folder = tmp_path / "schemas/things"
+    folder.symlink_to("../real/contract")
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    (tmp_path / place / "money.json").write_text('{"type": "object"}')
+    reference = os.path.relpath(tmp_path / place / "money.json", folder)
+    described = contract_of({"$ref": reference})
+    write_contract(folder, {**described, "python": {"package": "things"}})
+    before = content(tmp_path)
+    with pytest.raises(ContractError, match="would mix generated files with those of"):
+        generate([folder], tmp_path / out)
+    assert content(tmp_path) == before
+    assert generate([folder], tmp_path / "generated").written
+
+
 def test_contract_of_a_whole_repository(
     tmp_path: Path, contract_of: Contract, write_contract: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import MISSING, ConfigDict, Field, ValidationError
-from typing_extensions import deprecated
+from typing_extensions import TypeAliasType, deprecated
 
-from weenats.model import OMIT_NONE, STRICT_LITERAL, DeferredModel, Model
+from weenats.model import OMIT_NONE, STRICT_LITERAL, DeferredModel, Model, declared_names
 
 
 class Part(Model):
@@ -242,6 +242,29 @@ def test_validation_error_of_strings_shows_declared_names_alone() -> None:
     assert str(caught.value).splitlines()[1::2] == ["prices.*", "pet"]
     assert "s3cret" not in f"{caught.value} {caught.value!r}"
     assert caught.value.__context__ is None
+
+
+class _Card(Model):
+    kind_name: Annotated[Literal["card"], Field(alias="kindName")]
+
+
+class _Cash(Model):
+    kind_name: Annotated[Literal["cash"], Field(alias="kindName")]
+
+
+_Method = TypeAliasType("_Method", Annotated[_Card | _Cash, Field(discriminator="kind_name")])
+
+
+class _Payment(Model):
+    method: Annotated[_Method | None, OMIT_NONE] = None
+
+
+def test_errors_of_unions_do_not_warn(recwarn: pytest.WarningsRecorder) -> None:
+    """A discriminator with an alias is no reason for pydantic to warn of its JSON Schema."""
+    with pytest.raises(ValidationError):
+        _Payment.model_validate_json('{"method": {"kindName": "coin"}}')
+    assert "kindName" in declared_names(_Payment)
+    assert not recwarn.list
 
 
 def test_validation_error_keeps_what_is_wrong() -> None:

@@ -37,10 +37,11 @@ def _usage_errors() -> Generator[None]:
     try:
         yield
     except _UsageError as error:
-        from weenats_codegen.cli.output import one_line
+        from weenats_codegen.cli.output import one_line, shortened
         from weenats_codegen.parser.diagnostics import escaped
 
-        error.message = escaped(error.message, "\n")  # help has lines
+        lines = escaped(error.message, "\n").split("\n")  # help has lines
+        error.message = "\n".join(map(shortened, lines))
         if isinstance(error, typer.BadParameter):
             error.message = one_line(error.message.removeprefix("Value error, "))
         raise

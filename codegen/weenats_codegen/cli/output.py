@@ -211,15 +211,16 @@ class WarningLog(logging.Handler):
 
 
 def one_line(text: str) -> str:
-    """Return text on one line; what is not printable is escaped.
+    """Return text on one line; what is not printable is escaped, and a long one is shortened."""
+    return shortened(escaped(" ".join(text.split())))
 
-    Of a long text the middle is left out: what is wrong, and a remedy, are often at its end.
-    """
-    shown = escaped(" ".join(text.split()))
-    if len(shown) <= _LONGEST_LINE:
-        return shown
+
+def shortened(line: str) -> str:
+    """Return a line without its middle if it is long: a remedy is often at its end."""
+    if len(line) <= _LONGEST_LINE:
+        return line
     half = _LONGEST_LINE // 2
-    return f"{shown[:half]}...{shown[-half:]}"
+    return f"{line[:half]}...{line[-half:]}"
 
 
 def console(*, piped_width: int = _PIPED_WIDTH) -> "Console":

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import typer
 
-from weenats_codegen.cli.options import split
+from weenats_codegen.cli.options import own_consumer, split
 from weenats_codegen.cli.output import emit, write
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.loading import read
@@ -35,6 +35,7 @@ class Arguments:
             operator, one whose progress is shown.
         shared_limits: Whether the instances of a service share their rate limits.
         calls: The other contracts that the user calls: CONTRACT, or CONTRACT=OPERATIONS.
+        consumes: The other contracts whose durable events the user processes: CONTRACT=CONSUMER.
     """
 
     role: str
@@ -47,6 +48,7 @@ class Arguments:
     projection: str | None
     shared_limits: bool = False
     calls: Sequence[str] = ()
+    consumes: Sequence[str] = ()
 
 
 def permissions(folder: Path, arguments: Arguments, *, as_json: bool) -> None:
@@ -54,15 +56,17 @@ def permissions(folder: Path, arguments: Arguments, *, as_json: bool) -> None:
     contract, role = read(folder), arguments.role
     _check_role(arguments)
     needed = _ROLES[role](contract, arguments)
-    called: list[str] = []
-    for text in arguments.calls:
-        other, more = _of_called(text, _prefix(arguments))
+    others = [("calls", *_of_called(text, arguments)) for text in arguments.calls]
+    others += [("consumes", *_of_consumed(text, arguments)) for text in arguments.consumes]
+    uses: dict[str, list[str]] = {}
+    for verb, other, more in others:
         needed = needed.with_those(more)
-        called.append(f"{other.service} {other.version}")
+        uses.setdefault(verb, []).append(f"{other.service} {other.version}")
     if as_json:
         emit(to_claims(needed), as_json=True, render=str)
     else:  # without wrapping, however narrow the terminal is
-        also = f", which calls {' and '.join(called)}" if called else ""
+        listed = " and ".join(f"{verb} {' and '.join(names)}" for verb, names in uses.items())
+        also = f", which {listed}" if listed else ""
         head = f"# the {role} of {contract.service} {contract.version}{also}; all else is denied"
         write(f"{head}\n{to_config(needed)}\n")
 
@@ -70,7 +74,8 @@ def permissions(folder: Path, arguments: Arguments, *, as_json: bool) -> None:
 def _of_service(contract: Contract, arguments: Arguments) -> Permissions:
     shared = arguments.shared_limits
     uses_jetstream = contract.streams or contract.stored or buckets(contract, shared_limits=shared)
-    if arguments.inbox_prefix is not None and not uses_jetstream and not arguments.calls:
+    uses_others = arguments.calls or arguments.consumes
+    if arguments.inbox_prefix is not None and not uses_jetstream and not uses_others:
         raise typer.BadParameter(
             f"--inbox-prefix changes nothing: {contract.service} receives no replies, since it"
             " does not use JetStream; if it calls other services, name them with --calls CONTRACT"
@@ -100,7 +105,7 @@ def _of_client(contract: Contract, arguments: Arguments) -> Permissions:
     )
 
 
-def _of_called(text: str, inbox_prefix: str) -> tuple[Contract, Permissions]:
+def _of_called(text: str, arguments: Arguments) -> tuple[Contract, Permissions]:
     """Return another contract that is called, and what its client needs."""
     folder, sign, names = text.partition("=")
     operations = split(names)
@@ -108,7 +113,19 @@ def _of_called(text: str, inbox_prefix: str) -> tuple[Contract, Permissions]:
         raise typer.BadParameter(f"--calls {text} requires the name of an operation after =")
     contract = read(Path(folder))
     used = Used(operations, (), discovery=False) if operations else None
-    return contract, of_client(contract, used, inbox_prefix=inbox_prefix)
+    return contract, of_client(contract, used, inbox_prefix=_prefix(arguments))
+
+
+def _of_consumed(text: str, arguments: Arguments) -> tuple[Contract, Permissions]:
+    """Return another contract whose events are processed, and what the consumer of them needs."""
+    folder, _, name = text.rpartition("=")
+    if not folder:
+        raise typer.BadParameter(f"--consumes {text} requires the name of a consumer after =")
+    own_consumer(name)
+    contract = read(Path(folder))
+    if not contract.streams:
+        raise typer.BadParameter(f"--consumes {text}: {contract.service} has no durable events")
+    return contract, of_consumer(contract, name, inbox_prefix=_prefix(arguments))
 
 
 def _of_consumer(contract: Contract, arguments: Arguments) -> Permissions:
@@ -142,11 +159,12 @@ _ROLES: Final[dict[str, Callable[[Contract, Arguments], Permissions]]] = {
 def _check_durable(contract: Contract, option: str) -> None:
     """Refuse a contract without durable events, for which nothing would be printed."""
     if not contract.streams:
-        role = option.removeprefix("--")
+        remedy = "print what it needs by --role projection, and add it to what this service needs"
+        if option == "--consumer":
+            remedy = "name it with --consumes CONTRACT=NAME"
         raise typer.BadParameter(
             f"{contract.service} has no durable events: {option} goes with the contract of the"
-            f" service whose events are read; print what it needs by --role {role}, and add it to"
-            " what this service needs"
+            f" service whose events are read; {remedy}"
         )
 
 

@@ -96,6 +96,14 @@ def permissions(  # noqa: PLR0913 - the options of a user
             "operations named, separated by commas; repeatable.",
         ),
     ] = None,
+    consumes: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONTRACT=NAME",
+            help="Another contract whose durable events the user processes, and the name of the "
+            "consumer; repeatable.",
+        ),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the claims of a user JWT, as one JSON document.")
     ] = False,
@@ -119,5 +127,6 @@ def permissions(  # noqa: PLR0913 - the options of a user
         projection=projection,
         shared_limits=shared_limits,
         calls=calls or (),
+        consumes=consumes or (),
     )
     permissions.permissions(contract, arguments, as_json=json)

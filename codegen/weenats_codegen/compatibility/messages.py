@@ -7,12 +7,12 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+from weenats_codegen.compatibility.declared import is_declared
 from weenats_codegen.compatibility.defaults import Defaults
 from weenats_codegen.compatibility.findings import Document, Finding
 from weenats_codegen.compatibility.reasons import Differences, Reason, Steps, part_at, place_of
 from weenats_codegen.compatibility.rules import RULES
-from weenats_codegen.ir.bundle import PREFIX
-from weenats_codegen.ir.previous import resolved
+from weenats_codegen.ir.bundle import ASSERTED_FORMATS, PREFIX, map_schemas
 from weenats_codegen.parser.diagnostics import Location, quoted
 
 if TYPE_CHECKING:
@@ -33,6 +33,15 @@ _CLOSING: Final = frozenset({"additionalProperties", "unevaluatedProperties"})
 _KEY: Final = re.compile("/aggregates/[^/]+/key")
 """The place of the schema of a key."""
 _IN_MESSAGES: Final = "-in-messages"
+_ENCODING: Final = "contentEncoding"
+_BASE64: Final = (
+    "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"
+)
+"""The texts of bytes, which jsonschema-rs does not know."""
+_OTHER_TEXT: Final = frozenset({
+    "pattern", "minLength", "maxLength", "x-python-type", "enum", "const",
+})  # fmt: skip
+"""The keywords with which a text stays a text whatever its encoding is."""
 ANY_KEY: Final[Schema] = {
     "type": "string", "minLength": 1, "maxLength": 256,
     "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]+$",
@@ -50,12 +59,14 @@ class Direction(NamedTuple):
         breaking: The rule for what it refuses.
         reverse: The rule for what the other one would refuse of what it would send.
         what: What the messages are called.
+        is_stored: Whether the old version has stored them: nothing that it does not declare.
     """
 
     receiver: Side
     breaking: str
     reverse: str
     what: str
+    is_stored: bool = False
 
 
 REQUEST: Final = Direction(NEW, "request-narrowed", "request-widened", "a request")
@@ -63,8 +74,8 @@ REPLY: Final = Direction(OLD, "reply-widened", "reply-narrowed", "a reply")
 EVENT: Final = Direction(OLD, "event-widened", "event-narrowed", "an event")
 DETAILS: Final = Direction(OLD, "details-widened", "details-narrowed", "details of an error")
 KEY: Final = Direction(NEW, "key-narrowed", "key-widened", "a key")
-STORED: Final = Direction(NEW, "stored-event-narrowed", "", "a stored event")
-KEPT: Final = Direction(NEW, "kept-reply-narrowed", "", "a kept reply")
+STORED: Final = Direction(NEW, "stored-event-narrowed", "", "a stored event", is_stored=True)
+KEPT: Final = Direction(NEW, "kept-reply-narrowed", "", "a kept reply", is_stored=True)
 
 
 class MessageSchemas:
@@ -77,7 +88,7 @@ class MessageSchemas:
             old: The schemas of the old version.
             new: Those of the new version.
         """
-        self._bundles: Final = tuple(map(_with_keys, (old, new)))
+        self._bundles: Final = tuple(_with_keys(_with_base64(each)) for each in (old, new))
         before, after = (each.definitions for each in self._bundles)
         self._differences: Final = Differences(before, after)
         self._defaults: Final = Defaults(before, after)
@@ -111,12 +122,7 @@ class MessageSchemas:
             new: The name of the new one.
             user: The event or the operation.
         """
-        declared = resolved(self._bundles[OLD], old).get("properties", {})
-        for finding in self._refused(direction, NEW, (old, new), user):
-            # What the old version has not declared, it has not stored.
-            at = finding.document.refused_at if finding.document else ""
-            if not at or not isinstance(declared, dict) or at.split("/")[1] in declared:
-                yield finding
+        yield from self._refused(direction, NEW, (old, new), user)
 
     def compare_keys(self, old: str, new: str, aggregate: str) -> Iterator[Finding]:
         """Yield what differs between the keys of an aggregate.
@@ -135,9 +141,15 @@ class MessageSchemas:
         """Yield what one side refuses of what the other one accepts."""
         is_breaking = side == direction.receiver
         wide, narrow = names[side], names[1 - side]
-        found = self._differences.refused(wide, side, narrow, *([] if is_breaking else [1]))
+        if is_breaking:
+            is_harmless = self._is_harmless_of_stored if direction.is_stored else self._is_warning
+            found = self._differences.refused(wide, side, narrow, is_harmless=is_harmless)
+        else:
+            found = self._differences.refused(wide, side, narrow, 1)
         open_places: set[tuple[str, Steps, Steps]] = set()
         for reason in found.reasons:
+            if direction.is_stored and not self._is_stored(narrow, reason):
+                continue
             if self._is_any_member(reason, 1 - side, names[1 - side]):
                 place = (reason.definition, reason.path, reason.instance)
                 if place in open_places:
@@ -159,6 +171,17 @@ class MessageSchemas:
                 tried=found.rest.tried,
             )
 
+    def _is_stored(self, old: str, reason: Reason) -> bool:
+        """Return whether the old version has stored such data: it has if it declares the part."""
+        return is_declared(self._bundles[OLD].definitions, old, reason.instance)
+
+    def _is_warning(self, name: str, side: Side, other: str, reason: Reason) -> bool:
+        names = (other, name) if side == NEW else (name, other)
+        return self._was_deprecated(names, side, reason)
+
+    def _is_harmless_of_stored(self, name: str, side: Side, other: str, reason: Reason) -> bool:
+        return not self._is_stored(other, reason) or self._is_warning(name, side, other, reason)
+
     def _is_any_member(self, reason: Reason, side: int, name: str) -> bool:
         """Return whether a member is refused that the other side allows but does not declare."""
         if reason.keyword not in _CLOSING or not reason.names:
@@ -173,6 +196,7 @@ class MessageSchemas:
         self, direction: Direction, side: Side, names: tuple[str, str], reason: Reason, user: str
     ) -> Finding:
         is_breaking = side == direction.receiver
+        reason = self._as_written(side, reason)
         rule = RULES[direction.breaking if is_breaking else direction.reverse]
         refusing = self._location(side, reason.definition, reason.path)
         other = self._counterpart(1 - side, names[1 - side], reason)
@@ -188,6 +212,13 @@ class MessageSchemas:
         )
         message = f"the {_SIDES[side]} version refuses {direction.what}{self._why(side, reason)}"
         return Finding(rule, message, location, old_location, (user,), document)
+
+    def _as_written(self, side: Side, reason: Reason) -> Reason:
+        """Return a reason with the keyword of the contract for a pattern that it does not have."""
+        schema = part_at(self._bundles[side].definitions[reason.definition], reason.path[:-1])
+        if reason.keyword != "pattern" or not _is_bytes(schema):
+            return reason
+        return reason._replace(keyword=_ENCODING, path=(*reason.path[:-1], _ENCODING))
 
     def _counterpart(self, side: int, name: str, reason: Reason) -> Location:
         """Return where the schema that accepts a document says what it does of the same part."""
@@ -263,6 +294,32 @@ def _with_keys(bundle: Bundle) -> Bundle:
             definitions[_key_of(name)] = {"allOf": parts}
             locations[_key_of(name)] = bundle.locations[name]
     return replace(bundle, definitions=definitions, locations=locations)
+
+
+def _with_base64(bundle: Bundle) -> Bundle:
+    """Return a bundle in which text that encodes bytes has the pattern of such text."""
+    definitions = {
+        name: map_schemas(
+            schema, lambda part: {**part, "pattern": _BASE64} if _is_base64(part) else part
+        )
+        for name, schema in bundle.definitions.items()
+    }
+    return replace(bundle, definitions=definitions)
+
+
+def _is_base64(schema: Schema) -> bool:
+    """Return whether a schema is that of bytes: text of another format is not decoded."""
+    kinds = schema.get("type")
+    return (
+        schema.get(_ENCODING) == "base64"
+        and (kinds == "string" or (isinstance(kinds, list) and "string" in kinds))
+        and schema.get("format") not in ASSERTED_FORMATS
+        and _OTHER_TEXT.isdisjoint(schema)
+    )
+
+
+def _is_bytes(schema: JsonValue) -> bool:
+    return isinstance(schema, dict) and schema.get("pattern") == _BASE64
 
 
 def _declares(holder: JsonValue, names: Steps) -> bool:

@@ -142,6 +142,9 @@ def _authentication(pair: _Pair, old: Auth | None, new: Auth | None) -> Iterator
     label = pair.new.label
     if after and not before:
         yield pair.finding("authentication-required", f"{label} requires a token", "auth")
+    elif before is False and after is None:
+        message = f"{label} requires a token if the service does, and required none"
+        yield pair.finding("authentication-required", message, "auth")
     elif before and not after:
         message = f"{label} requires no token any more, unless the service does"
         yield pair.finding("authentication-relaxed", message, "auth")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from weenats_codegen.compatibility.budget import Allowance
@@ -28,6 +29,8 @@ _MAX_REASONS: Final = 10
 """How many reasons of one definition are looked for."""
 _MANY_REASONS: Final = 100
 """After how many reasons in two bundles only one of each further definition is looked for."""
+_MAX_HARMLESS: Final = 100
+"""How many reasons that break nobody are passed over to find one that does."""
 _LEAST_STEPS: Final = 1_000
 """What a search may cost when the steps of all searches are spent."""
 _LEAST_PARTS: Final = 2_000
@@ -55,6 +58,10 @@ class Reason(NamedTuple):
     instance: Steps
     keyword: str
     names: tuple[str, ...]
+
+
+IsHarmless = Callable[[str, Side, str, Reason], bool]
+"""Whether a reason why a definition of a bundle refuses what another one allows breaks nobody."""
 
 
 class Difference(NamedTuple):
@@ -87,11 +94,18 @@ class Differences:
         """
         self._bundles: Final = (old, new)
         self._whole: Final = Containments(old, new)
-        self._known: Final[dict[tuple[str, Side, str, int], Difference]] = {}
+        self._known: Final[dict[tuple[str, Side, str, int, IsHarmless | None], Difference]] = {}
         self._count = 0
         self._allowance: Final = allowance or Allowance()
 
-    def refused(self, name: str, side: Side, other: str, most: int = _MAX_REASONS) -> Difference:
+    def refused(
+        self,
+        name: str,
+        side: Side,
+        other: str,
+        most: int = _MAX_REASONS,
+        is_harmless: IsHarmless | None = None,
+    ) -> Difference:
         """Return what a definition refuses of all that one of the other bundle allows.
 
         Args:
@@ -99,16 +113,21 @@ class Differences:
             side: Its bundle.
             other: The definition in the other bundle.
             most: The most reasons to look for; fewer if very much has been found already.
+            is_harmless: Tells of a reason, with the definition, its bundle and the other
+                definition, whether it breaks nobody. Such reasons hide no others.
         """
-        key = (name, side, other, most)
+        key = (name, side, other, most, is_harmless)
         if key not in self._known:
             limit = most if self._count < _MANY_REASONS else 1
-            self._known[key] = self._refused(name, side, other, limit)
+            self._known[key] = self._refused(name, side, other, limit, is_harmless)
             self._count += len(self._known[key].reasons)
         return self._known[key]
 
-    def _refused(self, name: str, side: Side, other: str, most: int) -> Difference:
+    def _refused(
+        self, name: str, side: Side, other: str, most: int, is_harmless: IsHarmless | None
+    ) -> Difference:
         reasons: list[Reason] = []
+        harmless = 0
         found = self._found(self._whole, name, side, other)
         if found.holds is not False:
             return Difference((), found)
@@ -117,8 +136,12 @@ class Differences:
             error = _first_error(validator(wide, name), found.counterexample)
             reason = _reason(error, found.counterexample)
             reasons.append(reason)
-            if len(reasons) >= most:
+            harmless += is_harmless is not None and is_harmless(name, side, other, reason)
+            if len(reasons) - harmless >= most:
                 break
+            if harmless >= _MAX_HARMLESS:
+                tried = (f"{_MAX_HARMLESS} reasons that break nobody were passed over",)
+                return Difference(tuple(reasons), Containment(holds=None, tried=tried))
             wide = _relaxed(wide, reason, cast("JsonValue", error.instance))
             both = (narrow, wide) if side else (wide, narrow)
             found = self._found(Containments(*both), name, side, other)

@@ -70,7 +70,11 @@ _ALL: Final = (
     _note("large-raised", _SERVICE, "An operation allows larger payloads and results."),
     _warning("once-shortened", _CLIENT, "Old clients may repeat a call when its reply is gone."),
     _note("once-prolonged", _NOBODY, "The replies of an operation are kept longer."),
-    _error("authentication-required", _CLIENT, "An operation requires a token."),
+    _error(
+        "authentication-required",
+        _CLIENT,
+        "An operation requires a token, or does if the service says so.",
+    ),
     _error("scope-required", _CLIENT, "An operation requires another scope."),
     _note("authentication-relaxed", _SERVICE, "An operation requires less of tokens."),
     _warning("timeout-raised", _CLIENT, "Old clients give up before the new timeout."),
@@ -102,6 +106,7 @@ _ALL: Final = (
     # Aggregates that are kept in streams
     _error("stored-event-narrowed", _STORED, "The new service refuses an event that was stored."),
     _error("stored-event-removed", _STORED, "The new service does not know a stored event."),
+    _warning("stored-event-changed", _STORED, "An older version of data is read in another way."),
     _error("store-changed", _STORED, "An aggregate moves into a stream, or out of it."),
     # The version
     _error("version-not-raised", _NOBODY, "The version does not rise as the changes demand."),

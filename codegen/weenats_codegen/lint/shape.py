@@ -122,7 +122,7 @@ def _check_type(contract: Node, error: Violation) -> Iterator[Diagnostic]:
     if error.expected == "string" and type(error.value) in {int, float}:
         text = quoted(error.value)
         fits = re.search(error.schema.get("pattern", ""), text)
-        remedy = f'quote it: "{text}"' if fits else _pattern_text(error)[1]
+        remedy = "quote it, so that it is text" if fits else _pattern_text(error)[1]
     yield contract.diagnostic(f"is {_kind(error.value)}", remedy, *error.path)
 
 

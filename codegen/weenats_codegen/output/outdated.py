@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
 from contextlib import suppress
@@ -57,6 +59,9 @@ def outdated_folders(out: Path, files: Mapping[str, str], scope: Scope) -> list[
         out: The folder of the packages.
         files: What the run writes, by relative path.
         scope: What the run is responsible for.
+
+    Raises:
+        OSError: The folder of a contract is there and empty.
     """
     current = {name.partition("/")[0] for name in files}
     others = {
@@ -69,6 +74,8 @@ def outdated_folders(out: Path, files: Mapping[str, str], scope: Scope) -> list[
         for name, source in others.items()
         if scope.includes(source) and _is_client(out / name) == scope.is_client
     ]
+    for name in found:
+        _check_gone(Path(others[name]).parent)
     if not scope.is_client and scope.files:
         found += _unused_libraries(out, current, others.keys() - set(found))
     return [*(out / name for name in found), *_outdated_copies(out, files)]
@@ -108,6 +115,13 @@ def source_of(path: Path) -> str:
     with path.open(encoding="utf-8", errors="replace") as stream:
         match = _SOURCE.match(stream.readline())
     return match[1] if match else ""
+
+
+def _check_gone(folder: Path) -> None:
+    """Refuse the folder of a submodule that was not checked out: git keeps no other empty ones."""
+    if folder.is_dir() and all(each.name.startswith(".") for each in folder.iterdir()):
+        message = "is empty: check out its submodule, or remove the folder"
+        raise FileNotFoundError(errno.ENOENT, message, os.fspath(folder))
 
 
 def _is_client(package: Path) -> bool:

@@ -68,8 +68,8 @@ class Folders:
 def contract_files(folder: Path) -> list[str]:
     """Return the names of the main files of a contract in a folder; a contract has one.
 
-    What is there and cannot be read, such as a link to nothing, is one as well: the contract is
-    broken, not gone.
+    What is there and cannot be read, such as a link to nothing or a folder, is one as well: the
+    contract is broken, not gone.
     """
     paths = ((name, folder / name) for name in ROOT_NAMES)
-    return [name for name, path in paths if os.path.lexists(path) and not path.is_dir()]
+    return [name for name, path in paths if os.path.lexists(path)]

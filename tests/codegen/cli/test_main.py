@@ -171,6 +171,13 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"weenats {version('weenats')}\n"
 
 
+@pytest.mark.parametrize("argument", ["x" * 9_000, "--" + "x" * 9_000])
+def test_long_names_are_shortened(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error of a command or an option that does not exist has a bounded length."""
+    assert main([argument]) == 2
+    assert len(capsys.readouterr().err) < 3_000
+
+
 def test_similar_command_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
     """A command that does not exist names the most similar one."""
     assert main(["servces"]) == 2

@@ -249,6 +249,41 @@ def test_one_user_for_several_contracts(
     assert main([*role, "--calls", f"{loyalty}="]) == 2
 
 
+def test_one_user_that_consumes_events_of_another_service(
+    receipts_contract: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A service may process durable events of others: it gets what their consumer needs."""
+    loyalty = receipts_contract.parent / "loyalty"
+
+    def claims(folder: Path, *options: str) -> dict[str, Any]:
+        assert main(["permissions", str(folder), "--json", *options]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    service = claims(loyalty, "--role", "service")
+    consumer = claims(
+        receipts_contract, "--role", "consumer", "--consumer", "cards", "--inbox-prefix", "mine"
+    )
+    role = ["permissions", str(loyalty), "--role", "service"]
+    option = f"{receipts_contract}=cards"
+    both = claims(loyalty, *role[2:], "--consumes", option, "--inbox-prefix", "mine")
+    for each in ("pub", "sub"):
+        one, other = service[each]["allow"], consumer[each]["allow"]
+        assert both[each]["allow"] == list(dict.fromkeys([*one, *other]))
+    assert main([*role, "--consumes", option, "--calls", str(receipts_contract)]) == 0
+    head = (
+        "# the service of loyalty 1.0.0, which calls receipts 1.0.0 and consumes receipts 1.0.0;"
+        " all else is denied"
+    )
+    assert capsys.readouterr().out.splitlines()[0] == head
+    for wrong, problem in (
+        (str(receipts_contract), "requires the name of a consumer after ="),
+        (f"{receipts_contract}=", "is not a valid name of a consumer"),
+        (f"{CONTRACTS / 'minimal' / 'contract'}=cards", "has no durable events"),
+    ):
+        assert main([*role, "--consumes", wrong]) == 2
+        assert problem in " ".join(capsys.readouterr().err.split())
+
+
 def test_unreadable_folder_is_rejected(
     tmp_path: Path,
     receipts_contract: Path,

@@ -345,7 +345,7 @@ def test_rule(rule: str, edit: Edit, place: str, tmp_path: Path) -> None:
 def test_every_rule_has_a_case() -> None:
     """Every rule is tested, those about whole services elsewhere."""
     rules = {rule for rule, _, _ in CASES}
-    others = {"service-added", "service-removed", "payload-removed"}
+    others = {"service-added", "service-removed", "payload-removed", "stored-event-changed"}
     assert rules | others == {*RULES}
 
 
@@ -437,6 +437,65 @@ def test_each_reason_has_a_document(tmp_path: Path) -> None:
         'the new version refuses a request without the member "count"',
         'the new version refuses a request with the member "gift"',
     ]
+
+
+def test_warnings_hide_no_error(tmp_path: Path) -> None:
+    """However many deprecated members are gone, what breaks somebody is found."""
+    gone = {f"a{at}": {"type": "string", "deprecated": True} for at in range(12)}
+
+    def base(contract: Contract) -> None:
+        members = {**gone, "code": {"type": "string"}}
+        contract["commands"]["clear"]["payload"] = {
+            "type": "object",
+            "properties": members,
+            "additionalProperties": False,
+        }
+
+    def edit(contract: Contract) -> None:
+        members = {"code": {"type": "string", "maxLength": 3}}
+        contract["commands"]["clear"]["payload"]["properties"] = members
+
+    comparison = _compared(tmp_path, edit, base)
+    assert _found(comparison, "request-narrowed").message.endswith("/code: maxLength is 3")
+    assert _found(comparison, "member-removed-deprecated")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "keyword"),
+    [
+        ({}, {"contentEncoding": "base64"}, "contentEncoding"),
+        ({"pattern": "^[a-z]+$"}, {"contentEncoding": "base64"}, "contentEncoding"),
+        ({"contentEncoding": "base64"}, {}, ""),
+        ({"contentEncoding": "base64", "maxLength": 9}, {"maxLength": 9}, ""),
+        ({}, {"contentEncoding": "base64", "format": "uuid"}, "format"),
+        ({}, {"contentEncoding": "base64", "x-python-type": "str"}, ""),
+        ({}, {"contentEncoding": "base64", "pattern": "^a"}, "pattern"),
+    ],
+)
+def test_text_that_encodes_bytes(
+    old: Contract, new: Contract, keyword: str, tmp_path: Path
+) -> None:
+    """Text that is not base64 is refused where a contract says that it is, and nowhere else."""
+
+    def put(member: Contract) -> Edit:
+        schema = {"type": "object", "properties": {"code": {"type": "string", **member}}}
+        return lambda contract: contract["commands"]["clear"].update(payload=schema)
+
+    comparison = _compared(tmp_path, put(new), put(old))
+    found = [each for each in comparison.findings if each.rule.id == "request-narrowed"]
+    assert [each.document.keyword for each in found if each.document] == [keyword] * bool(keyword)
+    assert all(each.location.pointer.endswith(f"/code/{keyword}") for each in found)
+
+
+def test_anonymous_callers_that_may_be_refused(tmp_path: Path) -> None:
+    """Where the contract allows no anonymous callers any more, the service decides."""
+
+    def base(contract: Contract) -> None:
+        contract["queries"]["count"]["auth"] = {"required": False}
+
+    comparison = _compared(tmp_path, lambda c: c["queries"]["count"].pop("auth"), base)
+    found = _found(comparison, "authentication-required")
+    assert found.message == "count requires a token if the service does, and required none"
 
 
 def test_command_that_does_not_answer_repeats_any_more(tmp_path: Path) -> None:

@@ -188,3 +188,70 @@ def test_warnings_are_not_about_older_versions(tmp_path: Path) -> None:
     folder = contract(tmp_path, {"type": ["integer", "string"], "maxLength": 9}, {"data": NEW})
     places = {each.diagnostic.location.pointer for each in report(folder).findings}
     assert not any("/previous/0/data" in each for each in places), places
+
+
+_SMALL: Schema = {"type": "integer", "maximum": 9}
+_MAP: Schema = {"type": "object", "additionalProperties": NUMBER}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "breaks"),
+    [
+        (_MAP, {**_MAP, "additionalProperties": _SMALL}, True),
+        ({"type": "object"}, open_object(a=NUMBER), True),
+        ({"type": "array", "items": NUMBER}, {"type": "array", "items": _SMALL}, True),
+        ({"type": "array", "items": open_object(a=TEXT)},
+         {"type": "array", "items": open_object(a=TEXT, b=NUMBER)}, False),
+        ({"prefixItems": [NUMBER]}, {"prefixItems": [_SMALL]}, True),
+        ({"patternProperties": {"^x": NUMBER}}, {"patternProperties": {"^x": _SMALL}}, True),
+        ({**open_object(a=NUMBER), "additionalProperties": NUMBER},
+         {**open_object(a=NUMBER), "additionalProperties": _SMALL}, True),
+        ({"allOf": [open_object(a=NUMBER)]}, {"allOf": [open_object(a=_SMALL)]}, True),
+        ({"if": {"required": ["a"]}, "then": open_object(a=NUMBER)},
+         {"if": {"required": ["a"]}, "then": open_object(a=_SMALL)}, True),
+        ({"dependentSchemas": {"a": open_object(a=NUMBER)}},
+         {"dependentSchemas": {"a": open_object(a=_SMALL)}}, True),
+        ({"allOf": [open_object(a=NUMBER)]}, {"allOf": [open_object(a=NUMBER, b=TEXT)]}, False),
+        (open_object(a=open_object(b=TEXT)), open_object(a=open_object(b=TEXT, c=TEXT)), False),
+        (open_object(z=NUMBER), open_object(z=_SMALL, **{f"a{at}": TEXT for at in range(12)}),
+         True),
+    ],
+)  # fmt: skip
+def test_stored_data_that_is_refused(
+    old: Schema, new: Schema, breaks: bool, tmp_path: Path
+) -> None:
+    """What the old version declares is stored, whichever keyword does; a new member is not."""
+    found = compared(tmp_path, [old], [new])
+    assert bool(found) is breaks
+
+
+def test_too_many_new_members(tmp_path: Path) -> None:
+    """After a hundred new members of data it is not known whether anything else changed."""
+    wider = open_object(z=_SMALL, **{f"a{at}": TEXT for at in range(120)})
+    contracts = [
+        read(contract(tmp_path / name, data))
+        for name, data in (("old", open_object(z=NUMBER)), ("new", wider))
+    ]
+    [found] = [each for each in compare(*contracts).findings if each.rule.id == "not-known"]
+    assert found.tried == ("100 reasons that break nobody were passed over",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_told"),
+    [
+        ({"renamed": {"a": "b"}}, {"removed": ["a"]}, True),
+        ({"renamed": {"a": "b"}}, {"upcaster": True}, True),
+        ({"removed": ["a"]}, {"removed": ["a"]}, False),
+    ],
+)
+def test_older_data_that_is_read_in_another_way(
+    old: Schema, new: Schema, is_told: bool, tmp_path: Path
+) -> None:
+    """A new way to read stored data is a warning; a further member of the data is none."""
+    data = open_object(b=NUMBER), open_object(b=NUMBER, c=TEXT)
+    contracts = [
+        read(contract(tmp_path / name, each, {"data": open_object(a=NUMBER), **version}))
+        for name, each, version in zip(("old", "new"), data, (old, new), strict=True)
+    ]
+    found = [each.rule.id for each in compare(*contracts).findings]
+    assert ("stored-event-changed" in found) is is_told

@@ -85,6 +85,33 @@ def test_rules_are_named_after_their_files() -> None:
     assert files == {rule.id.replace("-", "_") for rule in WARNINGS}
 
 
+TEXT: dict[str, Any] = {"type": "string", "maxLength": 9, "description": "A text."}
+
+
+@pytest.mark.parametrize(
+    ("schema", "place"),
+    [
+        ({"required": ["a", "b"], "properties": {"a": TEXT}}, "/required/1"),
+        ({"allOf": [{"properties": {"a": TEXT}}], "required": ["a"]}, ""),
+        ({"allOf": [{"properties": {"a": TEXT}}], "required": ["b"]}, "/required/0"),
+        ({"properties": {"a": TEXT, "b": TEXT}, "anyOf": [{"required": ["b"]}]}, ""),
+        ({"properties": {"a": TEXT}, "anyOf": [{"properties": {"b": TEXT}}], "required": ["b"]},
+         ""),
+        ({"properties": {"a": TEXT}, "additionalProperties": TEXT, "required": ["b"]}, ""),
+        ({"properties": {"a": TEXT}, "patternProperties": {"^b": TEXT}, "required": ["b"]}, ""),
+        ({"properties": {"a": TEXT, "b": True}, "required": ["b"]}, ""),
+        ({"required": ["b"]}, ""),
+    ],
+)  # fmt: skip
+def test_required_members_that_are_declared_elsewhere(
+    schema: dict[str, Any], place: str, tmp_path: Path
+) -> None:
+    """A required member may be declared by any schema for the same object."""
+    members = contract(commands=command({"type": "object", "maxProperties": 9, **schema}))
+    places = [at for rule, at in found(write(tmp_path, members)) if rule == "undeclared-required"]
+    assert places == [f"/commands/change/payload{place}"] * bool(place)
+
+
 def test_errors_hide_warnings(tmp_path: Path) -> None:
     """A contract that cannot be generated shows its errors only."""
     members = contract(commands=command({"type": "string"}), queries=query({"type": "int"}))

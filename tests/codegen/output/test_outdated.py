@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -95,7 +96,7 @@ def test_packages_of_removed_contracts_are_removed(write: Callable[..., None]) -
     generate([SCHEMAS], OUT)
     (OUT / "orders/handlers.py").write_text("# mine\n")
     (OUT / "orders/notes.txt").write_text("mine\n")
-    (SCHEMAS / "orders/service.json").unlink()
+    shutil.rmtree(SCHEMAS / "orders")
     write("boxes", {"type": "string"}, folder="parcels")
     assert "generated/orders/client.py" in check([SCHEMAS], OUT).diff
     generate([SCHEMAS], OUT)
@@ -104,7 +105,19 @@ def test_packages_of_removed_contracts_are_removed(write: Callable[..., None]) -
     assert check([SCHEMAS], OUT).diff == ""
 
 
-@pytest.mark.parametrize("kind", ["link", "fifo"])
+@pytest.mark.parametrize("command", [generate, check])
+def test_package_of_an_empty_folder_is_kept(write: Callable[..., None], command: Any) -> None:
+    """A submodule that is not checked out is an empty folder: its contract is not gone."""
+    write("orders", {"type": "string"})
+    write("parcels", {"type": "string"})
+    generate([SCHEMAS], OUT)
+    (SCHEMAS / "orders/service.json").rename(SCHEMAS / "orders/.git")
+    with pytest.raises(OSError, match="is empty: check out its submodule, or remove the folder"):
+        command([SCHEMAS], OUT)
+    assert (OUT / "orders/client.py").is_file()
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
 def test_package_of_a_broken_contract_is_kept(write: Callable[..., None], kind: str) -> None:
     """A contract whose main file is there and cannot be read is an error, and not gone."""
     write("orders", {"type": "string"})
@@ -114,6 +127,8 @@ def test_package_of_a_broken_contract_is_kept(write: Callable[..., None], kind: 
     main.unlink()
     if kind == "link":
         main.symlink_to("nowhere.json")
+    elif kind == "folder":
+        main.mkdir()
     else:
         os.mkfifo(main)
     with pytest.raises(ContractError, match=r"orders/service.json.*(leads nowhere|regular file)"):

@@ -12,6 +12,7 @@ from weenats_codegen.lint.rules.missing_description import MISSING_DESCRIPTION
 from weenats_codegen.lint.rules.unbounded_array import UNBOUNDED_ARRAY
 from weenats_codegen.lint.rules.unbounded_map import UNBOUNDED_MAP
 from weenats_codegen.lint.rules.unbounded_string import UNBOUNDED_STRING
+from weenats_codegen.lint.rules.undeclared_required import UNDECLARED_REQUIRED
 from weenats_codegen.lint.rules.unknown_dialect import UNKNOWN_DIALECT
 from weenats_codegen.lint.rules.untyped_schema import UNTYPED_SCHEMA
 from weenats_codegen.lint.rules.unused_error import UNUSED_ERROR
@@ -22,6 +23,7 @@ WARNINGS: Final[tuple[Rule, ...]] = (
     UNBOUNDED_ARRAY,
     UNBOUNDED_MAP,
     UNTYPED_SCHEMA,
+    UNDECLARED_REQUIRED,
     UNKNOWN_DIALECT,
     MISSING_DESCRIPTION,
     AMBIGUOUS_ONE_OF,

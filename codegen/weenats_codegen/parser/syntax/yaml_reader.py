@@ -17,9 +17,18 @@ def parse_yaml(text: str, file: str = "") -> Parsed:
         ContractError: The text is not valid YAML, or is nested too deeply.
     """
     builder = Builder(file)
+    aliases: set[str] = set()
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            _report(event, builder)
+            if isinstance(event, yaml.AliasEvent):
+                name = str(event.anchor)
+                if name not in aliases:  # one of each: a file may have very many
+                    remedy = f"share schemas by $ref, wherever *{name} stands"
+                    builder.report(f"is an alias (*{name})", remedy)
+                    aliases.add(name)
+                builder.scalar("true", plain=True)  # a valid schema, so that this is all
+            else:
+                _report(event, builder)
     except yaml.YAMLError as error:
         raise builder.error(f"is not valid YAML ({_reason(error)})", "fix its syntax") from None
     except (ValueError, OverflowError):  # "\UFFFFFFFF"
@@ -29,10 +38,6 @@ def parse_yaml(text: str, file: str = "") -> Parsed:
 
 
 def _report(event: yaml.Event, builder: Builder) -> None:
-    if isinstance(event, yaml.AliasEvent):
-        builder.report(f"is an alias (*{event.anchor})", "share schemas by $ref")
-        builder.scalar("", plain=True)
-        return
     if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
         builder.report(f"has an anchor (&{event.anchor})", "share schemas by $ref")
     if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
