@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Final
 
 from weenats_codegen.ir.bundle import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydantic import JsonValue
 
@@ -31,18 +32,50 @@ def is_declared(definitions: Mapping[str, JsonValue], name: str, instance: Steps
         name: The definition of the document.
         instance: The way to the part.
     """
-    schemas: list[JsonValue] = [definitions[name]]
+    schemas: list[JsonValue] | None = [definitions[name]]
     for step in instance:
         parts = _parts(definitions, schemas)
-        if isinstance(step, int):
-            schemas = [each for part in parts for each in _items(part)]
-            continue
-        named = [part["properties"] for part in parts if part.get("properties")]
-        schemas = [each[step] for each in named if isinstance(each, dict) and step in each]
-        schemas = schemas or [each for part in parts for each in _unnamed(part)]
-        if named and not schemas:
+        schemas = _items(parts) if isinstance(step, int) else _member(parts, step)
+        if schemas is None:
             return False
     return True
+
+
+def without_undeclared(
+    new: Mapping[str, JsonValue],
+    name: str,
+    old: Mapping[str, JsonValue],
+    other: str,
+    document: JsonValue,
+) -> dict[str, JsonValue]:
+    """Return definitions that allow any value of the members that an old schema does not declare.
+
+    Args:
+        new: The definitions.
+        name: The definition of the document.
+        old: The definitions of the old bundle.
+        other: The old definition of the document.
+        document: The document: members of its objects, and of those within it, are looked at.
+    """
+    result = copy.deepcopy(dict(new))
+    pending: list[tuple[JsonValue, list[JsonValue], list[JsonValue]]] = [
+        (document, [result[name]], [old[other]])
+    ]
+    while pending:
+        value, schemas, others = pending.pop()
+        parts, declaring = _parts(result, schemas), _parts(old, others)
+        if isinstance(value, list):
+            inner = _items(parts), _items(declaring)
+            pending += [(item, *inner) for item in value]
+        elif isinstance(value, dict):
+            for members in (part.get("properties") for part in parts):
+                if isinstance(members, dict):
+                    undeclared = [each for each in members if _member(declaring, each) is None]
+                    members.update(dict.fromkeys(undeclared, True))
+            for key, item in value.items():
+                if (declared := _member(declaring, key)) is not None:
+                    pending.append((item, _member(parts, key) or [], declared))
+    return result
 
 
 def _parts(definitions: Mapping[str, JsonValue], schemas: Iterable[JsonValue]) -> list[Schema]:
@@ -65,6 +98,14 @@ def _parts(definitions: Mapping[str, JsonValue], schemas: Iterable[JsonValue]) -
     return list(found.values())
 
 
+def _member(parts: Sequence[Schema], name: str) -> list[JsonValue] | None:
+    """Return the schemas of a member, None if only others are declared."""
+    named = [part["properties"] for part in parts if part.get("properties")]
+    found = [each[name] for each in named if isinstance(each, dict) and name in each]
+    found = found or [each for part in parts for each in _unnamed(part)]
+    return None if named and not found else found
+
+
 def _unnamed(schema: Schema) -> Iterable[JsonValue]:
     """Return the schemas of members whose names are not declared one by one."""
     if isinstance(patterns := schema.get("patternProperties"), dict):
@@ -72,7 +113,10 @@ def _unnamed(schema: Schema) -> Iterable[JsonValue]:
     yield from (schema[key] for key in _OTHERS if isinstance(schema.get(key), dict))
 
 
-def _items(schema: Schema) -> Iterable[JsonValue]:
-    if isinstance(first := schema.get("prefixItems"), list):
-        yield from first
-    yield from (schema[key] for key in ("items", "unevaluatedItems") if key in schema)
+def _items(parts: Sequence[Schema]) -> list[JsonValue]:
+    found: list[JsonValue] = []
+    for part in parts:
+        if isinstance(first := part.get("prefixItems"), list):
+            found += first
+        found += [part[key] for key in ("items", "unevaluatedItems") if key in part]
+    return found

@@ -7,7 +7,6 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from weenats_codegen.compatibility.declared import is_declared
 from weenats_codegen.compatibility.defaults import Defaults
 from weenats_codegen.compatibility.findings import Document, Finding
 from weenats_codegen.compatibility.reasons import Differences, Reason, Steps, part_at, place_of
@@ -142,14 +141,13 @@ class MessageSchemas:
         is_breaking = side == direction.receiver
         wide, narrow = names[side], names[1 - side]
         if is_breaking:
-            is_harmless = self._is_harmless_of_stored if direction.is_stored else self._is_warning
-            found = self._differences.refused(wide, side, narrow, is_harmless=is_harmless)
+            found = self._differences.refused(
+                wide, side, narrow, is_harmless=self._is_warning, is_stored=direction.is_stored
+            )
         else:
             found = self._differences.refused(wide, side, narrow, 1)
         open_places: set[tuple[str, Steps, Steps]] = set()
         for reason in found.reasons:
-            if direction.is_stored and not self._is_stored(narrow, reason):
-                continue
             if self._is_any_member(reason, 1 - side, names[1 - side]):
                 place = (reason.definition, reason.path, reason.instance)
                 if place in open_places:
@@ -171,16 +169,9 @@ class MessageSchemas:
                 tried=found.rest.tried,
             )
 
-    def _is_stored(self, old: str, reason: Reason) -> bool:
-        """Return whether the old version has stored such data: it has if it declares the part."""
-        return is_declared(self._bundles[OLD].definitions, old, reason.instance)
-
     def _is_warning(self, name: str, side: Side, other: str, reason: Reason) -> bool:
         names = (other, name) if side == NEW else (name, other)
         return self._was_deprecated(names, side, reason)
-
-    def _is_harmless_of_stored(self, name: str, side: Side, other: str, reason: Reason) -> bool:
-        return not self._is_stored(other, reason) or self._is_warning(name, side, other, reason)
 
     def _is_any_member(self, reason: Reason, side: int, name: str) -> bool:
         """Return whether a member is refused that the other side allows but does not declare."""
@@ -309,10 +300,8 @@ def _with_base64(bundle: Bundle) -> Bundle:
 
 def _is_base64(schema: Schema) -> bool:
     """Return whether a schema is that of bytes: text of another format is not decoded."""
-    kinds = schema.get("type")
     return (
         schema.get(_ENCODING) == "base64"
-        and (kinds == "string" or (isinstance(kinds, list) and "string" in kinds))
         and schema.get("format") not in ASSERTED_FORMATS
         and _OTHER_TEXT.isdisjoint(schema)
     )

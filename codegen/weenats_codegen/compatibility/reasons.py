@@ -14,6 +14,7 @@ from weenats_codegen.compatibility.containment import (
     Containments,
     Side,
 )
+from weenats_codegen.compatibility.declared import is_declared, without_undeclared
 from weenats_codegen.compatibility.formula.oracle import validator
 from weenats_codegen.ir.bundle import PREFIX, judged, reachable
 
@@ -30,7 +31,7 @@ _MAX_REASONS: Final = 10
 _MANY_REASONS: Final = 100
 """After how many reasons in two bundles only one of each further definition is looked for."""
 _MAX_HARMLESS: Final = 100
-"""How many reasons that break nobody are passed over to find one that does."""
+"""How many reasons that break nobody are passed over, in all and in the first definitions."""
 _LEAST_STEPS: Final = 1_000
 """What a search may cost when the steps of all searches are spent."""
 _LEAST_PARTS: Final = 2_000
@@ -94,17 +95,19 @@ class Differences:
         """
         self._bundles: Final = (old, new)
         self._whole: Final = Containments(old, new)
-        self._known: Final[dict[tuple[str, Side, str, int, IsHarmless | None], Difference]] = {}
-        self._count = 0
+        self._known: Final[dict[tuple[str, Side, str, int, IsHarmless | None, bool], Difference]] = {}
+        self._count = self._passed = 0
         self._allowance: Final = allowance or Allowance()
 
-    def refused(
+    def refused(  # noqa: PLR0913 - a search, and what ends it
         self,
         name: str,
         side: Side,
         other: str,
         most: int = _MAX_REASONS,
         is_harmless: IsHarmless | None = None,
+        *,
+        is_stored: bool = False,
     ) -> Difference:
         """Return what a definition refuses of all that one of the other bundle allows.
 
@@ -115,34 +118,52 @@ class Differences:
             most: The most reasons to look for; fewer if very much has been found already.
             is_harmless: Tells of a reason, with the definition, its bundle and the other
                 definition, whether it breaks nobody. Such reasons hide no others.
+            is_stored: Whether documents have no members that the other definition does not declare.
         """
-        key = (name, side, other, most, is_harmless)
+        key = (name, side, other, most, is_harmless, is_stored)
         if key not in self._known:
             limit = most if self._count < _MANY_REASONS else 1
-            self._known[key] = self._refused(name, side, other, limit, is_harmless)
+            self._known[key] = self._refused(name, side, other, limit, is_harmless, is_stored)
             self._count += len(self._known[key].reasons)
         return self._known[key]
 
-    def _refused(
-        self, name: str, side: Side, other: str, most: int, is_harmless: IsHarmless | None
+    def _refused(  # noqa: PLR0913 - a search, and what ends it
+        self,
+        name: str,
+        side: Side,
+        other: str,
+        most: int,
+        is_harmless: IsHarmless | None,
+        is_stored: bool,  # noqa: FBT001
     ) -> Difference:
         reasons: list[Reason] = []
-        harmless = 0
+        breaking = passed = 0
+        most_passed = _MAX_HARMLESS if self._passed < _MAX_HARMLESS else most
         found = self._found(self._whole, name, side, other)
         if found.holds is not False:
             return Difference((), found)
         wide, narrow = _part(self._bundles[side], name), _part(self._bundles[1 - side], other)
         while found.holds is False:
-            error = _first_error(validator(wide, name), found.counterexample)
-            reason = _reason(error, found.counterexample)
-            reasons.append(reason)
-            harmless += is_harmless is not None and is_harmless(name, side, other, reason)
-            if len(reasons) - harmless >= most:
+            document = found.counterexample
+            error = _first_error(validator(wide, name), document)
+            reason = _reason(error, document)
+            rest = without_undeclared(wide, name, narrow, other, document) if is_stored else wide
+            if is_stored and validator(rest, name).is_valid(document):
+                wide, breaks = rest, False
+            else:
+                wide = _relaxed(wide, reason, cast("JsonValue", error.instance))
+                breaks = not is_stored or is_declared(narrow, other, reason.instance)
+                if breaks:
+                    reasons.append(reason)
+                    breaks = is_harmless is None or not is_harmless(name, side, other, reason)
+            breaking += breaks
+            passed += not breaks
+            self._passed += not breaks
+            if breaking >= most:
                 break
-            if harmless >= _MAX_HARMLESS:
-                tried = (f"{_MAX_HARMLESS} reasons that break nobody were passed over",)
+            if passed >= most_passed:
+                tried = (f"{passed} reasons that break nobody were passed over",)
                 return Difference(tuple(reasons), Containment(holds=None, tried=tried))
-            wide = _relaxed(wide, reason, cast("JsonValue", error.instance))
             both = (narrow, wide) if side else (wide, narrow)
             found = self._found(Containments(*both), name, side, other)
         return Difference(tuple(reasons), found)
