@@ -65,7 +65,9 @@ def permissions(folder: Path, arguments: Arguments, *, as_json: bool) -> None:
     if as_json:
         emit(to_claims(needed), as_json=True, render=str)
     else:  # without wrapping, however narrow the terminal is
-        listed = " and ".join(f"{verb} {' and '.join(names)}" for verb, names in uses.items())
+        listed = " and ".join(
+            f"{verb} {' and '.join(dict.fromkeys(names))}" for verb, names in uses.items()
+        )
         also = f", which {listed}" if listed else ""
         head = f"# the {role} of {contract.service} {contract.version}{also}; all else is denied"
         write(f"{head}\n{to_config(needed)}\n")
@@ -78,7 +80,8 @@ def _of_service(contract: Contract, arguments: Arguments) -> Permissions:
     if arguments.inbox_prefix is not None and not uses_jetstream and not uses_others:
         raise typer.BadParameter(
             f"--inbox-prefix changes nothing: {contract.service} receives no replies, since it"
-            " does not use JetStream; if it calls other services, name them with --calls CONTRACT"
+            " does not use JetStream; if it calls other services, or consumes their durable events,"
+            " name them with --calls CONTRACT or --consumes CONTRACT=NAME"
         )
     needed = of_service(
         contract,

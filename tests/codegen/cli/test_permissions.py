@@ -269,7 +269,8 @@ def test_one_user_that_consumes_events_of_another_service(
     for each in ("pub", "sub"):
         one, other = service[each]["allow"], consumer[each]["allow"]
         assert both[each]["allow"] == list(dict.fromkeys([*one, *other]))
-    assert main([*role, "--consumes", option, "--calls", str(receipts_contract)]) == 0
+    twice = ["--consumes", option, "--consumes", f"{receipts_contract}=offers"]
+    assert main([*role, *twice, "--calls", str(receipts_contract)]) == 0
     head = (
         "# the service of loyalty 1.0.0, which calls receipts 1.0.0 and consumes receipts 1.0.0;"
         " all else is denied"

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from testkit.calls import limit_calls
 from testkit.documents import document
 from weenats_codegen.cli.main import main
 from weenats_codegen.ir.bundler import bundle_contract
 from weenats_codegen.lint.linter import RULES, lint
 from weenats_codegen.lint.parts import parts_of
 from weenats_codegen.lint.rule import Rule
-from weenats_codegen.lint.rules import WARNINGS
+from weenats_codegen.lint.rules import WARNINGS, undeclared_required
 from weenats_codegen.loading import read, report
 from weenats_codegen.parser.source import load
 
@@ -110,6 +111,18 @@ def test_required_members_that_are_declared_elsewhere(
     members = contract(commands=command({"type": "object", "maxProperties": 9, **schema}))
     places = [at for rule, at in found(write(tmp_path, members)) if rule == "undeclared-required"]
     assert places == [f"/commands/change/payload{place}"] * bool(place)
+
+
+def test_similar_names_are_looked_for_in_few_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of very many required members that are not declared all are found, at little cost."""
+    limit_calls(monkeypatch, undeclared_required, "closest", 21)
+    schema = {"type": "object", "maxProperties": 9, "properties": {"a": TEXT}}
+    names = [f"b{number}" for number in range(100)]
+    members = contract(commands=command({**schema, "required": names}))
+    rules = [rule for rule, _ in found(write(tmp_path, members))]
+    assert rules.count("undeclared-required") == 100
 
 
 def test_errors_hide_warnings(tmp_path: Path) -> None:

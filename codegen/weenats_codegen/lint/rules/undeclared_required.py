@@ -13,6 +13,8 @@ _ELSEWHERE: Final = frozenset({
     "if", "then", "else", "dependentSchemas", "patternProperties",
 })  # fmt: skip
 """The keywords that may declare members besides `properties` and choices."""
+_MAX_MEANT: Final = 20
+"""For how many names of a schema a similar one is looked for, which compares it with all."""
 
 
 def _check(subject: Subject) -> Iterator[Diagnostic]:
@@ -29,14 +31,15 @@ def _check(subject: Subject) -> Iterator[Diagnostic]:
             or isinstance(keywords.get("additionalProperties"), dict)
         ):
             continue
-        for index, name in enumerate(cast("list[str]", part.schema["required"])):
-            if name not in members:
-                meant = closest(name, cast("Schema", members))
-                yield Diagnostic(
-                    part.location.child("required", index),
-                    f"requires the member {quoted(name)}, which it does not declare",
-                    f"did you mean {meant}?" if meant else "add it to properties",
-                )
+        required = enumerate(cast("list[str]", part.schema["required"]))
+        undeclared = [(index, name) for index, name in required if name not in members]
+        for at, (index, name) in enumerate(undeclared):
+            meant = closest(name, cast("Schema", members)) if at < _MAX_MEANT else None
+            yield Diagnostic(
+                part.location.child("required", index),
+                f"requires the member {quoted(name)}, which it does not declare",
+                f"did you mean {meant}?" if meant else "add it to properties",
+            )
 
 
 UNDECLARED_REQUIRED: Final = Rule(
