@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Final
 
+from weenats_codegen.compatibility.formula.oracle import matches
 from weenats_codegen.ir.bundle import PREFIX
 
 if TYPE_CHECKING:
@@ -32,12 +33,13 @@ def is_declared(definitions: Mapping[str, JsonValue], name: str, instance: Steps
         name: The definition of the document.
         instance: The way to the part.
     """
-    schemas: list[JsonValue] | None = [definitions[name]]
+    schemas: list[JsonValue] = [definitions[name]]
     for step in instance:
         parts = _parts(definitions, schemas)
-        schemas = _items(parts) if isinstance(step, int) else _member(parts, step)
-        if schemas is None:
+        found = _items(parts) if isinstance(step, int) else _member(parts, step)
+        if found is None:
             return False
+        schemas = found
     return True
 
 
@@ -102,14 +104,14 @@ def _member(parts: Sequence[Schema], name: str) -> list[JsonValue] | None:
     """Return the schemas of a member, None if only others are declared."""
     named = [part["properties"] for part in parts if part.get("properties")]
     found = [each[name] for each in named if isinstance(each, dict) and name in each]
-    found = found or [each for part in parts for each in _unnamed(part)]
+    found = found or [each for part in parts for each in _unnamed(part, name)]
     return None if named and not found else found
 
 
-def _unnamed(schema: Schema) -> Iterable[JsonValue]:
-    """Return the schemas of members whose names are not declared one by one."""
+def _unnamed(schema: Schema, name: str) -> Iterable[JsonValue]:
+    """Return the schemas of a member whose name is not declared by itself."""
     if isinstance(patterns := schema.get("patternProperties"), dict):
-        yield from patterns.values()
+        yield from (part for pattern, part in patterns.items() if matches(pattern, name))
     yield from (schema[key] for key in _OTHERS if isinstance(schema.get(key), dict))
 
 

@@ -31,7 +31,7 @@ _MAX_REASONS: Final = 10
 _MANY_REASONS: Final = 100
 """After how many reasons in two bundles only one of each further definition is looked for."""
 _MAX_HARMLESS: Final = 100
-"""How many reasons that break nobody are passed over, in all and in the first definitions."""
+"""After how many reasons that break nobody only ten of each further definition are passed over."""
 _LEAST_STEPS: Final = 1_000
 """What a search may cost when the steps of all searches are spent."""
 _LEAST_PARTS: Final = 2_000
@@ -65,6 +65,17 @@ IsHarmless = Callable[[str, Side, str, Reason], bool]
 """Whether a reason why a definition of a bundle refuses what another one allows breaks nobody."""
 
 
+class _Search(NamedTuple):
+    """The arguments of a search."""
+
+    name: str
+    side: Side
+    other: str
+    most: int
+    is_harmless: IsHarmless | None
+    is_stored: bool
+
+
 class Difference(NamedTuple):
     """What a schema refuses of all that another allows.
 
@@ -95,7 +106,7 @@ class Differences:
         """
         self._bundles: Final = (old, new)
         self._whole: Final = Containments(old, new)
-        self._known: Final[dict[tuple[str, Side, str, int, IsHarmless | None, bool], Difference]] = {}
+        self._known: Final[dict[_Search, Difference]] = {}
         self._count = self._passed = 0
         self._allowance: Final = allowance or Allowance()
 
@@ -120,25 +131,18 @@ class Differences:
                 definition, whether it breaks nobody. Such reasons hide no others.
             is_stored: Whether documents have no members that the other definition does not declare.
         """
-        key = (name, side, other, most, is_harmless, is_stored)
-        if key not in self._known:
+        search = _Search(name, side, other, most, is_harmless, is_stored)
+        if search not in self._known:
             limit = most if self._count < _MANY_REASONS else 1
-            self._known[key] = self._refused(name, side, other, limit, is_harmless, is_stored)
-            self._count += len(self._known[key].reasons)
-        return self._known[key]
+            self._known[search] = self._refused(search._replace(most=limit))
+            self._count += len(self._known[search].reasons)
+        return self._known[search]
 
-    def _refused(  # noqa: PLR0913 - a search, and what ends it
-        self,
-        name: str,
-        side: Side,
-        other: str,
-        most: int,
-        is_harmless: IsHarmless | None,
-        is_stored: bool,  # noqa: FBT001
-    ) -> Difference:
+    def _refused(self, search: _Search) -> Difference:
+        name, side, other, most, is_harmless, is_stored = search
         reasons: list[Reason] = []
         breaking = passed = 0
-        most_passed = _MAX_HARMLESS if self._passed < _MAX_HARMLESS else most
+        most_passed = _MAX_HARMLESS if self._passed < _MAX_HARMLESS else _MAX_REASONS
         found = self._found(self._whole, name, side, other)
         if found.holds is not False:
             return Difference((), found)
@@ -164,8 +168,10 @@ class Differences:
             if passed >= most_passed:
                 tried = (f"{passed} reasons that break nobody were passed over",)
                 return Difference(tuple(reasons), Containment(holds=None, tried=tried))
-            both = (narrow, wide) if side else (wide, narrow)
-            found = self._found(Containments(*both), name, side, other)
+            found = self._found(
+                Containments(narrow, wide) if side else Containments(wide, narrow),
+                *(name, side, other),
+            )
         return Difference(tuple(reasons), found)
 
     def _found(self, containments: Containments, name: str, side: Side, other: str) -> Containment:

@@ -233,6 +233,8 @@ def _union(*branches: Schema) -> Schema:
         (open_object(a=open_object(b=TEXT)), open_object(a=open_object(b=TEXT, c=TEXT)), False),
         (open_object(z=NUMBER), open_object(z=_SMALL, **{f"a{at}": TEXT for at in range(12)}),
          True),
+        ({**open_object(a=TEXT), "patternProperties": {"^x": NUMBER}},
+         {**open_object(a=TEXT, b=TEXT), "patternProperties": {"^x": NUMBER}}, False),
         (_nullable(open_object(b=TEXT)), _nullable(open_object(b=TEXT, c=TEXT)), False),
         (_nullable(open_object(b=NUMBER)), _nullable(open_object(b=_SMALL, c=TEXT)), True),
         (_union(open_object(x=TEXT), open_object(y=NUMBER)),
