@@ -169,7 +169,8 @@ fuzz: $(STAMP)  ## send 100,000 malformed messages to a service (COUNT=, SEED=)
 	COUNT=$(or $(COUNT),100000) SEED=$(SEED) $(BIN)/python -m pytest -m timing tests/chaos/test_fuzz_subjects.py -s -q
 
 exactness: $(STAMP)  ## compare generated code with a validator on 2,000 random schemas, 51 documents each (COUNT=, SEED=)
-	COUNT=$(COUNT) SEED=$(SEED) $(BIN)/python -m pytest -q $(PARALLEL) $(BOUND) -rP $(THOROUGH) tests/codegen/exactness/test_random_schemas.py
+	COUNT=$(or $(COUNT),2000) SEED=$(SEED) $(BIN)/python -m pytest -q $(PARALLEL) $(BOUND) -rP $(THOROUGH) \
+		tests/codegen/exactness/test_random_schemas.py
 
 compatibility: $(STAMP)  ## check verdicts on 2,000 random pairs of schemas, 10,000 documents each (COUNT=, DOCUMENTS=, SEED=)
 	COUNT=$(or $(COUNT),2000) DOCUMENTS=$(or $(DOCUMENTS),10000) SEED=$(SEED) \

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from testkit.processes import child_process, without_coverage
 
 TESTS = """
@@ -36,6 +38,7 @@ def test_after_the_fixture():
 """
 
 
+@pytest.mark.slow
 def test_innocent_tests_pass(tmp_path: Path) -> None:
     """A test passes after one that failed and left a socket open."""
     (tmp_path / "test_it.py").write_text(TESTS)

@@ -56,6 +56,7 @@ def test_project_has_client_alone(folder: Path, tmp_path: Path) -> None:
     assert "ThingsHandlers" not in (out / "things_client/__init__.py").read_text()
 
 
+@pytest.mark.slow
 def test_check_finds_changes_of_the_contract(
     tmp_path: Path, contract_of: Contract, write_contract: Write
 ) -> None:
@@ -277,6 +278,7 @@ def test_example_has_nested_models(
     assert 'Send(to=Address(place=Place(city="city")),from_=Place(city="city")' in made
 
 
+@pytest.mark.slow
 def test_project_has_copies_of_libraries(tmp_path: Path) -> None:
     """A client package is complete: the models of libraries are inside, and are its own."""
     folder = GOLDEN / "libraries" / "contract" / "deliveries"

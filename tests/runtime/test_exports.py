@@ -286,6 +286,7 @@ def root_logger() -> Iterator[None]:
     root.setLevel(level)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("root_logger")
 def test_examples(subtests: pytest.Subtests) -> None:
     """The examples in docstrings are valid Python; those that have their imports run."""

@@ -73,6 +73,7 @@ ORDER = Order(
 )
 
 
+@pytest.mark.slow
 def test_models_are_request_bodies_and_responses() -> None:
     """FastAPI reads and writes the same JSON as a service, and refuses what it refuses."""
     from fastapi import FastAPI

@@ -29,6 +29,7 @@ def test_demo_prints_all_steps(
         assert expected in " ".join(shown.split()), expected
 
 
+@pytest.mark.slow
 def test_demo_json(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json every step is listed, totals are exact, and no demo module stays imported."""
     loaded = set(sys.modules)

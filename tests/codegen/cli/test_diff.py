@@ -187,6 +187,7 @@ def test_check_against_folder(project: Path, capsys: pytest.CaptureFixture[str])
     assert "request-narrowed" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_working_directory_below_the_root(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -316,6 +317,7 @@ def test_contract_outside_of_the_repository(
     assert "is not in the git repository" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_renamed_folder(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A contract in a renamed folder is compared with what it was in the old one."""
     (project / "other").mkdir()
@@ -332,6 +334,7 @@ def test_renamed_folder(project: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "service-added" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_attributes_of_git(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Files of revisions are those that were committed, links in them included."""
     (project / ".gitattributes").write_text("* export-ignore export-subst\n")

@@ -219,6 +219,7 @@ def test_service_without_jetstream_has_no_inbox(capsys: pytest.CaptureFixture[st
     assert "--inbox-prefix changes nothing: " in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_one_user_for_several_contracts(
     receipts_contract: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

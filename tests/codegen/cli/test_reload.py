@@ -208,6 +208,7 @@ def until_line(process: ForkedCommand, part: str) -> str:
     pytest.fail(f"no {part!r} in {lines}")
 
 
+@pytest.mark.slow
 def test_service_is_replaced_and_ends_with_its_parent(
     tmp_path: Path, nats_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ def test_run_stops_on_signals(
     assert "Traceback" not in log
 
 
+@pytest.mark.slow
 def test_run_builder_from_working_directory(tmp_path: Path, nats_url: str) -> None:
     """Targets are imported from the working directory; a builder has its own servers."""
     (tmp_path / "kiosk.py").write_text(

@@ -33,6 +33,7 @@ def test_output_in_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (tmp_path / "output.txt").read_text() == shown.text
 
 
+@pytest.mark.slow
 def test_output_of_running_services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The output that the guide shows for what runs is that of its example."""
     monkeypatch.chdir(tmp_path)

@@ -17,10 +17,10 @@ from hypothesis import settings
 from testkit.json_schemas.pairs import PairTally, compare_pair, drawn_pairs
 
 _PROFILE = settings().max_examples
-_COUNT = int(os.environ.get("COUNT") or max(_PROFILE * 4, _PROFILE**2 // 10))
-"""The number of pairs: 80 in the profile `quick`, 1,000 in `thorough`."""
+_COUNT = int(os.environ.get("COUNT") or _PROFILE * 5)
+"""The number of pairs: 50 in the profile `quick`, 500 in `thorough`."""
 _DOCUMENTS = int(os.environ.get("DOCUMENTS") or _PROFILE * 10)
-"""The number of documents for each pair: 200, or 1,000."""
+"""The number of documents for each pair: 100, or 1,000."""
 _SEED = int(os.environ.get("SEED") or 0)
 _PART = 100
 

@@ -57,6 +57,7 @@ def test_page_of_guides_needs_no_network(text: str) -> None:
     assert "weenats 1.2.3" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_terminal", [False, True])
 def test_command_opens_the_guides(
     is_terminal: bool,
@@ -73,6 +74,7 @@ def test_command_opens_the_guides(
     assert opened == ([written.as_uri()] if is_terminal else [])
 
 
+@pytest.mark.slow
 def test_command_names_files_as_json(opened: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """With `--json` the page and the list of the documents are named, and nothing is opened."""
     assert main(["docs", "--self", "--json"]) == 0

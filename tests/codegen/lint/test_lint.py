@@ -89,6 +89,7 @@ def paths_in(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str 
     return found
 
 
+@pytest.mark.slow
 @examples(3)
 @given(st.sampled_from(paths_in(CONTRACT)), SCHEMAS)
 def test_any_value_at_any_path(path: tuple[str | int, ...], value: object) -> None:

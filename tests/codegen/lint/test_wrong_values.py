@@ -70,6 +70,7 @@ def test_wrong_values_are_named(
     assert problem in problems(name, place, value)
 
 
+@pytest.mark.slow
 @examples(1)
 @given(st.data())
 def test_any_wrong_value_is_a_problem_or_none(data: st.DataObject) -> None:

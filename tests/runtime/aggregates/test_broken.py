@@ -128,6 +128,7 @@ async def test_commit_that_follows_on_another_key(
         assert "commit 1 of wallet is of another key than the commit that follows" in caplog.text
 
 
+@pytest.mark.slow
 async def test_long_history(nats_url: str, key: str, jetstream: JetStream) -> None:
     """Hundreds of commits are read in batches, also up to an earlier revision."""
     subject, previous = f"wallets.commits.{partition_of(key, 16)}.wallet.{key}", 0

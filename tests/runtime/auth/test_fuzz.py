@@ -44,6 +44,7 @@ def test_any_changed_character_is_rejected(place: int, character: str) -> None:
     assert (principal_of(changed) is None) == (changed != GOOD)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(["alg", "typ", "kid", "crit", "b64", "jwk", "x"]), JSON))
 def test_random_signed_header_is_handled(header: dict[str, Any]) -> None:
     """A signed header of any JSON is rejected or gives the right principal."""
@@ -51,6 +52,7 @@ def test_random_signed_header_is_handled(header: dict[str, Any]) -> None:
     assert principal is None or principal.id == "ada"
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.sampled_from(["exp", "nbf", "iat", "aud", "iss", "sub", "jti", "scope", "scp", "name"]),

@@ -89,6 +89,7 @@ _PATTERNS = st.recursive(
 )
 
 
+@pytest.mark.slow
 @examples(10)
 @given(_PATTERNS)
 def test_any_translated_pattern_agrees(pattern: str) -> None:
