@@ -142,6 +142,7 @@ class Differences:
         name, side, other, most, is_harmless, is_stored = search
         reasons: list[Reason] = []
         breaking = passed = 0
+        is_reduced = not is_stored
         most_passed = _MAX_HARMLESS if self._passed < _MAX_HARMLESS else _MAX_REASONS
         found = self._found(self._whole, name, side, other)
         if found.holds is not False:
@@ -151,9 +152,9 @@ class Differences:
             document = found.counterexample
             error = _first_error(validator(wide, name), document)
             reason = _reason(error, document)
-            rest = without_undeclared(wide, name, narrow, other, document) if is_stored else wide
-            if is_stored and validator(rest, name).is_valid(document):
-                wide, breaks = rest, False
+            rest = None if is_reduced else without_undeclared(wide, name, narrow, other)
+            if rest is not None and validator(rest, name).is_valid(document):
+                wide, is_reduced, breaks = rest, True, False
             else:
                 wide = _relaxed(wide, reason, cast("JsonValue", error.instance))
                 breaks = not is_stored or is_declared(narrow, other, reason.instance)
