@@ -24,7 +24,7 @@ from weenats.transport.jetstream.key_value import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterable
 
     from weenats.projections.generation import Generation
     from weenats.projections.view import Checkpoint
@@ -239,7 +239,7 @@ class KeyValueView(View, Generic[ValueT]):
     def _has_lost_numbers(self, value: ValueT, payload: bytes) -> bool:
         """Return whether null was written for NaN or an infinity."""
         plain = self._type.dump_python(value, warnings=False)
-        leaves = list(_leaves(plain))
+        leaves = _leaves(plain)
         if all(isfinite(each) for each in leaves if isinstance(each, float)):
             return False
         written = _leaves(from_json(payload))
@@ -267,17 +267,19 @@ class KeyValueView(View, Generic[ValueT]):
         return self._values + ".".join(tokens)
 
 
-def _leaves(value: object) -> Iterator[object]:
+def _leaves(value: object) -> list[object]:
     """Return what is in a value and has no parts, however deep."""
-    if isinstance(value, dict):
-        parts: Iterable[object] = cast("dict[object, object]", value).values()
-    elif isinstance(value, _ARRAYS):
-        parts = cast("Iterable[object]", value)
-    else:
-        yield value
-        return
-    for part in parts:
-        yield from _leaves(part)
+    leaves: list[object] = []
+    parts: list[object] = [value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            parts += cast("dict[object, object]", part).values()
+        elif isinstance(part, _ARRAYS):
+            parts += cast("Iterable[object]", part)
+        else:
+            leaves.append(part)
+    return leaves
 
 
 def _tokens(key: ViewKey) -> list[str]:
