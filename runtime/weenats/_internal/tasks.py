@@ -58,6 +58,8 @@ def in_context(context: Context, work: Coroutine[Any, Any, T]) -> Generator[Any,
         except StopIteration as end:
             result: T = end.value
             return result
+        finally:
+            received = None  # an error that was raised there refers to this frame
         try:
             go_on, received = work.send, (yield waits_for)
         except BaseException as error:  # noqa: BLE001 - it is raised in the coroutine

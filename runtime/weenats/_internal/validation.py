@@ -79,8 +79,8 @@ def check_plain(function: object, what: str) -> None:
     Raises:
         TypeError: it is not a plain function.
     """
-    code = getattr(function, "__code__", None)
-    if code is not None and not (function.__dict__ or code.co_flags & _NOT_PLAIN):
+    inner = function.__func__ if ismethod(function) else function
+    if isfunction(inner) and not (inner.__dict__ or inner.__code__.co_flags & _NOT_PLAIN):
         return  # at once, as for each request with telemetry: neither marked nor wrapped
     if not callable(function) or is_async(function) or is_generator(function):
         raise TypeError(f"{what} must be a plain function, not {function!r}")

@@ -31,6 +31,8 @@ Metadata = tuple[str, str, str | None, str | None, str | None]
 """The message id, the timestamp, the correlation id, the causation id and the token of a request;
 the last three are None where it has none."""
 NOT_JSON: Final = "the request is not valid JSON"
+_MAY_BE_NULL: Final = b"n \t\r\n"
+"""What null begins with, and white space, which may be before it."""
 METADATA_HEAD: Final = b',"metadata":'
 _CONTEXT_HEAD: Final = b',"context":'
 _TOKEN_HEAD: Final = b',"authentication":'
@@ -82,7 +84,7 @@ class Request:
     @property
     def may_be_null(self) -> bool:
         """Whether its payload is null, or is not known to be another value."""
-        return self._place is None or self._data[self._place] == b"null"
+        return self._place is None or self._data[self._place.start] in _MAY_BE_NULL
 
     def withhold(self, error: Exception) -> None:
         """Let reading the payload fail, as it is not in the request but in the object store.

@@ -157,10 +157,11 @@ class ProjectionBuilder(Generic[ViewT]):
     async def _look(self) -> list[tuple[Record, float]]:
         """Return the generations that were replaced and have no lease now, and since when."""
         found: list[tuple[Record, float]] = []
+        known, self._outdated = self._outdated, {}
         for each in outdated(await self.catalog.records()):
             key = lease_key(each.number)
             lease, revision = await self.catalog.bucket.state(key, leader=True)
-            since, before = self._outdated.get(each.number, (monotonic(), revision))
+            since, before = known.get(each.number, (monotonic(), revision))
             if revision > before and each.version != self._projection.version:
                 since = monotonic()  # a lease that was given back has left a marker
             self._outdated[each.number] = since, max(revision, before)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from contextlib import asynccontextmanager
+from math import isfinite
 from typing import TYPE_CHECKING, Final, Generic, cast
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 from typing_extensions import TypeVar, override
 
 from weenats.errors import FailedPreconditionError, NotFoundError, connection_error
@@ -23,7 +24,7 @@ from weenats.transport.jetstream.key_value import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterable
 
     from weenats.projections.generation import Generation
     from weenats.projections.view import Checkpoint
@@ -33,6 +34,7 @@ ValueT = TypeVar("ValueT")
 TypeT = TypeVar("TypeT")
 ViewKey = str | tuple[str, ...]
 """A key of a view: a text, or several."""
+_ARRAYS: Final = (list, tuple, set, frozenset, deque)
 _TIMEOUT: Final = 5.0
 _REBUILD: Final = "build the projection anew (weenats rebuild)"
 _FULL: Final = 100
@@ -223,10 +225,9 @@ class KeyValueView(View, Generic[ValueT]):
         try:
             # A warning would show the value; reading it says more.
             payload = self._type.dump_json(value, by_alias=True, warnings=False)
-            if b"null" in payload:  # NaN is written so, which a type with None would read
-                plain = self._type.dump_python(value, mode="json", warnings=False)
-                json.dumps(plain, allow_nan=False)
-            if self._type.validate_json(payload) is not None:
+            # A type with None would read the null that stands for NaN.
+            is_changed = b"null" in payload and self._has_lost_numbers(value, payload)
+            if self._type.validate_json(payload) is not None and not is_changed:
                 return payload
         except ValueError:  # of pydantic, whose text has the value
             pass
@@ -234,6 +235,15 @@ class KeyValueView(View, Generic[ValueT]):
             f"this {type(value).__name__} is not of the type of the view's values, or is nothing"
             " that JSON has"
         )
+
+    def _has_lost_numbers(self, value: ValueT, payload: bytes) -> bool:
+        """Return whether null was written for NaN or an infinity."""
+        plain = self._type.dump_python(value, warnings=False)
+        leaves = _leaves(plain)
+        if all(isfinite(each) for each in leaves if isinstance(each, float)):
+            return False
+        written = _leaves(from_json(payload))
+        return sum(each is None for each in written) > sum(each is None for each in leaves)
 
     def _decoded(self, payload: bytes) -> ValueT:
         try:
@@ -255,6 +265,21 @@ class KeyValueView(View, Generic[ValueT]):
         if not all(tokens) or not tokens:
             raise ValueError(f"a key has one text or more, none of them empty, not {key!r}")
         return self._values + ".".join(tokens)
+
+
+def _leaves(value: object) -> list[object]:
+    """Return what is in a value and has no parts, however deep."""
+    leaves: list[object] = []
+    parts: list[object] = [value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            parts += cast("dict[object, object]", part).values()
+        elif isinstance(part, _ARRAYS):
+            parts += cast("Iterable[object]", part)
+        else:
+            leaves.append(part)
+    return leaves
 
 
 def _tokens(key: ViewKey) -> list[str]:

@@ -7,6 +7,7 @@ import gc
 from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 
@@ -189,3 +190,28 @@ async def test_coroutine_in_a_context_that_fails() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended == ["inside"]
+
+
+async def test_cancelled_coroutine_in_a_context_is_freed_at_once() -> None:
+    """What it had needs no garbage collection: the exception that ended it refers to it no more."""
+    held: WeakSet[asyncio.Event] = WeakSet()
+
+    async def wait() -> None:
+        event = asyncio.Event()
+        held.add(event)
+        await event.wait()
+
+    async def waiting() -> None:
+        await in_context(copy_context(), wait())
+
+    gc.disable()
+    try:
+        task = asyncio.create_task(waiting())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        del task
+        await asyncio.sleep(0)
+        assert not held
+    finally:
+        gc.enable()

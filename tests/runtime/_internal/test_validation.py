@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial, wraps
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock
 
@@ -116,6 +117,16 @@ def test_class_is_rejected() -> None:
         check_async(AsyncCallable, "it")
 
 
+class Proxy:
+    """Has any attribute, as proxies of remote objects do."""
+
+    def __getattr__(self, name: str) -> object:
+        return self
+
+    def __call__(self) -> None:
+        """Do nothing."""
+
+
 def generates(_: str) -> Generator[str]:
     """Yield in place of returning."""
     yield ""
@@ -131,7 +142,8 @@ def test_plain_functions_are_not_async(thing: Any) -> None:
     """What is async, also by its `__call__`, a generator or not callable is refused."""
     with pytest.raises(TypeError, match=r"^it must be a plain function, not "):
         check_plain(thing, "it")
-    check_plain(bad, "it")
+    for plain in (bad, [].append, Proxy(), MethodType(partial(bad), "it")):
+        check_plain(plain, "it")
 
 
 @pytest.mark.parametrize("number", [0, 4, 2.0, True, "2", None])

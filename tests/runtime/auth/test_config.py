@@ -50,6 +50,11 @@ def validation_error(**settings: Any) -> str:
         ({"jwks_uri": JWKS, "jwks_headers": {"A b": "c"}}, "characters that HTTP does not allow"),
         ({"jwks_uri": JWKS, "jwks_headers": {"A": "b\r\nC: d"}}, "the header A has characters"),
         ({"jwks_uri": JWKS, "jwks_headers": {"A": "ä"}}, "not printable ASCII"),
+        ({"jwks_uri": JWKS, "jwks_headers": {"HOST": "x"}}, "the header HOST cannot be set"),
+        (
+            {"jwks_uri": JWKS, "jwks_headers": {"Content-Length": "5"}},
+            "Content-Length cannot be set",
+        ),
         ({"public_key": PUBLIC, "jwks_uri": JWKS, "secret": SECRET}, "exactly one of"),
         ({"public_key": PUBLIC, "algorithms": []}, "at least 1 item"),
         ({"public_key": PUBLIC, "algorithms": "EdDSA"}, "not allowed as a Sequence"),

@@ -63,6 +63,16 @@ def test_garbage_raises_invalid_argument(data: bytes) -> None:
         envelope_violations(codec, data)
 
 
+@pytest.mark.parametrize("payload", [b"null", b" null", b"\nnull "])
+def test_null_is_seen_unread(payload: bytes) -> None:
+    """A payload that is null is told from others without reading it, whatever is around it."""
+    data = RUNS.encode_request(make_context(payload=Run(action="null")))
+    request = RUNS.decode_request(data)
+    assert not request.may_be_null
+    part = data[slice(data.index(b'{"action"'), data.index(b',"metadata"'))]
+    assert RUNS.decode_request(data.replace(part, payload)).may_be_null
+
+
 @given(st.integers(0, 200), st.integers(0, 255))
 def test_damaged_request_raises_only_invalid_argument(position: int, byte: int) -> None:
     """One wrong byte or a truncation raises nothing but InvalidArgumentError."""

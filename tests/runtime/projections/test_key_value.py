@@ -9,6 +9,7 @@ from traceback import format_exception
 from typing import Any, cast
 
 import pytest
+from pydantic import BaseModel, ConfigDict
 
 from testkit.parcels import PARCELS_EVENTS_STREAM
 from testkit.projections import NAME
@@ -30,6 +31,15 @@ from weenats.transport.jetstream import (
 )
 
 BUCKET = f"KV_{NAME}-projection"
+
+
+class Measured(BaseModel):
+    """A value with numbers that JSON does not have."""
+
+    model_config = ConfigDict(ser_json_inf_nan="strings")
+
+    number: float
+    other: int | None = None
 
 
 class Place(Model):
@@ -105,6 +115,7 @@ async def test_a_value_that_is_not_of_its_type(generation: Generation) -> None:
         (float, math.nan),
         (float | None, math.inf),
         (dict[str, float | None], {"secret": math.nan}),
+        (dict[str, Any], {"secret": [(None, math.inf)]}),
         (int, "secret"),
         (dict[str, Any], {"secret": "\ud800"}),
         (Any, reduce(lambda part, _: [part], range(200), ["secret"])),
@@ -125,6 +136,14 @@ async def test_what_could_not_be_read_again_is_not_stored(
         await put()
     assert "secret" not in "".join(format_exception(raised.value))
     assert (await view.get("a"), await view.position()) == (None, 0)
+
+
+async def test_numbers_that_are_written_as_texts(generation: Generation) -> None:
+    """NaN is stored where the type writes it as a text, also beside null."""
+    view = KeyValueView(generation, Measured)
+    async with view.transaction(Checkpoint(0, 1)):
+        await view.put("a", Measured(number=math.inf))
+    assert await view.get("a") == Measured(number=math.inf)
 
 
 async def test_values_are_those_of_their_put(generation: Generation) -> None:

@@ -141,6 +141,22 @@ async def test_view_of_an_instance_whose_projection_fails(
     assert await new.remove_outdated(GRACE) == [1]
 
 
+async def test_numbers_of_a_deleted_bucket(
+    transport: NatsTransport, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Views in a bucket that was made anew stay as long as any others once they are replaced."""
+    now = 0.0
+    monkeypatch.setattr("weenats.projections.builder.monotonic", lambda: now)
+    await deliver(1)
+    builder = ProjectionBuilder(COUNTS, transport)
+    for now in (0.0, 100.0):  # noqa: B007 - the clock
+        await builder.create()
+        await builder.build()
+        await builder.build()
+        assert await builder.remove_outdated(GRACE) == []
+        await JetStream(transport).delete_stream(f"KV_{NAME}-projection")
+
+
 async def fail() -> None:
     """Fail as a handler does."""
     raise OSError("of the handler")
