@@ -58,7 +58,7 @@ if target == "interrupts":
     note(os.environ.get("NATS_URL", ""))
     os.kill(os.getppid(), signal.SIGINT)
 while True:
-    signal.pause()
+    time.sleep(0.05)  # signal.pause() would not notice a signal that arrives just before it
 """
 """What is run in place of a service: it notes what it does, and drains until there is `go`."""
 SLOW: Final = """

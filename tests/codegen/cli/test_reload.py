@@ -27,7 +27,7 @@ class Own(Receipts): ...
 Own.contract = __import__("dataclasses").replace(Receipts.contract, version="{version}")
 """
 CHILD = """
-import os, pathlib, signal, sys
+import os, pathlib, signal, sys, time
 def note(word):
     with open("notes", "a") as file:
         file.write(word + "\\n")
@@ -45,7 +45,7 @@ if text == "server":
     note(os.environ["NATS_URL"])
     os.kill(os.getppid(), signal.SIGINT)
 while True:
-    signal.pause()
+    time.sleep(0.05)  # signal.pause() would not notice a signal that arrives just before it
 """
 """What is run in place of a service: it notes the text of the module, and ends on SIGTERM."""
 GENERATE = """
