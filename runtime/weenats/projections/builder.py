@@ -148,25 +148,24 @@ class ProjectionBuilder(Generic[ViewT]):
             is_own = record.version == self._projection.version
             if monotonic() - since < (grace if is_own else max(grace, IDLE)):
                 continue
-            async with opened(self._projection, self._transport, record.number) as view:
-                await view.drop()
-            await self.catalog.remove(record.number)
-            removed.append(record.number)
+            if await self.catalog.bucket.get(lease_key(record.number), leader=True) is None:
+                async with opened(self._projection, self._transport, record.number) as view:
+                    await view.drop()
+                await self.catalog.remove(record.number)
+                removed.append(record.number)
         return removed
 
     async def _look(self) -> list[tuple[Record, float]]:
-        """Return the generations that were replaced and have no lease now, and since when."""
+        """Return the generations that were replaced, and since when nobody needs them."""
         found: list[tuple[Record, float]] = []
         known, self._outdated = self._outdated, {}
         for each in outdated(await self.catalog.records()):
-            key = lease_key(each.number)
-            lease, revision = await self.catalog.bucket.state(key, leader=True)
+            _, revision = await self.catalog.bucket.state(lease_key(each.number), leader=True)
             since, before = known.get(each.number, (monotonic(), revision))
             if revision > before and each.version != self._projection.version:
                 since = monotonic()  # a lease that was given back has left a marker
             self._outdated[each.number] = since, max(revision, before)
-            if lease is None:
-                found.append((each, since))
+            found.append((each, since))
         return found
 
     async def _build(
