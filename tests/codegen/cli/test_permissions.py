@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from weenats_codegen.permissions.entries import Permissions
 from weenats_codegen.permissions.model import of_service
 from weenats_codegen.permissions.output import to_claims, to_config
 
+Claims = Callable[..., dict[str, Any]]
 GOLDEN = Path(__file__).parent / "permissions"
 CASES = {
     "service": ["--role", "service"],
@@ -50,21 +52,27 @@ def test_durable_events_match_golden_files(case: str, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == (GOLDEN / f"{case}.conf").read_text()
 
 
-def test_service_with_a_consumer_and_a_projection(capsys: pytest.CaptureFixture[str]) -> None:
-    """A service whose lifespan runs both needs what all three roles need, each line once."""
+@pytest.fixture
+def claims(capsys: pytest.CaptureFixture[str]) -> Claims:
+    """Function that returns what is printed as JSON for a contract and options."""
 
-    def claims(*options: str) -> dict[str, Any]:
-        assert main(["permissions", str(CONTRACT_FOLDER), "--json", *options]) == 0
+    def printed(folder: Path, *options: str) -> dict[str, Any]:
+        assert main(["permissions", str(folder), "--json", *options]) == 0
         return json.loads(capsys.readouterr().out)
 
+    return printed
+
+
+def test_service_with_a_consumer_and_a_projection(claims: Claims) -> None:
+    """A service whose lifespan runs both needs what all three roles need, each line once."""
     service, consumer = ["--role", "service"], ["--consumer", "billing"]
     projection = ["--projection", "parcel-counts"]
     roles = [
-        claims(*service),
-        claims("--role", "consumer", *consumer),
-        claims("--role", "projection", *projection),
+        claims(CONTRACT_FOLDER, *service),
+        claims(CONTRACT_FOLDER, "--role", "consumer", *consumer),
+        claims(CONTRACT_FOLDER, "--role", "projection", *projection),
     ]
-    found = claims(*service, *consumer, *projection)
+    found = claims(CONTRACT_FOLDER, *service, *consumer, *projection)
     for kind in ("pub", "sub"):
         subjects = found[kind]["allow"]
         assert set(subjects) == {subject for role in roles for subject in role[kind]["allow"]}
@@ -221,14 +229,10 @@ def test_service_without_jetstream_has_no_inbox(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.slow
 def test_one_user_for_several_contracts(
-    receipts_contract: Path, capsys: pytest.CaptureFixture[str]
+    receipts_contract: Path, claims: Claims, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each role may call other contracts too: all of them, or only the operations named."""
     loyalty = receipts_contract.parent / "loyalty"
-
-    def claims(folder: Path, *options: str) -> dict[str, Any]:
-        assert main(["permissions", str(folder), "--json", *options]) == 0
-        return json.loads(capsys.readouterr().out)
 
     service = claims(receipts_contract, "--role", "service")
     client = claims(loyalty, "--role", "client", "--operations", "get")
@@ -251,14 +255,10 @@ def test_one_user_for_several_contracts(
 
 
 def test_one_user_that_consumes_events_of_another_service(
-    receipts_contract: Path, capsys: pytest.CaptureFixture[str]
+    receipts_contract: Path, claims: Claims, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A service may process durable events of others: it gets what their consumer needs."""
     loyalty = receipts_contract.parent / "loyalty"
-
-    def claims(folder: Path, *options: str) -> dict[str, Any]:
-        assert main(["permissions", str(folder), "--json", *options]) == 0
-        return json.loads(capsys.readouterr().out)
 
     service = claims(loyalty, "--role", "service")
     consumer = claims(
