@@ -1,4 +1,4 @@
-"""Which parts of documents a schema declares: what is not declared, nobody has written."""
+"""Which parts of documents a schema declares: programs write no others."""
 
 from __future__ import annotations
 

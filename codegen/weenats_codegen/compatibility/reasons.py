@@ -31,7 +31,7 @@ _MAX_REASONS: Final = 10
 _MANY_REASONS: Final = 100
 """After how many reasons in two bundles only one of each further definition is looked for."""
 _MAX_HARMLESS: Final = 100
-"""After how many reasons that break nobody only ten of each further definition are passed over."""
+"""How many harmless reasons are passed over in all; after them, ten for each definition."""
 _LEAST_STEPS: Final = 1_000
 """What a search may cost when the steps of all searches are spent."""
 _LEAST_PARTS: Final = 2_000
@@ -62,7 +62,8 @@ class Reason(NamedTuple):
 
 
 IsHarmless = Callable[[str, Side, str, Reason], bool]
-"""Whether a reason why a definition of a bundle refuses what another one allows breaks nobody."""
+"""Takes a definition, its bundle, the definition in the other bundle and a reason why the first one
+refuses what the second one allows; returns whether that reason breaks nobody."""
 
 
 class _Search(NamedTuple):
@@ -127,8 +128,8 @@ class Differences:
             side: Its bundle.
             other: The definition in the other bundle.
             most: The most reasons to look for; fewer if very much has been found already.
-            is_harmless: Tells of a reason, with the definition, its bundle and the other
-                definition, whether it breaks nobody. Such reasons hide no others.
+            is_harmless: Returns whether a reason breaks nobody. Such reasons do not count towards
+                the most reasons, so that they hide no others.
             is_stored: Whether documents have no members that the other definition does not declare.
         """
         search = _Search(name, side, other, most, is_harmless, is_stored)

@@ -118,7 +118,7 @@ def source_of(path: Path) -> str:
 
 
 def _check_gone(folder: Path) -> None:
-    """Refuse the folder of a submodule that was not checked out: git keeps no other empty ones."""
+    """Refuse a folder without visible files, as that of a submodule that is not checked out."""
     if folder.is_dir() and all(each.name.startswith(".") for each in folder.iterdir()):
         message = "is empty: check out its submodule, or remove the folder"
         raise FileNotFoundError(errno.ENOENT, message, os.fspath(folder))

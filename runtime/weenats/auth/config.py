@@ -30,15 +30,11 @@ from weenats.protocol.timeouts import Duration
 __all__ = ["MAX_TEXT", "AuthConfig", "JwtAuthConfig", "NoAuthConfig", "in_seconds"]
 MAX_TEXT: Final = 255
 """The length of the longest accepted `iss`, `sub` and principal claim."""
-
-
-_OF_THE_FETCH: Final = frozenset(
-    {
-        *("accept-encoding", "connection", "content-encoding", "content-length", "expect", "host"),
-        *("keep-alive", "range", "te", "trailer", "transfer-encoding", "upgrade"),
-    }
-)
-"""Headers with which the response would be another one, or none."""
+_RESERVED_HEADERS: Final = frozenset({
+    *("accept-encoding", "connection", "content-encoding", "content-length", "expect", "host"),
+    *("keep-alive", "range", "te", "trailer", "transfer-encoding", "upgrade"),
+})  # fmt: skip
+"""Headers that belong to the connection, or change what the response contains."""
 
 
 def in_seconds(value: Duration) -> float:
@@ -64,7 +60,7 @@ def _headers(value: Mapping[str, str]) -> Mapping[str, str]:
             raise ValueError("the name of a header has characters that HTTP does not allow")
         if not text.isascii() or not text.isprintable():
             raise ValueError(f"the header {name} has characters that are not printable ASCII")
-        if name.lower() in _OF_THE_FETCH:
+        if name.lower() in _RESERVED_HEADERS:
             raise ValueError(f"the header {name} cannot be set")
     return dict(value)
 

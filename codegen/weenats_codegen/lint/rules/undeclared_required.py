@@ -47,7 +47,7 @@ UNDECLARED_REQUIRED: Final = Rule(
     level="warning",
     summary="a member is required, and not in properties",
     why="""\
-Most often it is a typing error: no message is valid without a member that nobody knows. The model
+Most often it is a typing error: every message then needs a member that has no schema. The model
 has no attribute for it, so that its constructor fails for a reason that type checkers do not see.
 If any value is meant, write `true` as its schema in properties.""",
     wrong="""\
