@@ -12,14 +12,17 @@ import pytest
 
 from testkit.parcels import (
     COURIERS_STREAM,
+    DELIVERED,
     PARCELS_EVENTS_STREAM,
     Delivered,
     ParcelsClient,
     Recorder,
 )
+from testkit.transports import connected
 from testkit.waiting import LIMIT, answered, eventually, wait_for
 from weenats import NatsTransport, ServiceError
-from weenats.events import consume
+from weenats.events import consume, read_events
+from weenats.events.reader import count_stored
 from weenats.streams import apply_streams, plan_streams
 from weenats.testing import ClusterServer, NatsCluster
 from weenats.transport.jetstream import JetStream
@@ -60,6 +63,29 @@ async def test_killed_servers_lose_nothing() -> None:
             assert info.messages == KEYS * EVENTS
     for key in keys:  # a repetition follows the event itself, never a later one
         assert order[key] == sorted(order[key])
+
+
+async def test_readers_end_at_the_last_event_beside_a_server_with_old_data() -> None:
+    """A server that has restarted has consumers before it has the events of the meantime."""
+    with NatsCluster(3) as cluster:
+        async with connected(cluster.urls) as transport:
+            plans = await answered(lambda: plan_streams(transport, STREAMS))
+            await apply_streams(transport, plans)
+            parcels = ParcelsClient(transport)
+            await asyncio.to_thread(kill_noticed, cluster, cluster.servers[0])
+            for count in range(EVENTS):
+                await parcels.publish_delivered("p-1", Delivered(count=count), timeout=60)
+            starting = asyncio.create_task(asyncio.to_thread(cluster.servers[0].start))
+            while not (await is_complete(transport) and starting.done()):
+                read = await answered(lambda: read_all(transport))
+                left = await answered(lambda: count_stored(transport, DELIVERED, start=EVENTS))
+                assert (read, left) == (list(range(EVENTS)), 1)
+            await starting
+
+
+async def read_all(transport: NatsTransport) -> list[int]:
+    """Read the events from the first one to the last one."""
+    return [each.data.count async for each in read_events(transport, DELIVERED, follow=False)]
 
 
 async def publish(publisher: ParcelsClient, key: str) -> None:

@@ -10,7 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
@@ -33,9 +33,7 @@ from weenats import (
     PermissionDeniedError,
 )
 from weenats.testing import NatsServer
-
-if TYPE_CHECKING:
-    pass
+from weenats.transport.nats_py.connection import NatsConnection
 
 Reload = Callable[[str], None]
 ME = ConnectionOptions(user="me", password="right", reconnect_wait=0.02)
@@ -226,6 +224,29 @@ async def test_subscriptions_come_back_when_they_are_allowed(
         assert (await client.run("k", Run(action="a"))).text == "a"
     refused = [each for each in caplog.messages if "NATS refused a subscription" in each]
     assert len(refused) == len(set(refused))  # not at each attempt
+
+
+async def test_subscription_stays_denied_while_it_is_tried_again(
+    configured: NatsServer, reload: Reload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts as allowed, for the health of a service, when the server has decided so."""
+    monkeypatch.setattr("weenats.transport.nats._RENEWAL_PAUSE", 0.02)
+    asked: list[bool] = []
+    fence = NatsConnection.fence
+    async with connected(configured.url, ME) as transport:
+        interest = transport.subscribe("Secret.a", print)
+
+        async def fence_and_note(*args: Any) -> None:
+            asked.append(interest.denied)
+            await fence(*args)
+
+        with pytest.raises(PermissionDeniedError):
+            await transport.fence()
+        monkeypatch.setattr(NatsConnection, "fence", fence_and_note)
+        await until(lambda: len(asked) > 1)
+        reload(PERMISSIONS.replace('["Secret.>"', '["other.>"'))
+        await until(lambda: not interest.denied)
+        assert all(asked)
 
 
 async def reply_once_allowed(transport: NatsTransport, payload: bytes) -> bytes:

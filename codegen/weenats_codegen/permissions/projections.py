@@ -36,6 +36,7 @@ def of_projection(
 def _reading(contract: Contract) -> Iterator[Entry]:
     for stream in contract.streams:
         yield api("STREAM.INFO", stream.name, "the reader: check the stream")
+        yield api("STREAM.MSG.GET", stream.name, "the reader: the last event")
         consumer = f"{stream.name}.*"
         yield api("CONSUMER.CREATE", consumer, "the reader: create its consumer")
         yield api("CONSUMER.INFO", consumer, "the reader: check its consumer")

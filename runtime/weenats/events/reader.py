@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
 from typing_extensions import TypeVar
 
 from weenats._internal.tasks import retrieve, start_task
 from weenats.codec.events import event_codec
-from weenats.errors import InvalidArgumentError, ServiceError
+from weenats.errors import InvalidArgumentError, NotFoundError, ServiceError
 from weenats.events.received_event import ReceivedEvent
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.subjects import stored_event
@@ -26,12 +27,15 @@ from weenats.transport.jetstream import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-    from datetime import datetime
-
     from weenats.codec.events import EventCodec
     from weenats.contract import Event, Stream
     from weenats.transport.base import Transport
-    from weenats.transport.jetstream import ConsumerInfo, PulledMessage, StreamInfo
+    from weenats.transport.jetstream import (
+        ConsumerInfo,
+        PulledMessage,
+        StoredMessage,
+        StreamInfo,
+    )
     from weenats.transport.jetstream.config import Start
     from weenats.transport.jetstream.gapless_pull import GaplessPull
 
@@ -178,16 +182,18 @@ async def _read(  # noqa: PLR0913 - what to read, and what to yield
     stream = stream_of(events)
     jetstream, place = JetStream(transport), start
     codecs = {each.path: event_codec(each) for each in events}
+    end = _End(jetstream, stream, events, is_awaited=not follow)
     while True:
         try:
             info = await jetstream.stream_info(stream.name)
             created, place = _place_in(info, stream, created, place)
             async with _Reader(jetstream, stream, events, place) as reader:
-                if not follow and not reader.pending:
+                await end.look()
+                if not reader.pending and end.is_before(place):
                     return
                 name = reader.config.name
                 async with jetstream.gapless_pull(stream.name, name, batch=_AHEAD) as messages:
-                    incoming = _Incoming(messages, jetstream, reader)
+                    incoming = _Incoming(messages, jetstream, reader, end)
                     async for message in incoming:
                         if message is None:
                             for each in without:
@@ -197,7 +203,7 @@ async def _read(  # noqa: PLR0913 - what to read, and what to yield
                             event = yielded(StoredEvent(path, message, codecs[path]))
                             place, created = message.sequence + 1, info.created
                             yield event
-                        if not follow and not incoming.pending:
+                        if not incoming.pending and end.is_before(place):
                             return
         except StreamMissingError as error:
             raise missing(stream, answer=error) from None
@@ -220,6 +226,57 @@ def _place_in(
     return created if place == "beginning" else info.created, place
 
 
+class _End:
+    """The last stored event, which a reader that does not follow has to reach.
+
+    The leader of the stream says which one it is. The consumer of a reader is on any of the servers
+    that keep the stream, and says of what follows only what that one knows: after a restart, this
+    may be seconds old (nats-server 2.15).
+
+    Args:
+        jetstream: the API of the server.
+        stream: the stream.
+        events: the events.
+        is_awaited: whether the reader does not follow; else there is no end.
+
+    Attributes:
+        is_awaited: whether the reader does not follow.
+    """
+
+    def __init__(
+        self, jetstream: JetStream, stream: Stream, events: Sequence[Event[Any]], *, is_awaited: bool
+    ) -> None:
+        self.is_awaited: Final = is_awaited
+        self._jetstream = jetstream
+        self._stream = stream
+        self._events = events
+        self._last: StoredMessage | None = None
+
+    async def look(self) -> None:
+        """Ask for the last event that is stored now.
+
+        Raises:
+            StreamMissingError: the stream does not exist.
+            ServiceError: see JetStream.last.
+        """
+        if self.is_awaited:
+            self._last = await _last_stored(self._jetstream, self._stream, self._events)
+
+    def is_before(self, place: Start) -> bool:
+        """Return whether the last event is before a place in the stream.
+
+        Args:
+            place: the sequence, or the time; "beginning" comes before all of them.
+        """
+        if not self.is_awaited:
+            return False
+        if self._last is None:
+            return True
+        if isinstance(place, int):
+            return self._last.sequence < place
+        return isinstance(place, datetime) and self._last.time < place
+
+
 class _Incoming:
     """The messages of a reader; None stands for those that followed, and were removed.
 
@@ -227,15 +284,19 @@ class _Incoming:
         messages: the messages.
         jetstream: the API of the server.
         info: the consumer, before its first message.
+        end: the last event; it is asked for again when there is None.
 
     Attributes:
-        pending: how many messages follow the last one.
+        pending: how many messages follow the last one, as far as its server knows.
     """
 
-    def __init__(self, messages: GaplessPull, jetstream: JetStream, info: ConsumerInfo) -> None:
+    def __init__(
+        self, messages: GaplessPull, jetstream: JetStream, info: ConsumerInfo, end: _End
+    ) -> None:
         self._messages = messages
         self._jetstream = jetstream
         self._info = info
+        self._end = end
         self._deliveries = 0
         self.pending = info.pending
 
@@ -246,13 +307,15 @@ class _Incoming:
         while (message := await self._next()) is None:
             if await self._is_over():
                 self.pending = 0
+                await self._end.look()
                 return None
         self._deliveries, self.pending = message.consumer_sequence, message.pending
         return message
 
     async def _next(self) -> PulledMessage | None:
         """Return the next message; None if it is late, and may never come."""
-        if not self.pending or self._messages.has_next:
+        is_expected = self.pending or self._end.is_awaited
+        if self._messages.has_next or not is_expected:
             return await anext(self._messages)
         try:
             async with asyncio.timeout(_IDLE):
@@ -307,12 +370,36 @@ async def count_stored(transport: Transport, *events: Event[Any], start: int) ->
         StreamMissingError: the stream does not exist.
         ServiceError: see JetStream.create_consumer.
     """
-    stream = stream_of(events)
+    stream, jetstream = stream_of(events), JetStream(transport)
     try:
-        async with _Reader(JetStream(transport), stream, events, start) as info:
-            return info.pending
+        last = await _last_stored(jetstream, stream, events)
+        if last is None or last.sequence < start:
+            return 0
+        async with _Reader(jetstream, stream, events, start) as info:
+            return max(info.pending, 1)  # the server of the consumer may know less than the leader
     except StreamMissingError:
         raise missing(stream) from None
+
+
+async def _last_stored(
+    jetstream: JetStream, stream: Stream, events: Sequence[Event[Any]]
+) -> StoredMessage | None:
+    """Return the last of the stored events, by the leader of their stream; None if there is none.
+
+    Raises:
+        StreamMissingError: the stream does not exist.
+        ServiceError: see JetStream.last.
+    """
+    found: list[StoredMessage] = []
+    for subject in _subjects(stream, events):
+        with suppress(NotFoundError):
+            found.append(await jetstream.last(stream.name, subject, leader=True))
+    return max(found, key=lambda each: each.sequence, default=None)
+
+
+def _subjects(stream: Stream, events: Iterable[Event[Any]]) -> tuple[str, ...]:
+    """Return the subjects of some events in all partitions of their stream."""
+    return tuple(stored_event(stream.service, "*", each.path) for each in events)
 
 
 class _Reader:
@@ -333,7 +420,7 @@ class _Reader:
         self._stream = stream.name
         self._config = ConsumerConfig(
             f"reader-{STAMPER.new_id()}",
-            tuple(stored_event(stream.service, "*", each.path) for each in events),
+            _subjects(stream, events),
             start=start,
             acknowledgement="none",
             durable=False,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta, timezone
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
@@ -31,6 +32,7 @@ from weenats import (
     WrongEventLoopError,
 )
 from weenats.events import consuming, read_events
+from weenats.events.reader import count_stored
 from weenats.streams import apply_streams, plan_streams
 from weenats.streams.consumer_states import consumer_states
 from weenats.streams.dead_letters import DeadLetters
@@ -38,6 +40,7 @@ from weenats.testing import NatsServer
 from weenats.transport import Delivery
 from weenats.transport.jetstream import (
     JetStream,
+    PulledMessage,
     StreamMissingError,
     StreamReplacedError,
 )
@@ -161,6 +164,48 @@ async def test_a_reader_ends_when_somebody_purges_its_stream(
     assert len(read) < 20
 
 
+async def test_a_reader_ends_at_the_last_event_of_the_leader(
+    parcels: ParcelsClient, transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server of its consumer may have old data after a restart, and know of no more events."""
+    know_nothing_of_what_follows(monkeypatch)
+    await deliver(parcels, *range(5))
+    async with asyncio.timeout(LIMIT):
+        read = [each async for each in read_events(transport, DELIVERED, SHIPPED, follow=False)]
+    assert [each.data.count for each in read] == list(range(5))
+    for start in (6, datetime.now(UTC) + timedelta(hours=1)):
+        rest = read_events(transport, DELIVERED, start=start, follow=False)
+        assert [each async for each in rest] == []
+    counts = [await count_stored(transport, DELIVERED, start=start) for start in (5, 6)]
+    assert counts == [1, 0]
+
+
+async def test_a_reader_ends_when_what_its_server_does_not_know_is_purged(
+    parcels: ParcelsClient, transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the last event of the leader, but not for ever."""
+    know_nothing_of_what_follows(monkeypatch)
+    lose(monkeypatch, b'"count":1', times=9)
+    await deliver(parcels, 0, 1)
+    reading = read_events(transport, DELIVERED, follow=False)
+    async with asyncio.timeout(LIMIT):
+        read = [await anext(reading)]
+        await JetStream(transport).purge(STREAM.name)
+        read += [each async for each in reading]
+    assert [each.data.count for each in read] == [0]
+
+
+def know_nothing_of_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the server of a consumer say that no event follows, as one that has just restarted."""
+    create = JetStream.create_consumer
+
+    async def create_ignorant(*args: Any) -> Any:
+        return replace(await create(*args), pending=0)
+
+    monkeypatch.setattr(JetStream, "create_consumer", create_ignorant)
+    monkeypatch.setattr(PulledMessage, "pending", 0)
+
+
 async def test_an_invalid_event_is_named(parcels: ParcelsClient, transport: NatsTransport) -> None:
     """A note of the error says which one it is; those before it are read."""
     await deliver(parcels, 1)
@@ -189,12 +234,12 @@ async def test_the_first_of_new_events_is_read_again(
     await reading.aclose()
 
 
-def lose(monkeypatch: pytest.MonkeyPatch, payload: bytes) -> list[Delivery]:
-    """Lose the first delivery with this in its payload; return what was lost."""
+def lose(monkeypatch: pytest.MonkeyPatch, payload: bytes, times: int = 1) -> list[Delivery]:
+    """Lose the first deliveries with this in their payloads; return what was lost."""
     on_delivery, lost = GaplessPull._on_delivery, list[Delivery]()
 
     def deliver_or_lose(pull: Any, delivery: Delivery) -> None:
-        if payload in delivery.payload and not lost:
+        if payload in delivery.payload and len(lost) < times:
             lost.append(delivery)
         else:
             on_delivery(pull, delivery)

@@ -75,7 +75,8 @@ class Interest:
         connection: the connection that has it.
         owner: what must live as long as the subscription.
         sid: its number on the connection.
-        denied: whether the server denied it.
+        denied: whether the server denied it, when it decided last.
+        denials: how often the server denied it.
         asked: the subject of the last message whose replies it gets, "" for none.
     """
 
@@ -86,6 +87,7 @@ class Interest:
     owner: object = None
     sid: int = 0
     denied: bool = False
+    denials: int = 0
     asked: str = ""
 
     def leave(self) -> None:
@@ -248,10 +250,12 @@ class NatsConnection(SteadyClient):
             ConnectionLostError: there is no connection, or it broke meanwhile.
             ResourceExhaustedError: see `fence`.
         """
+        before = [each.denials for each in denied]
         for each in denied:
-            each.denied = False
             self._append_subscription(each)
         await self.fence()
+        for each, denials in zip(denied, before, strict=True):
+            each.denied = each.denials > denials
 
     def substitute(self, interest: Interest, on_delivery: OnDelivery) -> Interest:
         """Hand the messages of a subscription to another callback; the subscription may move away.
@@ -388,6 +392,7 @@ class NatsConnection(SteadyClient):
         for interest in self.interests:
             if what == "subscription" and interest.subject == subject:
                 interest.denied = True
+                interest.denials += 1
         self._events.denied(self, what, subject)
 
     def _fail_pings(self) -> None:
