@@ -53,7 +53,11 @@ YieldedT = TypeVar("YieldedT")
 _AHEAD: Final = 256
 _PAUSE: Final = 0.1
 _IDLE: Final = 1.0
-"""After how many seconds without a message to look whether there are any more."""
+"""After how many seconds without a message that is expected to look whether there are any more."""
+_QUIET: Final = 10.0
+"""The same for messages that nobody expects: the server of the consumer may not get new ones."""
+_MAX_LATE: Final = 5
+"""After how many looks in a row another consumer is made, which may be on another server."""
 _UNUSED: Final = 60.0
 """After how many seconds without use the server removes the reader's consumer."""
 
@@ -182,18 +186,19 @@ async def _read(  # noqa: PLR0913 - what to read, and what to yield
     stream = stream_of(events)
     jetstream, place = JetStream(transport), start
     codecs = {each.path: event_codec(each) for each in events}
-    end = _End(jetstream, stream, events, is_awaited=not follow)
+    end = _End(jetstream, stream, events)
     while True:
         try:
             info = await jetstream.stream_info(stream.name)
             created, place = _place_in(info, stream, created, place)
             async with _Reader(jetstream, stream, events, place) as reader:
-                await end.look()
-                if not reader.pending and end.is_before(place):
-                    return
+                if not follow:
+                    await end.look()
+                    if not reader.pending and end.is_before(place):
+                        return
                 name = reader.config.name
                 async with jetstream.gapless_pull(stream.name, name, batch=_AHEAD) as messages:
-                    incoming = _Incoming(messages, jetstream, reader, end)
+                    incoming = _Incoming(messages, place, reader.pending, end, follow=follow)
                     async for message in incoming:
                         if message is None:
                             for each in without:
@@ -203,11 +208,11 @@ async def _read(  # noqa: PLR0913 - what to read, and what to yield
                             event = yielded(StoredEvent(path, message, codecs[path]))
                             place, created = message.sequence + 1, info.created
                             yield event
-                        if not incoming.pending and end.is_before(place):
+                        if not follow and not incoming.pending and end.is_before(place):
                             return
         except StreamMissingError as error:
             raise missing(stream, answer=error) from None
-        except ConsumerMissingError:
+        except (ConsumerMissingError, _SilentConsumerError):
             await asyncio.sleep(_PAUSE)  # the server has restarted, or nobody read for long
 
 
@@ -226,27 +231,23 @@ def _place_in(
     return created if place == "beginning" else info.created, place
 
 
-class _End:
-    """The last stored event, which a reader that does not follow has to reach.
+class _SilentConsumerError(Exception):
+    """The consumer of a reader does not deliver events that are stored."""
 
-    The leader of the stream says which one it is. The consumer of a reader is on any of the servers
-    that keep the stream, and says of what follows only what that one knows: after a restart, this
-    may be seconds old (nats-server 2.15).
+
+class _End:
+    """The last stored event, as the leader of the stream says.
+
+    The consumer of a reader is on any of the servers that keep the stream, and knows only what that
+    one has: after a restart, this may be seconds old (nats-server 2.15).
 
     Args:
         jetstream: the API of the server.
         stream: the stream.
         events: the events.
-        is_awaited: whether the reader does not follow; else there is no end.
-
-    Attributes:
-        is_awaited: whether the reader does not follow.
     """
 
-    def __init__(
-        self, jetstream: JetStream, stream: Stream, events: Sequence[Event[Any]], *, is_awaited: bool
-    ) -> None:
-        self.is_awaited: Final = is_awaited
+    def __init__(self, jetstream: JetStream, stream: Stream, events: Sequence[Event[Any]]) -> None:
         self._jetstream = jetstream
         self._stream = stream
         self._events = events
@@ -259,8 +260,7 @@ class _End:
             StreamMissingError: the stream does not exist.
             ServiceError: see JetStream.last.
         """
-        if self.is_awaited:
-            self._last = await _last_stored(self._jetstream, self._stream, self._events)
+        self._last = await _last_stored(self._jetstream, self._stream, self._events)
 
     def is_before(self, place: Start) -> bool:
         """Return whether the last event is before a place in the stream.
@@ -268,8 +268,6 @@ class _End:
         Args:
             place: the sequence, or the time; "beginning" comes before all of them.
         """
-        if not self.is_awaited:
-            return False
         if self._last is None:
             return True
         if isinstance(place, int):
@@ -282,52 +280,64 @@ class _Incoming:
 
     Args:
         messages: the messages.
-        jetstream: the API of the server.
-        info: the consumer, before its first message.
-        end: the last event; it is asked for again when there is None.
+        place: where the first one is looked for.
+        pending: how many messages there are, as far as the server of the consumer knows.
+        end: the last event; it is asked for again when messages are late.
+        follow: whether the reader waits for new events.
 
     Attributes:
-        pending: how many messages follow the last one, as far as its server knows.
+        pending: how many messages follow the last one, as far as that server knows.
     """
 
     def __init__(
-        self, messages: GaplessPull, jetstream: JetStream, info: ConsumerInfo, end: _End
+        self, messages: GaplessPull, place: Start, pending: int, end: _End, *, follow: bool
     ) -> None:
         self._messages = messages
-        self._jetstream = jetstream
-        self._info = info
+        self._place: Start = place
         self._end = end
-        self._deliveries = 0
-        self.pending = info.pending
+        self._follow = follow
+        self._late = 0
+        """How often in a row a message was late that is stored."""
+        self.pending = pending
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> PulledMessage | None:
+        """Return the next message, or None.
+
+        Raises:
+            _SilentConsumerError: there is one, which does not arrive.
+            ServiceError: see Pull.
+        """
         while (message := await self._next()) is None:
             if await self._is_over():
                 self.pending = 0
-                await self._end.look()
                 return None
-        self._deliveries, self.pending = message.consumer_sequence, message.pending
+        self._place, self._late, self.pending = message.sequence + 1, 0, message.pending
         return message
 
     async def _next(self) -> PulledMessage | None:
         """Return the next message; None if it is late, and may never come."""
-        is_expected = self.pending or self._end.is_awaited
-        if self._messages.has_next or not is_expected:
+        if self._messages.has_next:
             return await anext(self._messages)
+        is_expected = self.pending or self._late or not self._follow
         try:
-            async with asyncio.timeout(_IDLE):
+            async with asyncio.timeout(_IDLE if is_expected else _QUIET):
                 return await anext(self._messages)
         except TimeoutError:
             return None
 
     async def _is_over(self) -> bool:
-        """Return whether everything was delivered, and has arrived."""
+        """Return whether messages that were expected are gone."""
         with suppress(ServiceError):  # the messages end with an error, unless it passes
-            info = await self._jetstream.consumer_info(self._info.stream, self._info.config.name)
-            return not info.pending and info.deliveries == self._deliveries
+            await self._end.look()
+            if self._end.is_before(self._place):
+                self._late = 0
+                return bool(self.pending) or not self._follow
+            self._late += 1
+            if self._late == _MAX_LATE:
+                raise _SilentConsumerError
         return False
 
 

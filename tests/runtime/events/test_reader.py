@@ -44,6 +44,7 @@ from weenats.transport.jetstream import (
     StreamMissingError,
     StreamReplacedError,
 )
+from weenats.transport.jetstream.api import call
 from weenats.transport.jetstream.gapless_pull import GaplessPull
 
 STREAM = PARCELS_EVENTS_STREAM
@@ -193,6 +194,34 @@ async def test_a_reader_ends_when_what_its_server_does_not_know_is_purged(
         await JetStream(transport).purge(STREAM.name)
         read += [each async for each in reading]
     assert [each.data.count for each in read] == [0]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+async def test_a_consumer_that_gets_nothing_is_replaced(
+    parcels: ParcelsClient, transport: NatsTransport, monkeypatch: pytest.MonkeyPatch, follow: bool
+) -> None:
+    """Its server may not get new events; the next consumer may be on another one."""
+    monkeypatch.setattr("weenats.events.reader._IDLE", 0.02)
+    monkeypatch.setattr("weenats.events.reader._QUIET", 0.02)
+    jetstream, create, paused = JetStream(transport), JetStream.create_consumer, list[str]()
+
+    async def create_paused(*args: Any) -> Any:
+        info = await create(*args)
+        if not paused:
+            paused.append(info.config.name)
+            body = {"pause_until": "2999-01-01T00:00:00Z"}
+            operation = f"CONSUMER.PAUSE.{STREAM.name}.{paused[0]}"
+            await call(transport, operation, body, what="pause", timeout=LIMIT)
+            await deliver(parcels, 1)
+        return replace(info, pending=0)
+
+    await deliver(parcels, 0)
+    monkeypatch.setattr(JetStream, "create_consumer", create_paused)
+    async with asyncio.timeout(LIMIT):
+        reading = read_events(transport, DELIVERED, start=2, follow=follow)
+        assert (await anext(reading)).data.count == 1
+        await reading.aclose()
+    await ask_until(lambda info: info.consumers == 0, partial(jetstream.stream_info, STREAM.name))
 
 
 def know_nothing_of_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
