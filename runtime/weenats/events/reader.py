@@ -27,6 +27,7 @@ from weenats.transport.jetstream import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+
     from weenats.codec.events import EventCodec
     from weenats.contract import Event, Stream
     from weenats.transport.base import Transport
