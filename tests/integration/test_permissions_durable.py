@@ -155,6 +155,7 @@ async def test_permissions_are_sufficient_and_used(monkeypatch: pytest.MonkeyPat
         },
         "projection": {  # it reads the other stream
             "$JS.API.STREAM.INFO.couriers",
+            "$JS.API.STREAM.MSG.GET.couriers",
             f"{update}KV_{NAME}-projection",  # after somebody has changed the bucket
             *(
                 f"$JS.API.CONSUMER.{verb}.couriers.*"
