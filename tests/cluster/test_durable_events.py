@@ -83,6 +83,32 @@ async def test_readers_end_at_the_last_event_beside_a_server_with_old_data() -> 
             await starting
 
 
+async def test_readers_go_on_without_the_server_of_their_consumer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may never come back: another server gets a consumer, and delivers what is stored."""
+    monkeypatch.setattr("weenats.events.reader._QUIET", 0.5)
+    with NatsCluster(3) as cluster:
+        async with connected(cluster.urls) as transport:
+            plans = await answered(lambda: plan_streams(transport, STREAMS))
+            await apply_streams(transport, plans)
+            parcels, reading = ParcelsClient(transport), read_events(transport, DELIVERED)
+            await parcels.publish_delivered("p-1", Delivered(count=0), timeout=60)
+            async with asyncio.timeout(4 * LIMIT):
+                assert (await anext(reading)).data.count == 0
+                name = f"CONSUMER.LIST.{STREAM.name}"
+                [consumer] = (await call(transport, name, {}, what=name, timeout=LIMIT))[
+                    "consumers"
+                ]
+                [its] = [
+                    each for each in cluster.servers if each.name == consumer["cluster"]["leader"]
+                ]
+                await asyncio.to_thread(its.kill)
+                await parcels.publish_delivered("p-1", Delivered(count=1), timeout=60)
+                assert (await anext(reading)).data.count == 1
+                await reading.aclose()
+
+
 async def read_all(transport: NatsTransport) -> list[int]:
     """Read the events from the first one to the last one."""
     return [each.data.count async for each in read_events(transport, DELIVERED, follow=False)]

@@ -412,7 +412,7 @@ class JetStream:
         if not leader:
             return await self._direct_get(stream, {"last_by_subj": subject})
         what = f"{subject} of {stream}"
-        response = await self._call(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject}, what)
+        response = await self._ask(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject}, what)
         return read(lambda each: _leader_message(each["message"], stream), response, what)
 
     async def delete_message(self, stream: str, sequence: int) -> None:
