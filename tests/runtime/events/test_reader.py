@@ -71,7 +71,9 @@ async def test_a_reader_has_the_order_of_the_stream(
     rest = read_events(transport, DELIVERED, start=19, follow=False)
     assert [each.data.count async for each in rest] == [18, 19]
     assert [each async for each in read_events(transport, DELIVERED, start=99, follow=False)] == []
-    assert (await JetStream(transport).stream_info(STREAM.name)).consumers == 0
+    await ask_until(
+        lambda info: info.consumers == 0, partial(JetStream(transport).stream_info, STREAM.name)
+    )
 
 
 async def test_a_stream_that_was_made_anew_ends_a_reader(
