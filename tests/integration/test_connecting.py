@@ -369,6 +369,30 @@ async def test_websocket_connection_survives_a_restart(hanging: HangingServers) 
             await reconnected(transport)
 
 
+@pytest.mark.parametrize("error", [OSError, asyncio.CancelledError])
+async def test_websocket_closes_its_session_although_closing_fails(
+    monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    """Nothing of aiohttp stays open when the socket cannot be closed, or its task is cancelled."""
+    (port,) = free_ports(1)
+    config = f'websocket {{ listen: "127.0.0.1:{port}", no_tls: true }}\n'
+
+    async def fail(_: object) -> None:
+        raise error
+
+    with NatsServer(config=config):
+        transport = NatsTransport(f"ws://127.0.0.1:{port}")
+        await transport.connect()
+        connection: Any = transport._connection
+        socket = connection._transport
+        session, close = socket._client, socket._ws.close
+        monkeypatch.setattr(type(socket._ws), "close", fail)
+        with suppress(asyncio.CancelledError):
+            await transport.close()
+        assert session.closed
+        await close()
+
+
 async def test_connection_has_several_servers_in_one_text(nats_url: str) -> None:
     """Servers in one text, separated by commas, are tried like those of a list."""
     async with connected(f"nats://127.0.0.1:1, {nats_url}", FAST) as transport:

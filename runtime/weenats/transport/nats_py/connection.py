@@ -27,6 +27,7 @@ from weenats.transport.message_checks import check_control_line, check_message, 
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of
 from weenats.transport.nats_py.errors import refuses_credentials, text_of
 from weenats.transport.nats_py.parser import MessageParser
+from weenats.transport.nats_py.sockets import discard_socket
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -314,7 +315,7 @@ class NatsConnection(SteadyClient):
         except (OSError, asyncio.CancelledError) as error:
             # nats-py leaves the socket open when the rest of the buffer cannot be sent.
             if self._transport is not None:
-                self._transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
+                await discard_socket(self._transport)
             if not isinstance(error, OSError):
                 raise
         finally:

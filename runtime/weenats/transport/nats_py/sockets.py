@@ -229,6 +229,17 @@ class GreetedWebSocket(WebSocketTransport):
         rest, self._rest = self._rest, b""
         return rest or await self._received()
 
+    @override
+    async def wait_closed(self) -> None:
+        untyped: Any = self
+        session = untyped._client
+        try:
+            await super().wait_closed()  # type: ignore[no-untyped-call]  # nats-py has no type for it
+        finally:
+            # nats-py leaves the session open when the close of the socket fails or is cancelled.
+            if session is not None:
+                await session.close()
+
     async def _received(self) -> bytes:
         untyped: Any = super()
         received: bytes = await untyped.readline()
