@@ -10,12 +10,12 @@ import pytest
 
 from testkit.processes import python_environment
 
-PROGRAM = "import fifty; print(fifty.measure(1))"
+PROGRAM = "import fifty; print(fifty.measure(1) / fifty.measure_models())"
 
 
 @pytest.mark.timing
 def test_fifty_operations_start_fast() -> None:
-    """A service with fifty operations, the first of its process, starts with 100 ms of CPU."""
+    """A service with fifty operations takes at most twice the CPU of its models alone to start."""
     taken = []
     for _ in range(5):
         done = subprocess.run(
@@ -28,6 +28,6 @@ def test_fifty_operations_start_fast() -> None:
             check=True,
         )
         taken.append(float(done.stdout))
-        if taken[-1] < 0.1:
+        if taken[-1] < 2:
             return
     pytest.fail(f"only {taken}")
